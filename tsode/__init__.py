@@ -1,0 +1,24 @@
+"""Teacher-student learning in high dimension: one-pass SGD beside its ordinary differential equations.
+
+Examples
+--------
+>>> import tsode
+>>> model = tsode.TeacherStudent(p=4, p_star=2, learning_rate=0.4)
+>>> start = tsode.Overlaps.random(model, N=1000, rng=0)
+>>> ode = tsode.integrate(model, start, 40.0)
+>>> sgd = tsode.simulate(model, start, 40.0, N=1000, runs=2, seed=0)
+>>> ode.M.shape, sgd.M.shape
+((201, 4, 2), (2, 201, 4, 2))
+"""
+
+from importlib import import_module
+from importlib.metadata import version as _version
+
+from .model import TeacherStudent
+from .ode import integrate
+from .overlaps import Overlaps
+from .sgd import InputsExhausted, simulate
+from .trajectory import Trajectory
+
+__all__ = ["InputsExhausted", "Overlaps", "TeacherStudent", "Trajectory", "integrate", "simulate"]
+__version__ = _version("tsode")

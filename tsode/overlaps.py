@@ -1,0 +1,239 @@
+r"""The order parameters of a teacher-student pair, and the weights that they belong to."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from . import _checks
+from ._display import html_table, text_table
+from ._random import generator
+
+__all__ = ["Overlaps", "check_start", "divergence_limit", "impose_overlaps", "semidefinite_root"]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Overlaps:
+    r"""The overlaps M, Q and P of one student and its teacher; the start of every run.
+
+    .. math::
+        M = W W^{*T} / N, \qquad Q = W W^T / N, \qquad P = W^* W^{*T} / N .
+
+    Parameters
+    ----------
+    M : array_like, shape (p, p_star)
+        Student-teacher overlap.
+    Q : array_like, shape (p, p)
+        Student-student overlap, symmetric.
+    P : array_like, shape (p_star, p_star), optional
+        Teacher-teacher overlap; the identity by default.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a shape is wrong, an entry not finite, Q or P not symmetric, or the joint matrix
+        [[Q, M], [M^T, P]] not positive semidefinite: then no weights have these overlaps.
+
+    Examples
+    --------
+    >>> start = Overlaps(M=[[0.1], [0.0]], Q=[[1.0, 0.2], [0.2, 1.0]])
+    >>> start.p, start.p_star
+    (2, 1)
+    """
+
+    M: np.ndarray
+    Q: np.ndarray
+    P: np.ndarray = None
+
+    def __post_init__(self):
+        Q = _checks.square("Q", self.Q)
+        M = _checks.float_array("M", self.M, (len(Q), None), "(p, p_star)")
+        p_star = M.shape[1]
+        P = np.eye(p_star) if self.P is None else self.P
+        P = _checks.float_array("P", P, (p_star, p_star), "(p_star, p_star)")
+        Q, P = _checks.symmetric("Q", Q), _checks.symmetric("P", P)
+        for name, value in (("M", M), ("Q", Q), ("P", P)):
+            object.__setattr__(self, name, value)
+        _checks.semidefinite("the joint overlap matrix [[`Q`, `M`], [`M`^T, `P`]]", self.joint)
+
+    @property
+    def p(self):
+        """Width of the student."""
+        return self.M.shape[0]
+
+    @property
+    def p_star(self):
+        """Width of the teacher."""
+        return self.M.shape[1]
+
+    @property
+    def joint(self):
+        """The covariance [[Q, M], [M^T, P]] of all preactivations, shape (p + p_star, p + p_star)."""
+        return np.block([[self.Q, self.M], [self.M.T, self.P]])
+
+    @classmethod
+    def from_weights(cls, W, W_star):
+        """Return the overlaps of given weights.
+
+        Parameters
+        ----------
+        W, W_star : array_like, shapes (p, N), (p_star, N)
+            Weights of student and teacher.
+
+        Returns
+        -------
+        Overlaps
+
+        Raises
+        ------
+        TypeError, ValueError
+            If a shape is wrong or an entry not finite.
+        """
+        W = _checks.float_array("W", W, (None, None), "(p, N)")
+        N = W.shape[1]
+        W_star = _checks.float_array("W_star", W_star, (None, N), "(p_star, N)")
+        return cls(W @ W_star.T / N, W @ W.T / N, W_star @ W_star.T / N)
+
+    @classmethod
+    def random(cls, model, N, scale=1.0, rng=None):
+        r"""Draw the overlaps of random student weights :math:`W_{ij} \sim N(0, \mathrm{scale}^2)`.
+
+        The draw has the exact law at dimension N and costs nothing in N: the part of W in the span of the
+        teacher is Gaussian, the Gram matrix of the rest a Wishart matrix with N - p* degrees of freedom,
+        drawn through its triangular factor (Bartlett 1933). Under the spherical constraint the rows are
+        rescaled to norm sqrt(N).
+
+        Parameters
+        ----------
+        model : TeacherStudent
+            Gives the widths, P and the constraint.
+        N : int
+            Input dimension, at least p + p_star.
+        scale : float
+            Standard deviation of the weights, larger than 0.
+        rng : numpy.random.Generator, int or None
+            Source of randomness.
+
+        Returns
+        -------
+        Overlaps
+
+        Raises
+        ------
+        TypeError, ValueError
+            If an argument is of the wrong type or out of range.
+
+        Examples
+        --------
+        >>> from tsode import TeacherStudent
+        >>> model = TeacherStudent(p=4, p_star=2, learning_rate=0.4)
+        >>> start = Overlaps.random(model, N=10**9, rng=0)
+        >>> bool(abs(start.M).max() < 1e-3)
+        True
+        """
+        N = _checks.integer("N", N, minimum=model.p + model.p_star)
+        scale = _checks.number("scale", scale, above=0.0)
+        rng = generator("rng", rng)
+        p, p_star = model.p, model.p_star
+        A = rng.standard_normal((p, p_star))
+        L = np.tril(rng.standard_normal((p, p)), -1)
+        L[np.diag_indices(p)] = np.sqrt(rng.chisquare(N - p_star - np.arange(p)))
+        rows = np.hstack([A, L]) * (scale / np.sqrt(N))
+        if model.spherical:
+            rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+        A, L = rows[:, :p_star], rows[:, p_star:]
+        return cls(A @ semidefinite_root(model.teacher_overlap).T, A @ A.T + L @ L.T, model.teacher_overlap)
+
+    def realise(self, N, rng=None):
+        """Return random weights at dimension N that have exactly these overlaps.
+
+        Parameters
+        ----------
+        N : int
+            Input dimension, at least p + p_star.
+        rng : numpy.random.Generator, int or None
+            Source of the random directions.
+
+        Returns
+        -------
+        W, W_star : ndarray, shapes (p, N), (p_star, N)
+            ``Overlaps.from_weights(W, W_star)`` gives back these overlaps up to rounding.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If N is not a whole number or too small.
+        """
+        width = self.p + self.p_star
+        N = _checks.integer("N", N, minimum=width)
+        weights = generator("rng", rng).standard_normal((width, N))
+        impose_overlaps(weights[None], N, self.joint)
+        return weights[: self.p], weights[self.p :]
+
+    def _rows(self):
+        def matrix(array):
+            return np.array2string(array, precision=4, suppress_small=True, threshold=64)
+
+        return [("M (student-teacher)", matrix(self.M)), ("Q (student-student)", matrix(self.Q)),
+                ("P (teacher-teacher)", matrix(self.P))]  # fmt: skip
+
+    def __repr__(self):
+        return text_table(f"Overlaps, p = {self.p}, p* = {self.p_star}", self._rows())
+
+    def _repr_html_(self):
+        return html_table(f"Overlaps, p = {self.p}, p* = {self.p_star}", self._rows())
+
+
+def semidefinite_root(matrix):
+    """Return F with F F^T = `matrix` for a positive semidefinite matrix of any rank (Cholesky needs full rank)."""
+    values, vectors = np.linalg.eigh(matrix)
+    return vectors * np.sqrt(np.maximum(values, 0.0))
+
+
+def impose_overlaps(tiles, N, joint):
+    """Turn independent Gaussian weights, in place, into weights with exactly the overlaps `joint`.
+
+    Parameters
+    ----------
+    tiles : ndarray, shape (n_tiles, rows, width)
+        Columns of the weights tile by tile; columns past N are zero.
+    N : int
+        Input dimension, at least the number of rows.
+    joint : ndarray, shape (rows, rows)
+        Gram matrix / N that the rows are to have, positive semidefinite.
+
+    Notes
+    -----
+    The rows are whitened by the Cholesky factor of their Gram matrix, three times, so that rounding is
+    wiped out even for N = rows, where that matrix is badly conditioned; no copy of the weights is made.
+    """
+    target = semidefinite_root(joint)
+    for last in (False, False, True):
+        gram = sum(tile @ tile.T for tile in tiles) / N
+        whitener = np.linalg.inv(np.linalg.cholesky(gram))
+        whitener = target @ whitener if last else whitener
+        for tile in tiles:
+            tile[:] = whitener @ tile
+
+
+def check_start(model, start):
+    """Return `start` if it is an Overlaps that fits `model`."""
+    if not isinstance(start, Overlaps):
+        raise TypeError(f"`start` must be an Overlaps, but is {type(start).__name__}")
+    if start.M.shape != (model.p, model.p_star):
+        raise ValueError(
+            f"`start` must have widths (p, p_star) = ({model.p}, {model.p_star}), but has {start.M.shape}"
+        )
+    if not np.allclose(start.P, model.teacher_overlap, rtol=1e-9, atol=1e-9):
+        raise ValueError("`start` must have the model's `teacher_overlap` as its P, but has another")
+    norms = np.diagonal(start.Q)
+    if model.spherical and not np.allclose(norms, 1.0, rtol=0, atol=1e-9):
+        raise ValueError(
+            f"`start` must have Q_kk = 1 under the spherical constraint, but has {norms[np.argmax(abs(norms - 1))]:g}"
+        )
+    return start
+
+
+def divergence_limit(model, Q):
+    """Return the tr Q that counts as diverged: 1e8 times that of the start Q or of a solution, if larger."""
+    ratio = np.abs(model.teacher_readout).max() / max(np.abs(model.student_readout).max(), np.finfo(float).tiny)
+    return 1e8 * max(1.0, np.trace(Q), ratio * np.trace(model.teacher_overlap))

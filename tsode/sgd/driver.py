@@ -1,0 +1,216 @@
+"""One call for SGD: checks, streams, threads, records, progress; the engines do the steps."""
+
+import threading
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+
+import numba
+import numpy as np
+from threadpoolctl import threadpool_limits
+from tqdm.auto import tqdm
+
+from .. import _checks
+from .._random import run_sequence, seed_sequence
+from ..model import check_model
+from ..overlaps import Overlaps, check_start, divergence_limit
+from ..trajectory import Trajectory, versions
+from .random_numbers import LAWS
+from .weights import WeightsRun
+
+__all__ = ["ENGINES", "InputsExhausted", "simulate"]
+
+ENGINES = ("weights",)
+
+
+class InputsExhausted(ValueError):
+    """The user's input rows ran out before the last time asked for.
+
+    Attributes
+    ----------
+    trajectory : Trajectory
+        What was recorded until then, with status "exhausted".
+    """
+
+    def __init__(self, message, trajectory):
+        super().__init__(message)
+        self.trajectory = trajectory
+
+
+def simulate(model, start, alpha, N, runs=1, seed=0, engine="weights", inputs="gaussian", progress=False):
+    r"""Run one-pass SGD at input dimension N and record the overlaps.
+
+    Parameters
+    ----------
+    model : TeacherStudent
+        The pair, its learning rate, noise and constraint.
+    start : Overlaps, (W, W_star) or None
+        Overlaps that every run realises exactly, with weights of its own; or the weights themselves, shapes
+        (p, N) and (p_star, N); or None: each run draws Gaussian student weights of unit variance.
+    alpha : float or array_like, shape (T,)
+        Times (samples / N), strictly increasing; a number stands for 201 even times from 0 up to it. The
+        start belongs to ``alpha[0]``, and a time is recorded after round((alpha - alpha[0]) N) samples.
+    N : int
+        Input dimension, at least p + p_star.
+    runs : int
+        Number of independent runs.
+    seed : int, SeedSequence, Generator or None
+        Seed of all randomness. Run i depends on the seed and on i alone.
+    engine : {"weights"}
+        "weights" holds W explicitly.
+    inputs : {"gaussian", "rademacher", "uniform"}, array_like of shape (n, N), or iterable of rows
+        Law of the inputs' independent components (mean 0, variance 1), or real rows, each used once and in
+        order, for a single run. The labels come from the teacher in any case.
+    progress : bool
+        Show a progress bar where a person watches (a terminal or a notebook).
+
+    Returns
+    -------
+    Trajectory
+        With a run axis. Runs that diverge are nan from then on and have status "diverged"; after a keyboard
+        interrupt what was recorded is returned with status "interrupted".
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is of the wrong type, shape or range; the message names it.
+    InputsExhausted
+        If the rows run out; it carries the trajectory so far.
+
+    Notes
+    -----
+    Source of the setting: arXiv:2604.03068. As many threads are used as ``numba.get_num_threads()`` says; the
+    result does not depend on it. `loss` of the result is the population loss for Gaussian inputs, also where
+    the inputs are not.
+
+    Examples
+    --------
+    >>> import tsode
+    >>> model = tsode.TeacherStudent(p=2, p_star=1, learning_rate=0.2)
+    >>> sgd = tsode.simulate(model, None, alpha=[0.0, 1.0, 2.0], N=500, runs=3, seed=1)
+    >>> sgd.M.shape, sgd.loss.shape
+    ((3, 3, 2, 1), (3, 3))
+    """
+    check_model(model)
+    alpha = _checks.times(alpha)
+    N = _checks.integer("N", N, minimum=model.p + model.p_star)
+    runs = _checks.integer("runs", runs, minimum=1)
+    sequence = seed_sequence(seed)
+    _checks.choice("engine", engine, ENGINES)
+    progress = _checks.flag("progress", progress)
+    start = _check_start(model, start, N)
+    inputs, law = _check_inputs(inputs, N, runs)
+
+    norms = start.Q if isinstance(start, Overlaps) else np.eye(model.p) if start is None else start[0] @ start[0].T / N
+    limit = divergence_limit(model, norms)
+    steps = np.rint((alpha - alpha[0]) * N).astype(np.int64)
+
+    def make(run):
+        return WeightsRun(model, start, N, run_sequence(sequence, run), inputs, limit)
+
+    recorder = _Recorder(model, runs, steps, limit, progress)
+    recorder.run_all(make)
+    trajectory = recorder.trajectory(
+        alpha, N=N, seed=sequence.entropy, engine=f"sgd, {engine}, {law} inputs", versions=versions()
+    )
+    if "exhausted" in trajectory.status:
+        used = int(recorder.reached[0])
+        raise InputsExhausted(
+            f"`inputs` must hold {int(steps[-1])} rows to reach alpha = {alpha[-1]:g}, but ran out after {used}; "
+            "the exception's `trajectory` has what was recorded",
+            trajectory,
+        )
+    return trajectory
+
+
+def _check_start(model, start, N):
+    """Return a start that fits: Overlaps, a pair of weight arrays, or None."""
+    if start is None or isinstance(start, Overlaps):
+        return start if start is None else check_start(model, start)
+    if not (isinstance(start, tuple) and len(start) == 2):
+        raise TypeError(f"`start` must be an Overlaps, a tuple (W, W_star) or None, but is {type(start).__name__}")
+    W = _checks.float_array("start[0]", start[0], (model.p, N), "(p, N)")
+    W_star = _checks.float_array("start[1]", start[1], (model.p_star, N), "(p_star, N)")
+    check_start(model, Overlaps.from_weights(W, W_star))
+    return W, W_star
+
+
+def _check_inputs(inputs, N, runs):
+    """Return the name of a law, or an iterator of checked rows; and a word for the record."""
+    if isinstance(inputs, str):
+        return _checks.choice("inputs", inputs, tuple(LAWS)), inputs
+    if not isinstance(inputs, Iterable):
+        raise TypeError(f"`inputs` must be the name of a law or rows of numbers, but is {type(inputs).__name__}")
+    if runs != 1:
+        raise ValueError(f"`runs` must be 1 with rows as `inputs`, each of which is used once, but is {runs}")
+    if isinstance(inputs, np.ndarray):
+        return iter(_checks.float_array("inputs", inputs, (None, N), "(n, N)")), "given"
+    return (_checks.float_array("inputs", row, (N,), "(N,) in each row") for row in inputs), "given"
+
+
+class _Recorder:
+    """Drives the runs over a pool of threads and collects what they record."""
+
+    def __init__(self, model, runs, steps, limit, progress):
+        self.model, self.runs, self.steps, self.limit = model, runs, steps, limit
+        self.M = np.full((runs, len(steps), model.p, model.p_star), np.nan)
+        self.Q = np.full((runs, len(steps), model.p, model.p), np.nan)
+        self.status = np.full(runs, "interrupted", dtype="<U11")
+        self.reached = np.zeros(runs, dtype=np.int64)
+        self.bar = tqdm(
+            total=int(steps[-1]) * runs, desc="SGD", unit=" samples", unit_scale=True, disable=None if progress else True
+        )
+        self.stop = threading.Event()
+        self.lock = threading.Lock()
+
+    def run_all(self, make):
+        threads = min(self.runs, numba.get_num_threads())
+        with self.bar, threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(threads) as pool:
+            futures = [pool.submit(self._run, make, run) for run in range(self.runs)]
+            try:
+                for future in futures:
+                    future.result()
+            except KeyboardInterrupt:
+                self.stop.set()
+            except BaseException:
+                self.stop.set()
+                pool.shutdown(cancel_futures=True)
+                raise
+
+    def _run(self, make, index):
+        if self.stop.is_set():
+            return
+        run = make(index)
+        for i, step in enumerate(self.steps):
+            while run.step < step:
+                if self.stop.is_set():
+                    return
+                before = run.step
+                going = run.advance(int(step))
+                with self.lock:
+                    self.bar.update(run.step - before)
+                self.reached[index] = run.step
+                if not going:
+                    self.status[index] = "exhausted" if run.exhausted else "diverged"
+                    return
+            M, Q = run.overlaps()
+            if not np.trace(Q) < self.limit:  # true for nan too
+                self.status[index] = "diverged"
+                return
+            self.M[index, i], self.Q[index, i] = M, Q
+        self.status[index] = "completed"
+
+    def trajectory(self, alpha, N, **provenance):
+        """Return the result, cut after the last time that any run recorded."""
+        recorded = np.isfinite(self.Q[:, :, 0, 0]).any(axis=0)
+        kept = max(1, int(recorded.sum()))
+        completed = self.status == "completed"
+        return Trajectory(
+            model=self.model,
+            alpha=alpha[:kept],
+            M=self.M[:, :kept],
+            Q=self.Q[:, :kept],
+            status=self.status,
+            stopped_at=np.where(completed, alpha[-1], alpha[0] + self.reached / N),
+            N=N,
+            **provenance,
+        )

@@ -1,0 +1,239 @@
+"""The one result type: overlaps over time, from the ODEs or from SGD, with where they came from."""
+
+import functools
+import json
+import os
+import platform
+import zipfile
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+
+from ._display import html_table, text_table
+from ._files import atomic_path
+from .model import TeacherStudent
+from .moments import excess_loss
+from .overlaps import Overlaps
+
+__all__ = ["Trajectory", "versions"]
+
+FORMAT = 1
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Trajectory:
+    r"""Overlaps at the recorded times of one ODE solution or of several SGD runs.
+
+    The run axis "..." is one axis of length R in what ``simulate`` returns, and absent from ``integrate``.
+
+    Attributes
+    ----------
+    model : TeacherStudent
+        What was run.
+    alpha : ndarray, shape (T,)
+        Times, samples / N. A simulation records after round(alpha N) samples.
+    M, Q : ndarray, shapes (..., T, p, p_star), (..., T, p, p)
+        Overlaps; nan from the moment a run ended early.
+    status : str or ndarray of str, shape (...)
+        "completed", "diverged" (the norms ran away), "exhausted" (user's inputs ran out) or "interrupted".
+    stopped_at : float or ndarray, shape (...)
+        Time at which each run ended, ``alpha[-1]`` for a completed one.
+    N : int or None
+        Input dimension; None for the ODEs, where it is infinite.
+    seed : int, list of int or None
+        Entropy of the random streams, to be given as `seed` again; None for the ODEs.
+    engine : str
+        How it was computed.
+    versions : dict
+        Versions of Python and of the packages that computed it.
+    """
+
+    model: TeacherStudent
+    alpha: np.ndarray
+    M: np.ndarray
+    Q: np.ndarray
+    status: object
+    stopped_at: object
+    N: int = None
+    seed: object = None
+    engine: str = ""
+    versions: dict = field(default_factory=dict)
+
+    def __post_init__(self):
+        for array in (self.alpha, self.M, self.Q):
+            array.setflags(write=False)
+
+    @functools.cached_property
+    def excess_loss(self):
+        """Population loss for Gaussian inputs without the label noise, shape (..., T); zero on the solutions."""
+        model = self.model
+        return excess_loss(model.student_readout, model.teacher_readout, self.M, self.Q, model.teacher_overlap)
+
+    @property
+    def loss(self):
+        """Population loss for Gaussian inputs, half the label noise's variance included, shape (..., T)."""
+        return self.excess_loss + self.model.noise_variance / 2
+
+    @property
+    def runs(self):
+        """Number of runs, or None for an ODE solution."""
+        return self.M.shape[0] if self.M.ndim == 4 else None
+
+    def overlaps(self, index=-1, run=None):
+        """Return the Overlaps at one recorded time.
+
+        Parameters
+        ----------
+        index : int
+            Position in `alpha`.
+        run : int, optional
+            Which run; needed where there is a run axis.
+
+        Returns
+        -------
+        Overlaps
+
+        Raises
+        ------
+        ValueError
+            If `run` is missing, or given where there is no run axis, or the run had ended before.
+        """
+        if (run is None) != (self.runs is None):
+            wanted = "be left out: there is no run axis" if self.runs is None else f"be one of {self.runs} runs"
+            raise ValueError(f"`run` must {wanted}, but is {run}")
+        at = index if run is None else (run, index)
+        return Overlaps(self.M[at], self.Q[at], self.model.teacher_overlap)
+
+    def save(self, path):
+        """Write all of it to one ``.npz`` file, which appears only when it is complete.
+
+        Parameters
+        ----------
+        path : path-like
+            File to write; ".npz" is appended if it has no suffix.
+
+        Returns
+        -------
+        pathlib.Path
+            The file written.
+        """
+        path = Path(path)
+        path = path if path.suffix else path.with_suffix(".npz")
+        header = {
+            "format": FORMAT,
+            "model": self.model.to_dict(),
+            "N": self.N,
+            "seed": self.seed,
+            "engine": self.engine,
+            "versions": self.versions,
+        }
+        with atomic_path(path) as temporary, open(temporary, "wb") as file:
+            np.savez_compressed(
+                file,
+                header=np.array(json.dumps(header)),
+                alpha=self.alpha,
+                M=self.M,
+                Q=self.Q,
+                status=np.asarray(self.status, dtype=np.str_),
+                stopped_at=np.asarray(self.stopped_at, dtype=np.float64),
+            )
+        return path
+
+    @classmethod
+    def load(cls, path):
+        """Read what :meth:`save` wrote; nothing in the file is ever executed.
+
+        Parameters
+        ----------
+        path : path-like
+            File to read.
+
+        Returns
+        -------
+        Trajectory
+
+        Raises
+        ------
+        FileNotFoundError
+            If there is no such file.
+        ValueError
+            If the file is truncated, or no trajectory, or of a newer format.
+        """
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                header = json.loads(str(file["header"]))
+                data = {name: file[name] for name in ("alpha", "M", "Q", "status", "stopped_at")}
+                newest = header["format"]
+                model = TeacherStudent(**header["model"])
+        except FileNotFoundError:
+            raise
+        except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, AttributeError) as error:
+            raise ValueError(f"`path` must be a complete trajectory file, but {os.fspath(path)} is not: {error}") from None
+        if newest > FORMAT:
+            raise ValueError(f"`path` must be of format {FORMAT} or older, but {os.fspath(path)} is of format {newest}")
+        for name in ("status", "stopped_at"):
+            data[name] = data[name][()]  # a zero-dimensional array back to the plain value
+        data["status"] = str(data["status"]) if np.ndim(data["status"]) == 0 else data["status"]
+        kept = {name: header[name] for name in ("N", "seed", "engine", "versions")}
+        return cls(model=model, **data, **kept)
+
+    def to_xarray(self):
+        """Return an ``xarray.Dataset`` with dimensions (run,) alpha, student, student_2, teacher.
+
+        Raises
+        ------
+        ImportError
+            If xarray (extra ``scan``) is not installed.
+        """
+        try:
+            import xarray
+        except ImportError:
+            raise ImportError("to_xarray needs xarray: pip install tsode[scan]") from None
+        lead = () if self.runs is None else ("run",)
+        data = {
+            "M": ((*lead, "alpha", "student", "teacher"), self.M),
+            "Q": ((*lead, "alpha", "student", "student_2"), self.Q),
+            "loss": ((*lead, "alpha"), self.loss),
+            "excess_loss": ((*lead, "alpha"), self.excess_loss),
+            "status": (lead, self.status),
+            "stopped_at": (lead, self.stopped_at),
+        }
+        attributes = {
+            "model": json.dumps(self.model.to_dict()),
+            "N": "inf" if self.N is None else self.N,
+            "seed": json.dumps(self.seed),
+            "engine": self.engine,
+            "versions": json.dumps(self.versions),
+        }
+        coordinates = {"alpha": ("alpha", self.alpha, {"long_name": "time, samples / N"})}
+        return xarray.Dataset(data, coords=coordinates, attrs=attributes)
+
+    def _rows(self):
+        final = np.atleast_1d(self.excess_loss[..., -1])
+        final = final[np.isfinite(final)]
+        statuses, counts = np.unique(self.status, return_counts=True)
+        return [
+            ("model", f"p = {self.model.p}, p* = {self.model.p_star}, η = {self.model.learning_rate:g}, "
+                      f"Δ = {self.model.noise_variance:g}, {self.model.constraint}"),
+            ("input dimension N", "infinite (ODE)" if self.N is None else f"{self.N:,}"),
+            ("runs", "one solution" if self.runs is None else self.runs),
+            ("time alpha", f"{self.alpha[0]:g} to {self.alpha[-1]:g}, {len(self.alpha)} points"),
+            ("status", ", ".join(f"{s} ({n})" if self.runs else s for s, n in zip(statuses, counts))),
+            ("final excess loss", f"{final.mean():.4g}" if final.size else "none finite"),
+            ("engine", self.engine),
+            ("seed", self.seed),
+        ]  # fmt: skip
+
+    def __repr__(self):
+        return text_table("Trajectory of the overlaps M and Q", self._rows())
+
+    def _repr_html_(self):
+        return html_table("Trajectory of the overlaps M and Q", self._rows())
+
+
+@functools.cache
+def versions():
+    """Return the versions of Python, tsode and the packages that compute."""
+    return {"python": platform.python_version(), **{name: version(name) for name in ("tsode", "numpy", "scipy", "numba")}}
