@@ -17,8 +17,9 @@ from importlib.metadata import version as _version
 from .model import TeacherStudent
 from .ode import integrate
 from .overlaps import Overlaps
+from .plateaus import plateau
 from .sgd import InputsExhausted, simulate
 from .trajectory import Trajectory
 
-__all__ = ["InputsExhausted", "Overlaps", "TeacherStudent", "Trajectory", "integrate", "simulate"]
+__all__ = ["InputsExhausted", "Overlaps", "TeacherStudent", "Trajectory", "integrate", "plateau", "simulate"]
 __version__ = _version("tsode")
