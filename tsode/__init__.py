@@ -11,9 +11,9 @@ Examples
 ((201, 4, 2), (2, 201, 4, 2))
 """
 
-from importlib import import_module
 from importlib.metadata import version as _version
 
+from . import manifold
 from .model import TeacherStudent
 from .ode import integrate
 from .overlaps import Overlaps
@@ -21,5 +21,14 @@ from .plateaus import plateau
 from .sgd import InputsExhausted, simulate
 from .trajectory import Trajectory
 
-__all__ = ["InputsExhausted", "Overlaps", "TeacherStudent", "Trajectory", "integrate", "plateau", "simulate"]
+__all__ = [
+    "InputsExhausted",
+    "Overlaps",
+    "TeacherStudent",
+    "Trajectory",
+    "integrate",
+    "manifold",
+    "plateau",
+    "simulate",
+]
 __version__ = _version("tsode")
