@@ -11,14 +11,31 @@ Examples
 ((201, 4, 2), (2, 201, 4, 2))
 """
 
-from importlib import import_module
+from importlib import import_module as _import_module
 from importlib.metadata import version as _version
 
 from .model import TeacherStudent
 from .ode import integrate
 from .overlaps import Overlaps
 from .sgd import InputsExhausted, simulate
+from .studies import Study, study
 from .trajectory import Trajectory
 
-__all__ = ["InputsExhausted", "Overlaps", "TeacherStudent", "Trajectory", "integrate", "simulate"]
+__all__ = [
+    "InputsExhausted",
+    "Overlaps",
+    "Study",
+    "TeacherStudent",
+    "Trajectory",
+    "integrate",
+    "plot",
+    "simulate",
+    "study",
+]
 __version__ = _version("tsode")
+
+
+def __getattr__(name):
+    if name == "plot":  # matplotlib takes longer to import than all the rest
+        return _import_module("tsode.plot")
+    raise AttributeError(f"module 'tsode' has no attribute {name!r}")
