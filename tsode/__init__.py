@@ -17,6 +17,7 @@ from importlib.metadata import version as _version
 from .model import TeacherStudent
 from .ode import integrate
 from .overlaps import Overlaps
+from .plateaus import plateau
 from .sgd import InputsExhausted, simulate
 from .studies import Study, study
 from .trajectory import Trajectory
@@ -28,6 +29,7 @@ __all__ = [
     "TeacherStudent",
     "Trajectory",
     "integrate",
+    "plateau",
     "plot",
     "simulate",
     "study",
