@@ -11,6 +11,7 @@ Examples
 ((201, 4, 2), (2, 201, 4, 2))
 """
 
+from importlib import import_module as _import_module
 from importlib.metadata import version as _version
 
 from . import manifold
@@ -19,16 +20,26 @@ from .ode import integrate
 from .overlaps import Overlaps
 from .plateaus import plateau
 from .sgd import InputsExhausted, simulate
+from .studies import Study, study
 from .trajectory import Trajectory
 
 __all__ = [
     "InputsExhausted",
     "Overlaps",
+    "Study",
     "TeacherStudent",
     "Trajectory",
     "integrate",
     "manifold",
     "plateau",
+    "plot",
     "simulate",
+    "study",
 ]
 __version__ = _version("tsode")
+
+
+def __getattr__(name):
+    if name == "plot":  # matplotlib takes longer to import than all the rest
+        return _import_module("tsode.plot")
+    raise AttributeError(f"module 'tsode' has no attribute {name!r}")
