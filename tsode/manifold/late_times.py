@@ -68,7 +68,7 @@ def relaxation_rate(model):
     Examples
     --------
     >>> import tsode
-    >>> tsode.manifold.relaxation_rate(tsode.TeacherStudent(p=2, p_star=2, learning_rate=0.1))
+    >>> round(tsode.manifold.relaxation_rate(tsode.TeacherStudent(p=2, p_star=2, learning_rate=0.1)), 6)
     0.2
     """
     v, minima = _equal(model)
@@ -104,7 +104,7 @@ def power_law(model, alpha):
     --------
     >>> import tsode
     >>> tsode.manifold.power_law(tsode.TeacherStudent(p=4, p_star=2, learning_rate=0.1), 1000.0)
-    array(2.08333333e-05)
+    array(3.33333333e-05)
     """
     v, minima = _equal(model)
     surplus = model.p - minima.rank
