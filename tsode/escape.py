@@ -16,19 +16,20 @@ with y, t and f as in :mod:`tsode.fixed_points`. The update of :math:`M_{kr}` in
 .. math::
     d = 4 \eta^2 v^2 q \left\{ [(p+2) y - (p^*+2) v^*]^2 + 2 (p+2) y^2 + 2 (p^*+2) v^{*2} + \Delta \right\} .
 
-On the plateau :math:`\gamma` is the escape rate g and :math:`\sigma^2 \to S e^{2 g \alpha}`, where
-:math:`S = q + d / (2 g)` for a start on it: the first term is the luck of the start, the second that of SGD. From
-random weights of variance :math:`s^2` the norms have to be learned first. Then
-:math:`S = e^{2 \Gamma} [s^2 + \int d\, e^{-2 \int \gamma}]` with :math:`\Gamma = \int (\gamma - g)` along the
-solution of the ODE for q at M = 0. The threshold :math:`\epsilon` is crossed by
+On the plateau :math:`\gamma` is the escape rate g, and
+:math:`\sigma^2 = S e^{2 g \alpha} - d/(2g)` with :math:`S = q + d / (2 g)` for a start on it: the first term is the
+luck of the start, the second that of SGD. From random weights of variance :math:`s^2` the norms have to be learned
+first; then :math:`S = e^{2 \Gamma} [s^2 + \int d\, e^{-2 \int \gamma}]` with :math:`\Gamma = \int (\gamma - g)` along
+the solution of the ODE for q at M = 0. The threshold :math:`\epsilon` is crossed by
 :math:`\mathrm{tr}\, M M^T = \sigma^2 X / N` at
 
 .. math::
-    T = \frac{1}{2 g} \left[ \ln \frac{N \epsilon}{S} - \ln X \right], \qquad X \sim \chi^2_{p p^*},
+    T = \frac{1}{2 g} \ln \frac{N \epsilon / X + d / (2 g)}{S}, \qquad X \sim \chi^2_{p p^*} .
 
-with mean :math:`[\ln(N \epsilon / 2 S) - \psi(p p^* / 2)] / (2 g)`: ln N / (2 g) to leading order, and the widths
-enter through the second term and S only. It needs :math:`\epsilon` large against the start's q p p*/N and small
-against the :math:`\mathrm{tr}\, M M^T` at which the growth ceases to be exponential.
+At large :math:`N \epsilon` its mean is :math:`[\ln(N \epsilon / 2 S) - \psi(p p^* / 2)] / (2 g)`: ln N / (2 g) to
+leading order, while the widths enter through the second term and S only. :math:`\epsilon` has to be large against
+the start's q p p*/N, and small against the :math:`\mathrm{tr}\, M M^T` of the solutions, before which the growth
+ceases to be exponential.
 """
 
 import numpy as np
@@ -87,7 +88,7 @@ def escape_law(model, N, threshold, start="plateau", scale=1.0):
     >>> f"{law.mean():.2f} +- {law.std():.2f}"
     '12.45 +- 1.58'
     """
-    from ._log_chi_square import minus_log_gamma  # scipy.stats takes longer to import than all of tsode
+    from ._log_inverse_gamma import log_inverse_gamma  # scipy.stats takes longer to import than all of tsode
 
     branch = _escaping_branch(model)
     N = _checks.integer("N", N, minimum=model.p + model.p_star)
@@ -100,9 +101,8 @@ def escape_law(model, N, threshold, start="plateau", scale=1.0):
     _check_threshold(model, N, threshold, start_q)
     g, d = _growth(branch, model, q)
     seed = start_q + d / (2 * g) if start_q == q else _seed_after_transient(branch, model, start_q, q)
-    # X = 2 G, G of the Gamma law with shape p p*/2
-    shape = model.p * model.p_star / 2
-    return minus_log_gamma(shape, loc=np.log(N * threshold / (2 * seed)) / (2 * g), scale=1 / (2 * g))
+    shape, crossing = model.p * model.p_star / 2, N * threshold / 2  # X = 2 G, G of the Gamma law of this shape
+    return log_inverse_gamma(shape, d / (2 * g * crossing), loc=np.log(crossing / seed) / (2 * g), scale=1 / (2 * g))
 
 
 def escape_time(trajectory, threshold=None, loss_fraction=None):
