@@ -16,6 +16,7 @@ from importlib.metadata import version as _version
 
 from .model import TeacherStudent
 from .ode import integrate
+from .ode_batch import integrate_many
 from .overlaps import Overlaps
 from .plateaus import plateau
 from .sgd import InputsExhausted, simulate
@@ -29,6 +30,7 @@ __all__ = [
     "TeacherStudent",
     "Trajectory",
     "integrate",
+    "integrate_many",
     "plateau",
     "plot",
     "simulate",
