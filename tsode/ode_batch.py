@@ -7,7 +7,6 @@ their number, so that each single one keeps the tolerance asked for.
 
 import numpy as np
 from numba import njit
-from scipy.integrate import solve_ivp
 
 from . import _checks
 from .model import check_model
@@ -112,6 +111,8 @@ def _chunks(models):
 
 def _solve_chunk(models, starts, alpha, gradient_flow, options):
     """Return the states of each solution, shape (T, n), or None for one that runs away or cannot be solved."""
+    from scipy.integrate import solve_ivp  # imported late, as in tsode.ode
+
     p, p_star = models[0].p, models[0].p_star
     states = np.empty((len(models), len(alpha), p * p_star + p * p))
     states[:, 0] = [np.concatenate([start.M.ravel(), start.Q.ravel()]) for start in starts]
