@@ -11,14 +11,14 @@ Examples
 ((201, 4, 2), (2, 201, 4, 2))
 """
 
-from importlib import import_module
 from importlib.metadata import version as _version
 
+from . import hessian
 from .model import TeacherStudent
 from .ode import integrate
 from .overlaps import Overlaps
 from .sgd import InputsExhausted, simulate
 from .trajectory import Trajectory
 
-__all__ = ["InputsExhausted", "Overlaps", "TeacherStudent", "Trajectory", "integrate", "simulate"]
+__all__ = ["InputsExhausted", "Overlaps", "TeacherStudent", "Trajectory", "hessian", "integrate", "simulate"]
 __version__ = _version("tsode")

@@ -1,0 +1,280 @@
+r"""The Hessian of the population loss: an operator for given weights, and its exact spectrum for given overlaps.
+
+Everything here is with respect to :math:`u_k = w_k / \sqrt N`, in which the loss has a limit for large N. With
+:math:`B = U^T V U - U^{*T} V^* U^*` and :math:`t = \mathrm{tr} B` the loss is
+:math:`L = t^2 / 2 + \mathrm{tr} B^2` plus half the noise variance. A change Z of U changes B by
+:math:`Z^T V U + U^T V Z + Z^T V Z`; collecting the orders of Z gives the gradient
+:math:`2 V (t U + 2 U B)` and
+
+.. math::
+    H Z = 4 V \left[ (\mathrm{tr}(V K) + (K + K^T) V)\, U - K^{*T} V^* U^* + Q V Z \right] + 2 t V Z ,
+    \qquad K = U Z^T, \quad K^* = U^* Z^T ,
+
+that is, in blocks,
+
+.. math::
+    H_{ki,lj} = 4 v_k v_l (u_{ki} u_{lj} + u_{li} u_{kj} + Q_{kl} \delta_{ij})
+              + 2 v_k \delta_{kl} (t\, \delta_{ij} + 2 B_{ij}) .
+
+The reduction
+-------------
+If all rows of Z are orthogonal to the span of W and W*, of dimension r, then K = K* = 0 and
+:math:`H Z = (4 V Q V + 2 t V) Z`; if they lie in the span, so do those of H Z. Hence the spectrum at any N is
+that of one block of size p r, written in an orthonormal basis of the span, and N - r times that of the p x p
+matrix :math:`4 V Q V + 2 t V`. On a product of spheres (:mod:`tsode.hessian.spheres`) directions outside the
+span are all tangent, so the matrix loses the diagonal c, and the block shrinks to p (r - 1).
+
+Since SGD moves :math:`u` by :math:`-(\eta / N)\, \partial \ell / \partial u` a sample, one unit of
+:math:`\eta \alpha` of gradient flow is one unit of time of :math:`\dot U = -\partial L / \partial U`: minus the most
+negative eigenvalue at a saddle is the rate, per unit of :math:`\eta \alpha`, at which gradient flow escapes from it.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .. import _checks
+from ..model import check_model
+from ..overlaps import check_start
+from .spectrum import TOLERANCE, Spectrum
+from .spheres import curvature, on_spheres, project, tangent_basis
+
+__all__ = [
+    "Reduction",
+    "check_weights",
+    "gradient",
+    "population_gradient",
+    "population_operator",
+    "population_spectrum",
+]
+
+
+def population_spectrum(model, overlaps, N, tolerance=TOLERANCE):
+    r"""Return the exact spectrum of the population Hessian at dimension N, with respect to W / sqrt(N).
+
+    Parameters
+    ----------
+    model : TeacherStudent
+        Gives the readouts and the constraint; its learning rate and noise do not enter.
+    overlaps : Overlaps
+        The point. Any M, Q and P, also where W and W* are linearly dependent.
+    N : int
+        Input dimension, at least p + p_star. It enters the multiplicities only.
+    tolerance : float
+        What counts as a zero eigenvalue or gradient, relative to the largest absolute eigenvalue.
+
+    Returns
+    -------
+    Spectrum
+        Its multiplicities add up to p N; to p (N - 1) under the spherical constraint, where it is the
+        spectrum of the Riemannian Hessian on the product of spheres.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is of the wrong type, shape or range; the message names it.
+
+    Notes
+    -----
+    Costs one diagonalisation of size p r, r <= p + p_star being the rank of the joint overlap matrix.
+    Eigenvalues of that matrix below rounding count as zero. Derivation in the module's docstring; the setting
+    is that of arXiv:2604.03068.
+
+    Examples
+    --------
+    >>> import numpy as np, tsode
+    >>> model = tsode.TeacherStudent(p=4, p_star=2, learning_rate=0.1)
+    >>> plateau = tsode.Overlaps(np.zeros((4, 2)), 4 / 6 * np.eye(4))
+    >>> tsode.hessian.population_spectrum(model, plateau, N=14).multiplicities
+    array([ 8, 38,  9,  1])
+    """
+    _checks.number("tolerance", tolerance, minimum=0.0)
+    return Reduction.of(model, overlaps, N).spectrum(tolerance)
+
+
+@dataclass(frozen=True, eq=False)
+class Reduction:
+    """The two blocks that the population Hessian falls into.
+
+    Attributes
+    ----------
+    U, U_star : ndarray, shapes (p, r), (p_star, r)
+        Weights / sqrt(N) in an orthonormal basis of their common span.
+    basis : ndarray, shape (p r, m)
+        Orthonormal directions inside the span: all p r, or the p (r - 1) tangent to the spheres.
+    inside : ndarray, shape (m, m)
+        Hessian in that basis.
+    outside : ndarray, shape (p, p)
+        Hessian in each of the N - r directions outside the span.
+    copies : int
+        N - r.
+    gradient : ndarray, shape (p, r)
+        Gradient, tangent to the constraint.
+    """
+
+    U: np.ndarray
+    U_star: np.ndarray
+    basis: np.ndarray
+    inside: np.ndarray
+    outside: np.ndarray
+    copies: int
+    gradient: np.ndarray
+
+    @classmethod
+    def of(cls, model, overlaps, N):
+        """Return the reduction at given overlaps and input dimension; checks the arguments."""
+        overlaps = _check_overlaps(check_model(model), overlaps)
+        N = _checks.integer("N", N, minimum=model.p + model.p_star)
+        rows = _span_coordinates(overlaps.joint)
+        p, r = model.p, rows.shape[1]
+        U, U_star = rows[:p], rows[p:]
+        v, v_star = model.student_readout, model.teacher_readout
+        t = v @ np.square(U).sum(axis=1) - v_star @ np.square(U_star).sum(axis=1)
+        outside = 4 * np.outer(v, v) * (U @ U.T) + np.diag(2 * t * v)
+        inside, basis = _dense(v, v_star, U, U_star), np.eye(p * r)
+        g = gradient(v, v_star, U, U_star)
+        if model.spherical:
+            c, basis = curvature(U, g), tangent_basis(U)
+            outside -= np.diag(c)
+            inside = basis.T @ (inside - np.diag(np.repeat(c, r))) @ basis
+            g = project(U, g)
+        return cls(U, U_star, basis, inside, outside, N - r, g)
+
+    def spectrum(self, tolerance):
+        """Return the Spectrum of the whole Hessian."""
+        inside, outside = np.linalg.eigvalsh(self.inside), np.linalg.eigvalsh(self.outside)
+        counts = np.repeat([1, self.copies], [len(inside), len(outside)])
+        return Spectrum(np.concatenate([inside, outside]), counts, float(np.linalg.norm(self.gradient)), tolerance)
+
+
+def population_operator(model, W, W_star):
+    r"""Return the population Hessian at given weights as a SciPy LinearOperator.
+
+    Parameters
+    ----------
+    model : TeacherStudent
+        Gives the readouts and the constraint.
+    W, W_star : array_like, shapes (p, N), (p_star, N)
+        Weights of student and teacher, of norm about sqrt(N) as everywhere.
+
+    Returns
+    -------
+    scipy.sparse.linalg.LinearOperator, shape (p N, p N)
+        Symmetric; acts on Z.ravel(), Z of shape (p, N), and is the Hessian with respect to W / sqrt(N), which is
+        N times that with respect to W. Under the spherical constraint it is the Riemannian Hessian on the
+        tangent vectors and zero on the p radial ones.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is of the wrong type, shape or range; the message names it.
+
+    Notes
+    -----
+    A product costs O(N p (p + p_star)); the formula is in the module's docstring.
+
+    Examples
+    --------
+    >>> import numpy as np, tsode
+    >>> model = tsode.TeacherStudent(p=2, p_star=1, learning_rate=0.1)
+    >>> W, W_star = tsode.Overlaps.random(model, N=50, rng=0).realise(50, rng=1)
+    >>> H = tsode.hessian.population_operator(model, W, W_star)
+    >>> (H @ np.ones(100)).shape
+    (100,)
+    """
+    from scipy.sparse.linalg import LinearOperator
+
+    U, U_star = check_weights(model, W, W_star)
+    v, v_star = model.student_readout[:, None], model.teacher_readout[:, None]
+    Q = U @ U.T
+    left = 4 * v * Q * v.T + np.diag(2 * (np.trace(v * Q) - np.sum(v_star * U_star**2)) * v[:, 0])
+    UV = np.vstack([v * U, -v_star * U_star])
+
+    def apply(Z):
+        K, K_star = U @ Z.T, U_star @ Z.T
+        right = np.hstack([K + K.T, K_star.T])
+        return 4 * v * (np.trace(v * K) * U + right @ UV) + left @ Z
+
+    if model.spherical:
+        apply = on_spheres(apply, U, gradient(v[:, 0], v_star[:, 0], U, U_star))
+
+    def matvec(z):
+        return apply(z.reshape(U.shape)).ravel()
+
+    return LinearOperator((U.size, U.size), matvec=matvec, rmatvec=matvec, dtype=np.float64)
+
+
+def population_gradient(model, W, W_star):
+    """Return the gradient of the population loss with respect to W / sqrt(N).
+
+    Parameters
+    ----------
+    model : TeacherStudent
+        Gives the readouts and the constraint.
+    W, W_star : array_like, shapes (p, N), (p_star, N)
+        Weights of student and teacher.
+
+    Returns
+    -------
+    ndarray, shape (p, N)
+        Its part tangent to the spheres under the spherical constraint.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is of the wrong type, shape or range; the message names it.
+    """
+    U, U_star = check_weights(model, W, W_star)
+    g = gradient(model.student_readout, model.teacher_readout, U, U_star)
+    return project(U, g) if model.spherical else g
+
+
+def gradient(v, v_star, U, U_star):
+    """Return 2 V (t U + 2 U B), shape (p, n), in whatever n coordinates the rows U and U_star have."""
+    t = v @ np.square(U).sum(axis=1) - v_star @ np.square(U_star).sum(axis=1)
+    UB = (U @ U.T * v) @ U - (U @ U_star.T * v_star) @ U_star
+    return 2 * v[:, None] * (t * U + 2 * UB)
+
+
+def check_weights(model, W, W_star=None):
+    """Return W / sqrt(N) and W_star / sqrt(N), or the first alone, after checking shapes and constraint."""
+    check_model(model)
+    W = _checks.float_array("W", W, (model.p, None), "(p, N)")
+    root = np.sqrt(W.shape[1])
+    U = W / root
+    if model.spherical and not np.allclose(norms := np.square(U).sum(axis=1), 1.0, rtol=0, atol=1e-9):
+        raise ValueError(
+            "`W` must have rows of squared norm N under the spherical constraint, but has "
+            f"{norms[np.argmax(abs(norms - 1))]:g} N"
+        )
+    if W_star is None:
+        return U
+    return U, _checks.float_array("W_star", W_star, (model.p_star, W.shape[1]), "(p_star, N)") / root
+
+
+def _check_overlaps(model, overlaps):
+    try:
+        return check_start(model, overlaps)
+    except (TypeError, ValueError) as error:
+        raise type(error)(str(error).replace("`start`", "`overlaps`")) from None
+
+
+def _span_coordinates(joint):
+    """Return F, shape (p + p_star, r), with F F^T = `joint` and r its rank."""
+    values, vectors = np.linalg.eigh(joint)
+    # Overlaps hold squares of weights: what is below rounding here says nothing about a direction of the span,
+    # but would enter with its square root.
+    kept = values > 4 * len(joint) * np.finfo(float).eps * max(values[-1], np.finfo(float).tiny)
+    return vectors[:, kept] * np.sqrt(values[kept])
+
+
+def _dense(v, v_star, U, U_star):
+    """Return the Hessian as a matrix, shape (p n, p n), term by term as in the module's docstring."""
+    p, n = U.shape
+    B = (v * U.T) @ U - (v_star * U_star.T) @ U_star
+    H = np.einsum("ki,lj->kilj", U, U) + np.einsum("li,kj->kilj", U, U)
+    H += np.einsum("kl,ij->kilj", U @ U.T, np.eye(n))
+    H *= 4 * np.outer(v, v)[:, None, :, None]
+    H[np.arange(p), :, np.arange(p), :] += 2 * v[:, None, None] * (np.trace(B) * np.eye(n) + 2 * B)
+    H = H.reshape(p * n, p * n)
+    return (H + H.T) / 2
