@@ -131,13 +131,9 @@ class Reduction:
         v, v_star = model.student_readout, model.teacher_readout
         t = v @ np.square(U).sum(axis=1) - v_star @ np.square(U_star).sum(axis=1)
         outside = 4 * np.outer(v, v) * (U @ U.T) + np.diag(2 * t * v)
-        inside, basis = _dense(v, v_star, U, U_star), np.eye(p * r)
-        g = gradient(v, v_star, U, U_star)
+        inside, basis, g = dense(model, U, U_star)
         if model.spherical:
-            c, basis = curvature(U, g), tangent_basis(U)
-            outside -= np.diag(c)
-            inside = basis.T @ (inside - np.diag(np.repeat(c, r))) @ basis
-            g = project(U, g)
+            outside -= np.diag(curvature(U, gradient(v, v_star, U, U_star)))
         return cls(U, U_star, basis, inside, outside, N - r, g)
 
     def spectrum(self, tolerance):
@@ -268,8 +264,23 @@ def _span_coordinates(joint):
     return vectors[:, kept] * np.sqrt(values[kept])
 
 
-def _dense(v, v_star, U, U_star):
-    """Return the Hessian as a matrix, shape (p n, p n), term by term as in the module's docstring."""
+def dense(model, U, U_star):
+    """Return the Hessian, term by term as in the module's docstring, with a basis and the gradient.
+
+    Parameters
+    ----------
+    model : TeacherStudent
+        Gives the readouts and the constraint.
+    U, U_star : ndarray, shapes (p, n), (p_star, n)
+        Weights / sqrt(N), in any n orthonormal coordinates that they do not leave.
+
+    Returns
+    -------
+    H, basis, g : ndarray, shapes (m, m), (p n, m), (p, n)
+        The Hessian in the orthonormal directions `basis`: all p n, or the p (n - 1) tangent to the spheres; and
+        the gradient, tangent to the constraint.
+    """
+    v, v_star = model.student_readout, model.teacher_readout
     p, n = U.shape
     B = (v * U.T) @ U - (v_star * U_star.T) @ U_star
     H = np.einsum("ki,lj->kilj", U, U) + np.einsum("li,kj->kilj", U, U)
@@ -277,4 +288,9 @@ def _dense(v, v_star, U, U_star):
     H *= 4 * np.outer(v, v)[:, None, :, None]
     H[np.arange(p), :, np.arange(p), :] += 2 * v[:, None, None] * (np.trace(B) * np.eye(n) + 2 * B)
     H = H.reshape(p * n, p * n)
-    return (H + H.T) / 2
+    H, basis, g = (H + H.T) / 2, np.eye(p * n), gradient(v, v_star, U, U_star)
+    if model.spherical:
+        basis = tangent_basis(U)
+        H = basis.T @ (H - np.diag(np.repeat(curvature(U, g), n))) @ basis
+        g = project(U, g)
+    return H, basis, g
