@@ -11,14 +11,35 @@ Examples
 ((201, 4, 2), (2, 201, 4, 2))
 """
 
+from importlib import import_module as _import_module
 from importlib.metadata import version as _version
 
 from . import hessian
 from .model import TeacherStudent
 from .ode import integrate
 from .overlaps import Overlaps
+from .plateaus import plateau
 from .sgd import InputsExhausted, simulate
+from .studies import Study, study
 from .trajectory import Trajectory
 
-__all__ = ["InputsExhausted", "Overlaps", "TeacherStudent", "Trajectory", "hessian", "integrate", "simulate"]
+__all__ = [
+    "InputsExhausted",
+    "Overlaps",
+    "Study",
+    "TeacherStudent",
+    "Trajectory",
+    "hessian",
+    "integrate",
+    "plateau",
+    "plot",
+    "simulate",
+    "study",
+]
 __version__ = _version("tsode")
+
+
+def __getattr__(name):
+    if name == "plot":  # matplotlib takes longer to import than all the rest
+        return _import_module("tsode.plot")
+    raise AttributeError(f"module 'tsode' has no attribute {name!r}")

@@ -1,8 +1,8 @@
-"""Two-column tables for the people who read results: as text, and as HTML in a notebook."""
+"""Tables for the people who read results: as text, and as HTML in a notebook."""
 
 from html import escape
 
-__all__ = ["html_table", "text_table"]
+__all__ = ["html_columns", "html_table", "text_columns", "text_table"]
 
 
 def text_table(title, rows):
@@ -24,3 +24,22 @@ def html_table(title, rows):
         for label, value in rows
     )
     return f"<table><caption style='text-align:left'><b>{escape(title)}</b></caption>{cells}</table>"
+
+
+def text_columns(title, header, rows):
+    """Return a title and a table with a header line, its columns aligned, as one string."""
+    cells = [[str(cell) for cell in row] for row in (header, *rows)]
+    widths = [max(len(row[i]) for row in cells) for i in range(len(header))]
+    lines = ["  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths)).rstrip() for row in cells]
+    return "\n".join([title, *(f"  {line}" for line in lines)])
+
+
+def html_columns(title, header, rows):
+    """Return the same table as HTML, every cell escaped."""
+    head = "".join(f"<th>{escape(str(cell))}</th>" for cell in header)
+    body = "".join(
+        "<tr>" + "".join(f"<td style='text-align:left'>{escape(str(cell))}</td>" for cell in row) + "</tr>"
+        for row in rows
+    )
+    caption = f"<caption style='text-align:left'><b>{escape(title)}</b></caption>"
+    return f"<table>{caption}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"

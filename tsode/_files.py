@@ -1,11 +1,14 @@
-"""Files that are either complete or absent."""
+"""Files that are either complete or absent, and reading that trusts nothing."""
 
 import contextlib
 import os
 import secrets
+import zipfile
 from pathlib import Path
 
-__all__ = ["atomic_path"]
+import numpy as np
+
+__all__ = ["atomic_path", "read_npz", "write_npz"]
 
 
 @contextlib.contextmanager
@@ -19,3 +22,29 @@ def atomic_path(path):
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def write_npz(path, arrays):
+    """Write named arrays to an ``.npz`` file that appears only when it is complete."""
+    with atomic_path(path) as temporary, open(temporary, "wb") as file:
+        np.savez_compressed(file, **arrays)
+
+
+def read_npz(path, build):
+    """Return ``build(arrays)`` of an ``.npz`` file, without pickle.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If it is truncated, foreign, or not what `build` expects.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return build({name: file[name] for name in file.files})
+    except FileNotFoundError:
+        raise
+    except (OSError, ValueError, KeyError, TypeError, EOFError, AttributeError, zipfile.BadZipFile) as error:
+        reason = f"{error.args[0]!r} is missing" if isinstance(error, KeyError) else error
+        raise ValueError(f"`path` must be a complete file of tsode, but {os.fspath(path)} is not: {reason}") from None

@@ -220,9 +220,7 @@ def check_start(model, start):
     if not isinstance(start, Overlaps):
         raise TypeError(f"`start` must be an Overlaps, but is {type(start).__name__}")
     if start.M.shape != (model.p, model.p_star):
-        raise ValueError(
-            f"`start` must have widths (p, p_star) = ({model.p}, {model.p_star}), but has {start.M.shape}"
-        )
+        raise ValueError(f"`start` must have widths (p, p_star) = ({model.p}, {model.p_star}), but has {start.M.shape}")
     if not np.allclose(start.P, model.teacher_overlap, rtol=1e-9, atol=1e-9):
         raise ValueError("`start` must have the model's `teacher_overlap` as its P, but has another")
     norms = np.diagonal(start.Q)

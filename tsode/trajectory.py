@@ -2,9 +2,7 @@
 
 import functools
 import json
-import os
 import platform
-import zipfile
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -12,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from ._display import html_table, text_table
-from ._files import atomic_path
+from ._files import read_npz, write_npz
 from .model import TeacherStudent
 from .moments import excess_loss
 from .overlaps import Overlaps
@@ -121,24 +119,7 @@ class Trajectory:
         """
         path = Path(path)
         path = path if path.suffix else path.with_suffix(".npz")
-        header = {
-            "format": FORMAT,
-            "model": self.model.to_dict(),
-            "N": self.N,
-            "seed": self.seed,
-            "engine": self.engine,
-            "versions": self.versions,
-        }
-        with atomic_path(path) as temporary, open(temporary, "wb") as file:
-            np.savez_compressed(
-                file,
-                header=np.array(json.dumps(header)),
-                alpha=self.alpha,
-                M=self.M,
-                Q=self.Q,
-                status=np.asarray(self.status, dtype=np.str_),
-                stopped_at=np.asarray(self.stopped_at, dtype=np.float64),
-            )
+        write_npz(path, self.to_arrays())
         return path
 
     @classmethod
@@ -161,23 +142,57 @@ class Trajectory:
         ValueError
             If the file is truncated, or no trajectory, or of a newer format.
         """
-        try:
-            with np.load(path, allow_pickle=False) as file:
-                header = json.loads(str(file["header"]))
-                data = {name: file[name] for name in ("alpha", "M", "Q", "status", "stopped_at")}
-                newest = header["format"]
-                model = TeacherStudent(**header["model"])
-        except FileNotFoundError:
-            raise
-        except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, AttributeError) as error:
-            raise ValueError(f"`path` must be a complete trajectory file, but {os.fspath(path)} is not: {error}") from None
-        if newest > FORMAT:
-            raise ValueError(f"`path` must be of format {FORMAT} or older, but {os.fspath(path)} is of format {newest}")
-        for name in ("status", "stopped_at"):
-            data[name] = data[name][()]  # a zero-dimensional array back to the plain value
-        data["status"] = str(data["status"]) if np.ndim(data["status"]) == 0 else data["status"]
-        kept = {name: header[name] for name in ("N", "seed", "engine", "versions")}
-        return cls(model=model, **data, **kept)
+        return read_npz(path, cls.from_arrays)
+
+    def to_arrays(self):
+        """Return all of it as a dict of arrays, the provenance as one JSON string."""
+        header = {
+            "format": FORMAT,
+            "model": self.model.to_dict(),
+            "N": self.N,
+            "seed": self.seed,
+            "engine": self.engine,
+            "versions": self.versions,
+        }
+        return {
+            "header": np.array(json.dumps(header)),
+            "alpha": self.alpha,
+            "M": self.M,
+            "Q": self.Q,
+            "status": np.asarray(self.status, dtype=np.str_),
+            "stopped_at": np.asarray(self.stopped_at, dtype=np.float64),
+        }
+
+    @classmethod
+    def from_arrays(cls, arrays):
+        """Return the trajectory of :meth:`to_arrays`.
+
+        Parameters
+        ----------
+        arrays : mapping of str to ndarray
+
+        Returns
+        -------
+        Trajectory
+
+        Raises
+        ------
+        KeyError, ValueError
+            If something is missing, or the format is newer than this version knows.
+        """
+        header = json.loads(str(arrays["header"]))
+        if header["format"] > FORMAT:
+            raise ValueError(f"its format is {header['format']}, newer than {FORMAT}, which this version reads")
+        status, stopped_at = arrays["status"], arrays["stopped_at"]
+        return cls(
+            model=TeacherStudent(**header["model"]),
+            alpha=arrays["alpha"],
+            M=arrays["M"],
+            Q=arrays["Q"],
+            status=status if status.ndim else str(status),
+            stopped_at=stopped_at if stopped_at.ndim else float(stopped_at),
+            **{name: header[name] for name in ("N", "seed", "engine", "versions")},
+        )
 
     def to_xarray(self):
         """Return an ``xarray.Dataset`` with dimensions (run,) alpha, student, student_2, teacher.
@@ -236,4 +251,7 @@ class Trajectory:
 @functools.cache
 def versions():
     """Return the versions of Python, tsode and the packages that compute."""
-    return {"python": platform.python_version(), **{name: version(name) for name in ("tsode", "numpy", "scipy", "numba")}}
+    return {
+        "python": platform.python_version(),
+        **{name: version(name) for name in ("tsode", "numpy", "scipy", "numba")},
+    }

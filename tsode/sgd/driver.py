@@ -157,7 +157,11 @@ class _Recorder:
         self.status = np.full(runs, "interrupted", dtype="<U11")
         self.reached = np.zeros(runs, dtype=np.int64)
         self.bar = tqdm(
-            total=int(steps[-1]) * runs, desc="SGD", unit=" samples", unit_scale=True, disable=None if progress else True
+            total=int(steps[-1]) * runs,
+            desc="SGD",
+            unit=" samples",
+            unit_scale=True,
+            disable=None if progress else True,
         )
         self.stop = threading.Event()
         self.lock = threading.Lock()

@@ -1,0 +1,71 @@
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+from conftest import generic_start
+
+import tsode
+from tsode import plot
+
+
+@pytest.fixture
+def pair():
+    model = tsode.TeacherStudent(3, 2, 0.4)
+    start = generic_start(model)
+    yield tsode.integrate(model, start, 8.0), tsode.simulate(model, start, 8.0, N=100, runs=4, engine="weights")
+    plt.close("all")
+
+
+def labels(ax):
+    return [text.get_text() for text in ax.get_legend().get_texts()]
+
+
+def test_loss_curve_draws_theory_runs_and_plateau(pair):
+    ode, sgd = pair
+    ax = plot.loss_curve(ode, sgd, plateau_loss=0.5)
+    assert labels(ax) == ["SGD, N = 100, mean of 4 runs", "theory (ODE)", "plateau, theory: 0.5"]
+    line = next(line for line in ax.lines if line.get_label() == "theory (ODE)")
+    np.testing.assert_array_equal(line.get_ydata(), ode.excess_loss)
+    assert sum(len(line.get_xdata()) == len(sgd.alpha) for line in ax.lines) == 4 + 2
+    assert "alpha" in ax.get_xlabel()
+    assert "excess loss" in ax.get_ylabel()
+
+
+def test_loss_axis_is_logarithmic_where_right(pair):
+    ode, _ = pair
+    assert plot.loss_curve(ode).get_yscale() == "log"
+    assert plot.loss_curve(tsode.integrate(ode.model, ode.overlaps(0), 0.01)).get_yscale() == "linear"
+
+
+@pytest.mark.parametrize(("which", "lines"), [("M", 6), ("Q", 6)])
+def test_overlap_curves_draw_every_entry(pair, which, lines):
+    ode, sgd = pair
+    ax = plot.overlap_curves(ode, sgd, which)
+    drawn = [line.get_ydata() for line in ax.lines if len(line.get_xdata()) == len(ode.alpha)]
+    assert len(drawn) == lines
+    np.testing.assert_array_equal(drawn[0], getattr(ode, which)[:, 0, 0])
+    assert labels(ax) == ["theory (ODE)", "SGD, mean and spread of runs"]
+
+
+def test_overlap_matrix_shows_the_joint_matrix(pair):
+    end = pair[0].overlaps(-1)
+    ax = plot.overlap_matrix(end, "end")
+    np.testing.assert_array_equal(ax.images[0].get_array(), end.joint)
+    assert ax.get_title() == "end"
+    assert len(ax.texts) == 25
+
+
+def test_diverged_runs_can_be_drawn():
+    model = tsode.TeacherStudent(2, 1, 8.0)
+    sgd = tsode.simulate(model, None, 4.0, N=100, runs=3, engine="weights")
+    ax = plot.loss_curve(sgd=sgd)
+    plot.overlap_curves(sgd=sgd, which="Q")
+    ax.figure.canvas.draw()
+    plt.close("all")
+
+
+def test_given_axes_are_used_and_settings_left_alone(pair):
+    before = dict(plt.rcParams)
+    _, ax = plt.subplots()
+    assert plot.loss_curve(*pair, ax=ax) is ax
+    assert plot.overlap_curves(*pair, ax=ax) is ax
+    assert dict(plt.rcParams) == before

@@ -1,0 +1,148 @@
+import numpy as np
+import pytest
+from scipy import stats
+
+from tsode.sgd.random_numbers import (
+    GAUSSIAN,
+    LANES,
+    LAWS,
+    fill,
+    minus_two_log,
+    normal_lanes,
+    normal_pair,
+    sign_lanes,
+    stream_state,
+    uniform_lanes,
+    xoshiro,
+)
+
+MASK = 2**64 - 1
+
+
+def reference_xoshiro(state):
+    """xoshiro256++ in Python's integers, after the published C code."""
+    s = [int(word) for word in state]
+
+    def rotate(x, k):
+        return ((x << k) | (x >> (64 - k))) & MASK
+
+    number = (rotate((s[0] + s[3]) & MASK, 23) + s[0]) & MASK
+    t = (s[1] << 17) & MASK
+    s[2] ^= s[0]
+    s[3] ^= s[1]
+    s[1] ^= s[2]
+    s[0] ^= s[3]
+    s[2] ^= t
+    s[3] = rotate(s[3], 45)
+    return number, *s
+
+
+def state(seed=0, lanes=LANES):
+    return stream_state(np.random.SeedSequence(seed), lanes)
+
+
+def numbers(law, n, seed=0):
+    out = np.empty(n)
+    fill(state(seed), out, LAWS[law])
+    return out
+
+
+def test_xoshiro_is_the_published_generator():
+    # the first outputs from the state (1, 2, 3, 4), as the reference C code prints them
+    words, outputs = (1, 2, 3, 4), []
+    for _ in range(4):
+        number, *words = reference_xoshiro(words)
+        outputs.append(number)
+    assert outputs == [41943041, 58720359, 3588806011781223, 3591011842654386]
+    for seed in range(5):
+        words = expected = tuple(state(seed)[:, 0])
+        for _ in range(50):
+            number, *words = xoshiro(*words)
+            wanted, *expected = reference_xoshiro(expected)
+            assert int(number) == wanted
+
+
+def test_logarithm_is_accurate_to_the_last_bits():
+    u = np.concatenate([np.random.default_rng(0).random(2000), 2.0 ** -np.arange(54), 1 - 2.0 ** -np.arange(2, 53)])
+    found = np.array([minus_two_log(x) for x in u])
+    np.testing.assert_allclose(found, -2 * np.log(u), rtol=4e-16, atol=0)
+
+
+def test_normal_pair_is_box_muller():
+    rng = np.random.default_rng(1)
+    for r1, r2 in rng.integers(0, 2**64, size=(500, 2), dtype=np.uint64):
+        x, y = normal_pair(r1, r2)
+        radius = np.sqrt(-2 * np.log(((int(r1) >> 11) + 1) / 2**53))
+        angle = (int(r2.astype(np.int64)) >> 11) * np.pi / 2 / 2**53
+        a, b = radius * np.cos(angle) * (-1) ** (int(r2) & 1), radius * np.sin(angle)
+        wanted = (b, a) if int(r2) & 2 else (a, b)
+        np.testing.assert_allclose((x, y), wanted, rtol=1e-14, atol=1e-15)
+    assert np.isfinite(normal_pair(np.uint64(0), np.uint64(0))).all()
+    assert normal_pair(np.uint64(MASK), np.uint64(0)) == (0.0, 0.0)
+
+
+@pytest.mark.parametrize("kernel", [sign_lanes, uniform_lanes, normal_lanes])
+def test_kernels_agree_with_their_python_twins(kernel):
+    results = []
+    with np.errstate(over="ignore"):  # the generator's sums are meant to wrap
+        for function in (kernel, kernel.py_func):
+            s = state(3)
+            out = [np.empty(LANES) for _ in range(2 if kernel is normal_lanes else 1)]
+            function(*s, *out)
+            results.append(np.concatenate([*out, s.ravel().astype(float)]))
+    np.testing.assert_allclose(*results, rtol=1e-14)
+
+
+@pytest.mark.parametrize(
+    ("law", "cdf"), [("gaussian", "norm"), ("uniform", stats.uniform(-np.sqrt(3), 2 * np.sqrt(3)).cdf)]
+)
+def test_law_by_kolmogorov_smirnov(law, cdf):
+    """2e6 numbers, and both interleaved halves: p above 1e-4."""
+    x = numbers(law, 8192 * 256)
+    halves = x.reshape(-1, 2, LANES)
+    for sample in (x, halves[:, 0].ravel(), halves[:, 1].ravel()):
+        assert stats.kstest(sample, cdf).pvalue > 1e-4
+
+
+def test_moments_and_tails_of_the_normals():
+    """Moments within 4.5 standard errors; the counts beyond 4 sigma by a binomial test at 1e-4."""
+    x = numbers("gaussian", 8192 * 1024, seed=2)
+    n = x.size
+    for power, mean, variance in ((1, 0, 1), (2, 1, 2), (3, 0, 15), (4, 3, 96), (6, 15, 10170)):
+        assert abs(np.mean(x**power) - mean) < 4.5 * np.sqrt(variance / n)
+    for bound in (3.0, 4.0, 4.7):
+        count = int(np.sum(np.abs(x) > bound))
+        assert stats.binomtest(count, n, 2 * stats.norm.sf(bound)).pvalue > 1e-4
+
+
+@pytest.mark.parametrize("law", LAWS)
+def test_numbers_are_uncorrelated(law):
+    """Values and squares, at lags within and across the lanes: within 4.8 standard errors (28 tests, 1e-4)."""
+    x = numbers(law, 4096 * 256, seed=4)
+    assert abs(x.mean()) < 4.8 / np.sqrt(x.size)
+    assert abs(np.mean(x**2) - 1) < 4.8 * max(np.std(x**2), 1e-9) / np.sqrt(x.size)
+    for series in (x, x**2 - np.mean(x**2)):
+        if not series.std() > 1e-9:  # the squares of signs
+            continue
+        for lag in (1, 2, 7, 64, LANES, 2 * LANES, 3 * LANES + 1):
+            product = series[lag:] * series[:-lag]
+            assert abs(product.mean()) < 4.8 * product.std() / np.sqrt(product.size)
+
+
+def test_signs_are_fair_coins():
+    x = numbers("rademacher", 4096 * 256)
+    assert set(np.unique(x)) == {-1.0, 1.0}
+    assert stats.binomtest(int((x > 0).sum()), x.size).pvalue > 1e-4
+
+
+def test_fill_continues_where_it_stopped():
+    s, whole, parts = state(5), np.empty(2048), np.empty(2048)
+    fill(state(5), whole, GAUSSIAN)
+    fill(s, parts[:512], GAUSSIAN)
+    fill(s, parts[512:], GAUSSIAN)
+    np.testing.assert_array_equal(whole, parts)
+
+
+def test_streams_of_different_runs_differ():
+    a, b = numbers("gaussian", 4096 * 64, seed=6), numbers("gaussian", 4096 * 64, seed=7)
+    assert abs(np.mean(a * b)) < 4.5 / np.sqrt(a.size)

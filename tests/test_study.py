@@ -1,0 +1,121 @@
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import tsode
+from tsode import cli
+
+
+@pytest.fixture(scope="module")
+def result():
+    model = tsode.TeacherStudent(p=4, p_star=2, learning_rate=0.4, noise_variance=0.05)
+    return tsode.study(model, N=1500, runs=6, seed=2)
+
+
+def test_study_agrees_with_theory(result):
+    """The plateau's loss within 6 % on ODE and SGD: at N = 1500 the escape begins before the norms have settled."""
+    found = result.results()["plateau excess loss"]
+    assert found["ode"] == pytest.approx(found["theory"], rel=0.06)
+    assert found["sgd"] == pytest.approx(found["theory"], rel=0.06)
+    final = result.results()["final excess loss"]
+    assert final["ode"] < 0.05 * found["theory"]
+    assert abs(final["sgd"] - final["ode"]) < 5 * final["sgd_error"] + 0.2 * final["ode"]
+    assert np.array_equal(result.ode.alpha, result.sgd.alpha)
+    assert np.abs(result.sgd.Q[:, 0] - result.ode.Q[0]).max() < 1e-12
+
+
+def test_deviations_are_those_of_the_definition(result):
+    ode, sgd = result.ode, result.sgd
+    error = sgd.M.std(axis=0, ddof=1)[1:] / np.sqrt(6)
+    largest = np.max(np.abs(sgd.M.mean(axis=0) - ode.M)[1:] / error)
+    assert result.results()["largest deviation of M (standard errors)"]["sgd"] == pytest.approx(largest)
+
+
+def test_study_is_a_function_of_its_seed(result):
+    again = tsode.study(result.model, N=1500, runs=6, seed=2)
+    np.testing.assert_array_equal(again.sgd.Q, result.sgd.Q)
+
+
+def test_save_and_load(result, tmp_path):
+    paths = result.save(tmp_path / "deep" / "folder")
+    assert sorted(path.name for path in paths) == ["study.npz", "study.png", "summary.json"]
+    assert sorted(os.listdir(tmp_path / "deep" / "folder")) == ["study.npz", "study.png", "summary.json"]
+    loaded = tsode.Study.load(tmp_path / "deep" / "folder")
+    np.testing.assert_array_equal(loaded.sgd.M, result.sgd.M)
+    assert loaded.results() == result.results()
+    assert json.loads(paths[2].read_text())["results"] == result.summary()["results"]
+
+
+def test_stuck_and_diverging_models_are_studied_too(tmp_path):
+    for model in (tsode.TeacherStudent(2, 2, 1.2), tsode.TeacherStudent(2, 1, 8.0)):
+        result = tsode.study(model, N=50, runs=2)
+        assert result.plot() is not None
+        assert "theory" in repr(result)
+        json.dumps(result.summary(), allow_nan=False)
+        result.save(tmp_path)
+
+
+def test_repr_shows_the_table(result):
+    lines = repr(result).splitlines()
+    assert lines[1].split() == ["theory", "ODE", "SGD"]
+    assert any(line.strip().startswith("plateau excess loss") and "±" in line for line in lines)
+    assert "<th>theory</th>" in result._repr_html_()
+
+
+def test_command_writes_and_prints(tmp_path, capsys):
+    arguments = ["study", "--p", "2", "--p-star", "1", "--dimension", "1e2", "--runs", "2", "--alpha-max", "2"]
+    assert cli.main([*arguments, "--out", str(tmp_path / "a")]) == 0
+    out, err = capsys.readouterr()
+    assert "plateau excess loss" in out
+    assert err == ""
+    assert sorted(os.listdir(tmp_path / "a")) == ["study.npz", "study.png", "summary.json"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "required: COMMAND"),
+        (["fly"], "invalid choice: 'fly'"),
+        (["study", "--p", "two"], "argument --p: invalid int value: 'two'"),
+        (["study", "--p", "0"], "`p` must be at least 1, but is 0"),
+        (["study", "--dimension", "3"], "`N` must be at least 6, but is 3"),
+        (["study", "--dimension", "1.5"], "`N` must be a whole number, but is 1.5"),
+        (["study", "--learning-rate", "-1"], "`learning_rate` must be larger than 0, but is -1"),
+        (["study", "--noise-variance", "nan"], "`noise_variance` must be finite, but is nan"),
+        (["study", "--seed", "-3"], "`seed` must not be negative, but is -3"),
+        (["study", "--constraint", "cubic"], "invalid choice: 'cubic'"),
+        (["study", "--out", "file/below"], "Not a directory"),
+    ],
+)
+def test_command_refuses_in_one_line(arguments, message, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").write_text("")
+    try:
+        status = cli.main(arguments)
+    except SystemExit as stop:
+        status = stop.code
+    out, err = capsys.readouterr()
+    assert status == 2
+    assert out == ""
+    assert err.count("\n") == 1
+    assert err.startswith("tsode")
+    assert message in err
+
+
+def test_help_and_module_form(tmp_path):
+    run = subprocess.run([sys.executable, "-m", "tsode", "study", "--help"], capture_output=True, text=True, check=True)
+    for word in ("--dimension", "--learning-rate", "--noise-variance", "--constraint", "--alpha-max", "--seed"):
+        assert word in run.stdout
+    refused = subprocess.run([sys.executable, "-m", "tsode", "study", "--runs", "1"], capture_output=True, text=True,
+                             cwd=tmp_path, check=False)  # fmt: skip
+    assert refused.returncode == 2
+    assert refused.stderr == "tsode: `runs` must be at least 2, but is 1\n"
+
+
+def test_import_leaves_matplotlib_and_random_state_alone():
+    code = "import sys, tsode; assert 'matplotlib' not in sys.modules; tsode.plot; assert 'matplotlib' in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -1,0 +1,96 @@
+"""The command ``tsode``: arguments in, files and a table out."""
+
+import argparse
+import os
+import sys
+
+from . import __version__
+from .model import CONSTRAINTS, TeacherStudent
+from .sgd import ENGINES
+from .studies import study
+
+__all__ = ["main"]
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message):
+        """Print one line instead of the usage and a line."""
+        self.exit(2, f"{self.prog}: {' '.join(message.split())}\n")
+
+
+def main(arguments=None):
+    """Run the command line; return the exit status (0, 2 for an error, 130 for an interrupt)."""
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    try:
+        return options.run(options)
+    except KeyboardInterrupt:
+        print(f"{parser.prog}: interrupted", file=sys.stderr)
+        return 130
+    except (ValueError, TypeError, OSError, MemoryError) as error:
+        reason = str(error) or type(error).__name__
+        print(f"{parser.prog}: {' '.join(reason.split())}", file=sys.stderr)
+        return 2
+
+
+def _parser():
+    parser = _Parser(prog="tsode", description="Teacher-student learning in high dimension: SGD beside its ODE.")
+    parser.add_argument("--version", action="version", version=f"tsode {__version__}")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    _add_study(commands)
+    return parser
+
+
+def _add_study(commands):
+    command = commands.add_parser(
+        "study",
+        help="run SGD and its ODE from one start and compare them",
+        description="Run one-pass SGD and its ODE from one random start; write study.npz (all data), study.png "
+        "(loss with the plateau, overlaps) and summary.json to a folder, and print the table.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    _add_model(command)
+    command.add_argument("--dimension", "-N", type=float, default=4000, metavar="N", help="input dimension N")
+    command.add_argument("--runs", type=int, default=8, help="number of SGD runs")
+    command.add_argument("--alpha-max", type=float, help="last time, samples / N; None: until the ODE has learnt")
+    command.add_argument("--seed", type=int, default=0, help="seed of the start and of the runs")
+    command.add_argument("--engine", choices=ENGINES, default=ENGINES[0], help="how SGD is run")
+    command.add_argument("--out", default="out", metavar="DIR", help="folder for the three files")
+    command.set_defaults(run=_run_study)
+
+
+def _add_model(command):
+    group = command.add_argument_group("model")
+    group.add_argument("--p", type=int, default=4, help="width of the student")
+    group.add_argument("--p-star", type=int, default=2, metavar="P", help="width of the teacher")
+    group.add_argument("--learning-rate", type=float, default=0.4, metavar="ETA", help="learning rate")
+    group.add_argument("--noise-variance", type=float, default=0.0, metavar="VAR", help="variance of the label noise")
+    group.add_argument("--constraint", choices=CONSTRAINTS, default="free", help="constraint on the student's rows")
+
+
+def _model(options):
+    return TeacherStudent(
+        p=options.p,
+        p_star=options.p_star,
+        learning_rate=options.learning_rate,
+        noise_variance=options.noise_variance,
+        constraint=options.constraint,
+    )
+
+
+def _run_study(options):
+    # The folder is tried first: a run of hours must not end at a place that cannot be written.
+    os.makedirs(options.out, exist_ok=True)
+    result = study(
+        _model(options),
+        N=options.dimension,
+        runs=options.runs,
+        alpha_max=options.alpha_max,
+        seed=options.seed,
+        engine=options.engine,
+        progress=True,
+    )
+    paths = result.save(options.out)
+    print(result)
+    print("written:", ", ".join(str(path) for path in paths))
+    return 0

@@ -1,0 +1,137 @@
+r"""The plateau: the fixed point of the overlap ODEs at M = 0 that a student reaches before it finds the teacher.
+
+The student first learns its norms, which needs no knowledge of the teacher, and stops at a saddle where it puts
+out the same for every direction. The mathematics, for any readouts, is in :mod:`tsode.fixed_points`.
+"""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ._display import html_table, text_table
+from .fixed_points import branch_of
+from .model import TeacherStudent, check_model
+from .moments import excess_loss
+from .overlaps import Overlaps
+
+__all__ = ["Plateau", "plateau"]
+
+LIMITS = {"max": "end", "escape": "escape", "fastest": "fastest"}
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Plateau:
+    r"""The fixed point at M = 0, how fast it is left, and the learning rates that bound it.
+
+    Attributes
+    ----------
+    model : TeacherStudent
+        What it belongs to.
+    q : float or ndarray, shape (p,)
+        Diagonal of Q; one number where all rows have the same. Rows with readout 0 never move and count as 1.
+    overlaps : Overlaps or None
+        The fixed point; None where there is none.
+    escape_rate : float
+        Largest exponent g of the growth of M, per unit of alpha; tr M M^T and the drop of the loss grow with 2 g.
+        Not positive where SGD does not leave.
+    max_learning_rate : float
+        Learning rate above which there is no fixed point at M = 0, or none that attracts Q.
+    escape_learning_rate : float
+        Learning rate above which M does not grow.
+    fastest_learning_rate : float
+        Learning rate of the largest escape rate.
+    reasons : dict of str
+        For each of these numbers that is nan: why it does not exist.
+    """
+
+    model: TeacherStudent
+    q: object
+    overlaps: Overlaps
+    escape_rate: float
+    max_learning_rate: float
+    escape_learning_rate: float
+    fastest_learning_rate: float
+    reasons: dict = field(default_factory=dict)
+
+    @property
+    def excess_loss(self):
+        """Population loss on the plateau without the label noise, float."""
+        if self.overlaps is None:
+            return np.nan
+        model, start = self.model, self.overlaps
+        return float(excess_loss(model.student_readout, model.teacher_readout, start.M, start.Q, start.P))
+
+    @property
+    def loss(self):
+        """Population loss on the plateau, half the label noise's variance included, float."""
+        return self.excess_loss + self.model.noise_variance / 2
+
+    def _rows(self):
+        def show(name, value):
+            return f"{value:.6g}" if np.ndim(value) == 0 and np.isfinite(value) else self.reasons.get(name, str(value))
+
+        rows = [
+            ("norm q", "q"),
+            ("loss", "loss"),
+            ("escape rate g", "escape_rate"),
+            ("largest learning rate", "max_learning_rate"),
+            ("no escape above", "escape_learning_rate"),
+            ("fastest escape at", "fastest_learning_rate"),
+        ]
+        return [
+            ("learning rate η", f"{self.model.learning_rate:g}"),
+            *((label, show(n, getattr(self, n))) for label, n in rows),
+        ]
+
+    def __repr__(self):
+        return text_table(f"Plateau, p = {self.model.p}, p* = {self.model.p_star}", self._rows())
+
+    def _repr_html_(self):
+        return html_table(f"Plateau, p = {self.model.p}, p* = {self.model.p_star}", self._rows())
+
+
+def plateau(model):
+    r"""Return the plateau of a model: the attracting fixed point of the overlap ODEs at M = 0.
+
+    In closed form if all readouts of the student are equal (and the sum of :math:`\mu_r` has their sign), or
+    under the spherical constraint; otherwise the branch of fixed points is followed from learning rate 0.
+
+    Parameters
+    ----------
+    model : TeacherStudent
+        Any readouts, any teacher, free or spherical.
+
+    Returns
+    -------
+    Plateau
+        With `q`, `overlaps`, `loss`, `escape_rate`, `max_learning_rate`, `escape_learning_rate` and
+        `fastest_learning_rate`. What does not exist is nan, with a reason in `reasons`.
+
+    Raises
+    ------
+    TypeError
+        If `model` is no TeacherStudent.
+
+    Notes
+    -----
+    Derivation in :mod:`tsode.fixed_points`; the setting is that of arXiv:2604.03068.
+
+    Examples
+    --------
+    >>> import tsode
+    >>> saddle = tsode.plateau(tsode.TeacherStudent(p=4, p_star=2, learning_rate=0.1))
+    >>> round(saddle.q, 6), round(saddle.escape_rate, 6)
+    (0.689292, 0.048303)
+    """
+    branch = branch_of(check_model(model))
+    limits = {f"{name}_learning_rate": getattr(branch, at) for name, at in LIMITS.items()}
+    reasons = {f"{name}_learning_rate": branch.reasons[at] for name, at in LIMITS.items() if at in branch.reasons}
+    y = branch.point(model.learning_rate)
+    if y is None:
+        why = reasons.get("max_learning_rate", f"no attracting fixed point above the learning rate {branch.end:.6g}")
+        reasons |= dict.fromkeys(("q", "loss", "excess_loss", "escape_rate"), why)
+        return Plateau(model, np.nan, None, np.nan, **limits, reasons=reasons)
+    q = branch.norms(y)
+    overlaps = Overlaps(np.zeros((model.p, model.p_star)), np.diag(q), model.teacher_overlap)
+    q = float(q[0]) if np.ptp(q) == 0 else q
+    return Plateau(model, q, overlaps, branch.escape_rate(model.learning_rate, y), **limits, reasons=reasons)

@@ -1,0 +1,172 @@
+"""Loss and overlaps against time: the theory's line over the runs of SGD."""
+
+import numpy as np
+
+from ._style import COLOURS, GREY, axes_or_new, style
+
+__all__ = ["loss_curve", "overlap_curves", "overlap_matrix"]
+
+TIME = r"time $\alpha$ = samples / $N$"
+
+
+def loss_curve(ode=None, sgd=None, plateau_loss=None, ax=None):
+    """Draw the excess loss against time: ODE as a line, SGD as single runs, their mean and spread.
+
+    Parameters
+    ----------
+    ode, sgd : Trajectory, optional
+        A solution of ``integrate`` and the runs of ``simulate``; at least one of them.
+    plateau_loss : float, optional
+        Excess loss of the plateau, drawn as a dashed line.
+    ax : matplotlib.axes.Axes, optional
+        Where to draw; a new figure by default.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        Its loss axis is logarithmic where the curves span more than a decade.
+
+    Raises
+    ------
+    ValueError
+        If there is nothing to draw.
+    """
+    _need(ode, sgd)
+    with style():
+        ax = axes_or_new(ax, figsize=(5, 3.4))
+        drawn = []
+        if sgd is not None:
+            _runs(ax, sgd.alpha, sgd.excess_loss, COLOURS[1], f"SGD, N = {sgd.N:,}")
+            drawn.append(sgd.excess_loss)
+        if ode is not None:
+            ax.plot(ode.alpha, ode.excess_loss, color=COLOURS[0], lw=1.6, label="theory (ODE)", zorder=4)
+            drawn.append(ode.excess_loss)
+        if plateau_loss is not None and np.isfinite(plateau_loss):
+            ax.axhline(plateau_loss, color=COLOURS[2], ls="--", lw=1.1, label=f"plateau, theory: {plateau_loss:.4g}")
+        values = np.concatenate([np.ravel(loss) for loss in drawn])
+        values = values[np.isfinite(values) & (values > 0)]
+        if values.size and values.max() > 10 * values.min():
+            ax.set_yscale("log")
+        ax.set(xlabel=TIME, ylabel=r"excess loss $L - \Delta/2$")
+        ax.legend()
+    return ax
+
+
+def overlap_curves(ode=None, sgd=None, which="M", ax=None):
+    """Draw the entries of one overlap matrix against time: ODE as lines, the mean of the SGD runs as markers.
+
+    Parameters
+    ----------
+    ode, sgd : Trajectory, optional
+        A solution of ``integrate`` and the runs of ``simulate``; at least one of them.
+    which : {"M", "Q"}
+        Student-teacher or student-student overlap; of Q one of each pair of equal entries is drawn.
+    ax : matplotlib.axes.Axes, optional
+        Where to draw; a new figure by default.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        Error bars are the spread (one standard deviation) of the runs.
+
+    Raises
+    ------
+    ValueError
+        If there is nothing to draw or `which` is neither.
+    """
+    _need(ode, sgd)
+    if which not in ("M", "Q"):
+        raise ValueError(f"`which` must be 'M' or 'Q', but is {which!r}")
+    with style():
+        ax = axes_or_new(ax, figsize=(5, 3.4))
+        if sgd is not None:
+            shown = np.unique(np.linspace(0, len(sgd.alpha) - 1, 16).astype(int))
+            values = getattr(sgd, which)[:, shown]
+            for i, (k, l) in enumerate(_entries(values, which)):
+                entry = values[..., k, l]
+                ax.errorbar(
+                    sgd.alpha[shown], _over_runs(np.nanmean, entry), _over_runs(np.nanstd, entry), fmt="o", ms=3,
+                    lw=0.8, color=COLOURS[1], alpha=0.8, label="SGD, mean and spread of runs" if i == 0 else None,
+                )  # fmt: skip
+        if ode is not None:
+            values = getattr(ode, which)
+            for i, (k, l) in enumerate(_entries(values, which)):
+                diagonal = which == "Q" and k == l
+                ax.plot(
+                    ode.alpha, values[:, k, l], color=COLOURS[0], lw=1.3 if diagonal or which == "M" else 0.9,
+                    ls="-" if diagonal or which == "M" else "--", zorder=4, label="theory (ODE)" if i == 0 else None,
+                )  # fmt: skip
+        symbol = "student-teacher overlap $M_{kr}$" if which == "M" else r"student-student overlap $Q_{kl}$"
+        ax.set(xlabel=TIME, ylabel=symbol)
+        ax.legend()
+    return ax
+
+
+def overlap_matrix(overlaps, title=None, ax=None):
+    """Draw the joint overlap matrix [[Q, M], [M^T, P]] as a heat map, its blocks parted by lines.
+
+    Parameters
+    ----------
+    overlaps : Overlaps
+        What to draw, for instance ``trajectory.overlaps(-1)``.
+    title : str, optional
+        Title of the axes.
+    ax : matplotlib.axes.Axes, optional
+        Where to draw; a new figure by default.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+    """
+    with style():
+        ax = axes_or_new(ax, figsize=(3.6, 3.2))
+        joint = overlaps.joint
+        largest = np.abs(joint).max()
+        image = ax.imshow(joint, cmap="PuOr", vmin=-largest, vmax=largest)
+        ax.figure.colorbar(image, ax=ax, shrink=0.8, label="overlap")
+        ax.grid(False)
+        edge = overlaps.p - 0.5
+        ax.axhline(edge, color="black", lw=1)
+        ax.axvline(edge, color="black", lw=1)
+        centres = [(overlaps.p - 1) / 2, overlaps.p + (overlaps.p_star - 1) / 2]
+        names = [f"student (p = {overlaps.p})", f"teacher (p* = {overlaps.p_star})"]
+        ax.set_xticks(centres, names)
+        ax.set_yticks(centres, names, rotation=90, va="center")
+        ax.tick_params(length=0)
+        if len(joint) <= 8:
+            for (k, l), value in np.ndenumerate(joint):
+                dark = abs(value) > 0.6 * largest
+                ax.text(l, k, f"{value:.2f}", ha="center", va="center", fontsize=7, color="white" if dark else "black")
+        if title:
+            ax.set_title(title, fontsize=9)
+    return ax
+
+
+def _runs(ax, alpha, values, colour, label):
+    """Single runs thin, their mean thick, one standard deviation shaded."""
+    ax.plot(alpha, values.T, color=GREY, lw=0.5, alpha=0.6)
+    if len(values) == 1:
+        ax.lines[-1].set(color=colour, lw=1.2, alpha=1.0, label=label)
+        return
+    mean, spread = _over_runs(np.nanmean, values), _over_runs(np.nanstd, values)
+    floor = np.nanmin(np.where(values > 0, values, np.nan), axis=0) if np.isfinite(values).all() else mean / 10
+    ax.fill_between(alpha, np.maximum(mean - spread, floor), mean + spread, color=colour, alpha=0.25, lw=0)
+    ax.plot(alpha, mean, color=colour, lw=1.3, ls="-.", label=f"{label}, mean of {len(values)} runs")
+
+
+def _over_runs(statistic, values):
+    """Apply a nan-statistic over the run axis to the times that at least one run reached."""
+    out = np.full(values.shape[1], np.nan)
+    reached = np.isfinite(values).any(axis=0)
+    out[reached] = statistic(values[:, reached], axis=0)
+    return out
+
+
+def _entries(values, which):
+    rows, columns = values.shape[-2:]
+    return [(k, l) for k in range(rows) for l in range(columns if which == "M" else k + 1)]
+
+
+def _need(ode, sgd):
+    if ode is None and sgd is None:
+        raise ValueError("`ode` or `sgd` must be a Trajectory, but both are None")
