@@ -14,7 +14,7 @@ Examples
 from importlib import import_module as _import_module
 from importlib.metadata import version as _version
 
-from . import hessian
+from . import hessian, manifold
 from .model import TeacherStudent
 from .ode import integrate
 from .overlaps import Overlaps
@@ -31,6 +31,7 @@ __all__ = [
     "Trajectory",
     "hessian",
     "integrate",
+    "manifold",
     "plateau",
     "plot",
     "simulate",

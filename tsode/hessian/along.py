@@ -8,7 +8,6 @@ from .. import _checks
 from .._display import html_table, text_table
 from ..trajectory import Trajectory
 from .population import population_spectrum
-from .spectrum import TOLERANCE
 
 __all__ = ["HessianPath", "along"]
 

@@ -8,7 +8,6 @@ from .. import _checks
 from .._display import html_columns, text_columns
 from ..manifold import dimension, solution, tangent_basis
 from ..model import TeacherStudent, check_model
-from ..overlaps import Overlaps
 from ..plateaus import plateau
 from .nullspace import Family, NullSpace, null_space, rotations
 from .population import population_spectrum
