@@ -6,21 +6,26 @@ with respect to W, and one unit of learning rate x alpha is one unit of time of 
 
 from .along import HessianPath, along
 from .compare import Comparison, compare, gradient_flow_plateau
+from .convergence import Convergence, convergence
 from .empirical import empirical_gradient, empirical_operator, empirical_spectrum
 from .lanczos import SpectralDensity, spectral_density
 from .nullspace import Family, NullSpace, null_space, rotations
 from .population import population_gradient, population_operator, population_spectrum
+from .separation import Separation, separation
 from .spectrum import Spectrum
 
 __all__ = [
     "Comparison",
+    "Convergence",
     "Family",
     "HessianPath",
     "NullSpace",
+    "Separation",
     "SpectralDensity",
     "Spectrum",
     "along",
     "compare",
+    "convergence",
     "empirical_gradient",
     "empirical_operator",
     "empirical_spectrum",
@@ -30,5 +35,6 @@ __all__ = [
     "population_operator",
     "population_spectrum",
     "rotations",
+    "separation",
     "spectral_density",
 ]
