@@ -17,7 +17,7 @@ import numpy as np
 from .. import _checks
 from .._display import html_table, text_table
 from ..moments import excess_loss
-from .population import Reduction, dense, gradient
+from .reduction import Reduction, dense, gradient
 from .spectrum import TOLERANCE
 from .spheres import project
 

@@ -16,6 +16,7 @@ def gaussian_samples(model, W_star, ratio, rng):
 
 
 def check_ratios(ratios, N):
+    """Return `ratios` as an array, if it is strictly increasing from at least one sample on."""
     ratios = _checks.float_array("ratios", ratios, (None,), "(R,)")
     if ratios.size == 0 or np.any(np.diff(ratios) <= 0) or round(ratios[0] * N) < 1:
         raise ValueError(f"`ratios` must be positive and strictly increasing, at least one of them, but is {ratios}")

@@ -16,7 +16,7 @@ from .._random import run_sequence, seed_sequence
 from ..model import TeacherStudent, check_model
 from .compare import gradient_flow_plateau
 from .empirical import empirical_operator
-from .population import Reduction
+from .reduction import Reduction
 from .samples import check_ratios, gaussian_samples
 from .spectrum import TOLERANCE
 
