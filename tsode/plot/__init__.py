@@ -1,5 +1,14 @@
 """Figures of results. Each function takes ``ax=None`` and returns the Axes; nothing is shown or saved."""
 
 from .curves import loss_curve, overlap_curves, overlap_matrix
+from .spectra import hessian_convergence, hessian_path, hessian_separation, hessian_spectra
 
-__all__ = ["loss_curve", "overlap_curves", "overlap_matrix"]
+__all__ = [
+    "hessian_convergence",
+    "hessian_path",
+    "hessian_separation",
+    "hessian_spectra",
+    "loss_curve",
+    "overlap_curves",
+    "overlap_matrix",
+]
