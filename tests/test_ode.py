@@ -111,7 +111,7 @@ def test_divergence_ends_the_run_with_what_it_had():
     for method in METHODS:
         ode = tsode.integrate(model, start, 50.0, method=method, rtol=1e-6)
         assert ode.status == "diverged"
-        assert 0 < ode.stopped_at < 5
+        assert ode.stopped_at == pytest.approx(0.086446, abs=1e-5)
         assert 0 < len(ode.alpha) < 201
         assert ode.alpha[-1] <= ode.stopped_at
         assert np.isfinite(ode.M).all()
@@ -130,8 +130,8 @@ def test_grid_of_times(model, start):
 
 
 def test_large_width_runs_through_matrix_products():
-    model = tsode.TeacherStudent(p=512, p_star=4, learning_rate=50.0)
-    start = tsode.Overlaps.random(model, 10**6, rng=0)
+    model = tsode.TeacherStudent(p=512, p_star=4, learning_rate=20.0)
+    start = tsode.Overlaps.random(model, 10**6, scale=1.5, rng=0)
     ode = tsode.integrate(model, start, [0.0, 0.5], rtol=1e-5, method="RK45")
     assert ode.status == "completed"
-    assert ode.loss[-1] < ode.loss[0]
+    assert ode.loss[-1] < 0.9 * ode.loss[0]

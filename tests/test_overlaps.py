@@ -67,8 +67,8 @@ def test_overlaps_are_read_only_and_keep_a_copy():
 
 
 def test_divergence_limit_grows_with_the_start_and_the_solution(model, start):
-    assert divergence_limit(model, start.Q) >= 1e8
-    assert divergence_limit(model, 100 * start.Q) >= 1e10 * np.trace(start.Q)
+    assert divergence_limit(model, start.Q) >= 1e6
+    assert divergence_limit(model, 100 * start.Q) >= 1e8 * np.trace(start.Q) * (1 - 1e-12)
 
 
 def test_repr_shows_the_matrices(model):

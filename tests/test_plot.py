@@ -11,7 +11,7 @@ from tsode import plot
 def pair():
     model = tsode.TeacherStudent(3, 2, 0.4)
     start = generic_start(model)
-    yield tsode.integrate(model, start, 8.0), tsode.simulate(model, start, 8.0, N=100, runs=4, engine="weights")
+    yield tsode.integrate(model, start, 40.0), tsode.simulate(model, start, 40.0, N=100, runs=4, engine="weights")
     plt.close("all")
 
 

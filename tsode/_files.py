@@ -41,7 +41,7 @@ def read_npz(path, build):
         If it is truncated, foreign, or not what `build` expects.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with open(path, "rb") as stream, np.load(stream, allow_pickle=False) as file:
             return build({name: file[name] for name in file.files})
     except FileNotFoundError:
         raise

@@ -108,7 +108,11 @@ def _solve(model, state, alpha, gradient_flow, **options):
     limit = divergence_limit(model, _unpack(state, model)[1])
     diagonal = model.p * model.p_star + (model.p + 1) * np.arange(model.p)
 
-    def too_large(_, y):
+    reached = alpha[0]
+
+    def too_large(time, y):
+        nonlocal reached  # where a step becomes too small for rounding before the event, this is the end
+        reached = time
         return limit - y[diagonal].sum()
 
     too_large.terminal = True
@@ -121,9 +125,7 @@ def _solve(model, state, alpha, gradient_flow, **options):
     if solution.status == 0 and finite.all():
         return states, None
     kept = len(states) if finite.all() else int(np.argmin(finite))
-    if solution.t_events[0].size:
-        return states[:kept], float(solution.t_events[0][0])
-    return states[:kept], float(alpha[min(kept, len(alpha) - 1)])
+    return states[:kept], float(solution.t_events[0][0] if solution.t_events[0].size else reached)
 
 
 def right_hand_side(model, gradient_flow=False):
@@ -155,7 +157,8 @@ def right_hand_side(model, gradient_flow=False):
     if model.p >= BLAS_WIDTH:
         return lambda alpha, y: rhs_blas(y, *constants)
     work = np.empty((model.p, model.p))
-    return lambda alpha, y: rhs_kernel(y, *constants, work)
+    # The implicit methods hand over strided columns; the kernel takes contiguous arrays only.
+    return lambda alpha, y: rhs_kernel(np.ascontiguousarray(y), *constants, work)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

@@ -234,6 +234,9 @@ def check_start(model, start, name="start"):
 
 
 def divergence_limit(model, Q):
-    """Return the tr Q that counts as diverged: 1e8 times that of the start Q or of a solution, if larger."""
+    """Return the tr Q that counts as diverged: 1e6 times that of the start Q or of a solution, if larger.
+
+    The ODEs diverge as one over the root of the time left: much later, that is lost in rounding.
+    """
     ratio = np.abs(model.teacher_readout).max() / max(np.abs(model.student_readout).max(), np.finfo(float).tiny)
-    return 1e8 * max(1.0, np.trace(Q), ratio * np.trace(model.teacher_overlap))
+    return 1e6 * max(1.0, np.trace(Q), ratio * np.trace(model.teacher_overlap))

@@ -145,24 +145,9 @@ class Study:
         -------
         matplotlib.figure.Figure
         """
-        import matplotlib.pyplot as plt
+        from . import plot  # matplotlib takes longer to import than all the rest
 
-        from . import plot
-
-        with plot.style():
-            figure, axes = plt.subplots(2, 2, figsize=(10, 7), layout="constrained")
-            plot.loss_curve(self.ode, self.sgd, plateau(self.model).excess_loss, ax=axes[0, 0])
-            plot.overlap_curves(self.ode, self.sgd, "M", ax=axes[0, 1])
-            plot.overlap_curves(self.ode, self.sgd, "Q", ax=axes[1, 0])
-            end = self.ode.alpha[-1]
-            plot.overlap_matrix(self.ode.overlaps(-1), rf"theory at $\alpha$ = {end:.4g}", ax=axes[1, 1])
-            model = self.model
-            figure.suptitle(
-                f"p = {model.p}, p* = {model.p_star}, N = {self.sgd.N:,}, learning rate {model.learning_rate:g}, "
-                f"noise variance {model.noise_variance:g}, {model.constraint}",
-                fontsize=10,
-            )
-        return figure
+        return plot.study_panels(self.ode, self.sgd, plateau(self.model).excess_loss)
 
     def save(self, directory):
         """Write ``study.npz``, ``study.png`` and ``summary.json``, each of them complete or absent.
@@ -177,7 +162,7 @@ class Study:
         list of pathlib.Path
             The files written.
         """
-        import matplotlib.pyplot as plt
+        from . import plot
 
         directory = Path(directory)
         directory.mkdir(parents=True, exist_ok=True)
@@ -187,10 +172,7 @@ class Study:
             paths[0],
             {f"{part}.{name}": array for part, run in parts.items() for name, array in run.to_arrays().items()},
         )
-        figure = self.plot()
-        with atomic_path(paths[1]) as temporary:
-            figure.savefig(temporary, format="png", dpi=160)
-        plt.close(figure)
+        plot.save(self.plot(), paths[1])
         with atomic_path(paths[2]) as temporary:
             temporary.write_text(json.dumps(self.summary(), indent=2, allow_nan=False) + "\n")
         return paths

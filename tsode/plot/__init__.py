@@ -1,6 +1,7 @@
 """Figures of results. Each function takes ``ax=None`` and returns the Axes; nothing is shown or saved."""
 
 from .curves import loss_curve, overlap_curves, overlap_matrix
+from .panels import save, study_panels
 from .spectra import hessian_convergence, hessian_path, hessian_separation, hessian_spectra
 
 __all__ = [
@@ -11,4 +12,6 @@ __all__ = [
     "loss_curve",
     "overlap_curves",
     "overlap_matrix",
+    "save",
+    "study_panels",
 ]
