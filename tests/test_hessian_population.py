@@ -214,7 +214,7 @@ def test_multiplicities_on_the_spherical_plateau(p, p_star):
         ]
     )
     assert spectrum.dimension == p * 13
-    assert spectrum.verdict == "saddle"
+    assert spectrum.verdict == ("saddle" if p > 1 else "maximum")  # one row on the equator has no way up
 
 
 @pytest.mark.parametrize("constraint", CONSTRAINTS)
