@@ -92,8 +92,8 @@ class Comparison:
             ("verdict", *(side.verdict for side in sides)),
             ("index (negative)", *(f"{side.index:,}" for side in sides)),
             ("nullity", *(f"{side.nullity:,}" for side in sides)),
-            ("  of these, loss constant", *(f"{mode.counts[0]:,}" for mode in modes)),
-            ("  flat to second order only", *(_flat(mode) for mode in modes)),
+            ("  rotations | tangent", *(f"{mode.counts[0]:,}" for mode in modes)),
+            ("  others, order of the loss", *(_others(mode) for mode in modes)),
             ("escape rate / η", f"{self.escape_rate:.6g}", ""),
             ("trace", *(f"{side.trace:.6g}" for side in sides)),
             ("gradient norm", *(f"{side.gradient_norm:.2g}" for side in sides)),
@@ -205,9 +205,11 @@ def gradient_flow_plateau(model):
     return limit.overlaps, limit.escape_rate / LIMIT
 
 
-def _flat(modes):
+def _others(modes):
     count, order = modes.counts[-1], modes.orders[-1]
-    return f"{count:,} (order {order:.3f})" if count and np.isfinite(order) else f"{count:,}"
+    if not count:
+        return "0"
+    return f"{count:,}, " + (f"order {order:.3f}" if np.isfinite(order) else "loss constant")
 
 
 def _lines(spectrum):

@@ -146,7 +146,9 @@ def null_space(model, overlaps, N, families=(), tolerance=TOLERANCE, rng=0):
 
     for family in families:
         Z = _array(family.inside, (model.p, len(weights))) @ weights
-        part_in, inside = _split(family.name, kernels[0], inside, Z.reshape(len(Z), -1) @ reduction.basis)
+        part_in, inside = _split(
+            family.name, kernels[0], inside, Z.reshape(len(Z), len(reduction.basis)) @ reduction.basis
+        )
         part_out, outside = _split(family.name, kernels[1], outside, _array(family.outside, (model.p,)))
         add(family.name, part_in, part_out)
     add("flat to second order", inside, outside)
@@ -156,8 +158,9 @@ def null_space(model, overlaps, N, families=(), tolerance=TOLERANCE, rng=0):
 def rotations(model, overlaps):
     r"""Return the family of directions in which rotations of the inputs and of the hidden units move a point.
 
-    Rotations of the inputs that leave the teacher alone, and of hidden units with equal readouts, leave the loss
-    alone: :math:`Z = U X` and :math:`Z = Y U` with antisymmetric X, Y, :math:`X U^{*T} = 0`.
+    Rotations of the inputs that commute with the teacher's :math:`B^* = U^{*T} V^* U^*`, and of hidden units with
+    equal readouts, leave the loss alone: :math:`Z = U X` and :math:`Z = Y U` with antisymmetric X and Y,
+    :math:`X B^* = B^* X`.
 
     Parameters
     ----------
@@ -176,19 +179,25 @@ def rotations(model, overlaps):
         If an argument is of the wrong type, shape or range; the message names it.
     """
     reduction = Reduction.of(model, overlaps, model.p + model.p_star)
-    p, U = model.p, reduction.U
-    _, sizes, rows = np.linalg.svd(reduction.U_star)
-    free = rows[np.count_nonzero(sizes > 1e-7 * max(sizes[0], 1e-300)) :]  # directions orthogonal to the teacher
-    back = np.linalg.pinv(np.vstack([U, reduction.U_star]))
-    turned = [U @ (np.outer(a, b) - np.outer(b, a)) @ back for i, a in enumerate(free) for b in free[:i]]
-    v = model.student_readout
-    for k in range(p):
-        for l in range(k if not model.spherical else 0):
-            if v[k] == v[l]:
-                turn = np.zeros((p, p + model.p_star))
-                turn[k, l], turn[l, k] = 1.0, -1.0
-                turned.append(turn)
-    return Family("rotations of inputs and hidden units", turned, [U @ a for a in free])
+    U, U_star = reduction.U, reduction.U_star
+    to_rows = np.linalg.pinv(np.vstack([U, U_star]))
+    values, vectors = np.linalg.eigh(U_star.T @ (model.teacher_readout[:, None] * U_star))
+    values, axes = values / max(np.abs(values).max(), np.finfo(float).tiny), vectors.T
+    inside = [
+        U @ (np.outer(axes[i], axes[j]) - np.outer(axes[j], axes[i])) @ to_rows
+        for i in range(len(axes))
+        for j in range(i)
+        if abs(values[i] - values[j]) < SAME
+    ]
+    v, units = model.student_readout, np.eye(model.p, model.p + model.p_star)
+    inside += [
+        np.outer(np.eye(model.p)[k], units[l]) - np.outer(np.eye(model.p)[l], units[k])
+        for k in range(model.p)
+        for l in range(k)
+        if v[k] == v[l] and not model.spherical
+    ]
+    outside = [U @ axis for axis, value in zip(axes, values) if abs(value) < SAME]
+    return Family("rotations of inputs and hidden units", inside, outside)
 
 
 def _array(value, shape):
