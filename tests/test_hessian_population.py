@@ -217,6 +217,27 @@ def test_multiplicities_on_the_spherical_plateau(p, p_star):
     assert spectrum.verdict == ("saddle" if p > 1 else "maximum")  # one row on the equator has no way up
 
 
+@pytest.mark.parametrize("p", [1, 2, 4])
+def test_multiplicities_of_spherical_solutions_of_equal_width(p):
+    model = tsode.TeacherStudent(p, p, 0.1, constraint="spherical")
+    solution = tsode.manifold.solution(model, tsode.manifold.random_rotation(model, rng=1))
+    spectrum = hessian.population_spectrum(model, solution, 14)
+    turns = p * (p - 1) // 2
+    assert counted(spectrum) == expected_counts([(0.0, turns), (4 / p**2, p * (14 - p)), (8 / p**2, turns)])
+
+
+def test_accuracy_close_to_a_span_that_does_not_grow():
+    # As the docstring says: 1e-16/d for weights that leave the span by d, at worst 1e-7 where d is taken for zero.
+    model = tsode.TeacherStudent(3, 2, 0.1)
+    W_star = plateau_of_gradient_flow(3, 2).realise(N, rng=0)[1]
+    solution = tsode.manifold.solution_weights(model, W_star)
+    off = np.random.default_rng(0).standard_normal(solution.shape)
+    for distance, error in ((1e-3, 1e-11), (1e-5, 1e-9), (1e-7, 2e-7), (1e-9, 2e-9), (1e-12, 2e-12)):
+        W = solution + distance * off
+        found = hessian.population_spectrum(model, overlaps_of(model, W, W_star), N).expanded
+        np.testing.assert_allclose(found, np.linalg.eigvalsh(dense_population(model, W, W_star)), atol=error)
+
+
 @pytest.mark.parametrize("constraint", CONSTRAINTS)
 @pytest.mark.parametrize("readouts", [{}, UNEQUAL])
 def test_lowest_eigenvalue_is_minus_the_escape_rate_of_gradient_flow(constraint, readouts):

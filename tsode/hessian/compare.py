@@ -145,8 +145,11 @@ def compare(model, N, rotation=None, tolerance=TOLERANCE):
       Marginal minima; p p* - p*(p*+1)/2 of the zero modes are tangent to the manifold, the other
       (p-p*)(N-p*) raise the loss in fourth order.
     - on the product of spheres, Q_kk = 1: plateau -4 v v*, p p*; 0, p (N-p-p*) + p(p-1)/2; 8 v^2, p(p-1)/2.
-      Solutions, p > p*: 0, (p-p*)(N-p*) + p p* - p*(p*+1)/2 - (p-1) unless the rows of W split into orthogonal
-      groups; 4 v v*, p* (N-p*); p*(p*+1)/2 - 1 more positive ones, which differ from solution to solution.
+      Solutions, p = p*: 0, p(p-1)/2; 4 v v*, p (N-p); 8 v v*, p(p-1)/2. Solutions, p > p*: 0,
+      (p-p*)(N-p*) + p p* - p*(p*+1)/2 - (p-1), unless the rows of W split into orthogonal groups (Dykema & Strawn,
+      Int. J. Pure Appl. Math. 28, 217 (2006)); 4 v v*, p* (N-p*); p*(p*+1)/2 - 1 more positive ones, which differ
+      from solution to solution. For p > p* there is no closed form of a solution, and `compare` refuses;
+      :func:`population_spectrum` and :func:`null_space` take any.
 
     The most negative eigenvalue of the plateau is minus the rate at which gradient flow escapes from it, per unit of
     learning rate times alpha: 4 v v*.

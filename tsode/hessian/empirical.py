@@ -22,7 +22,7 @@ from .spheres import curvature, on_spheres, project, tangent_basis
 
 __all__ = ["empirical_gradient", "empirical_operator", "empirical_spectrum"]
 
-TILE = 2**16  # numbers in the rows of X that are used together: half a megabyte (benchmarks/hessian.py)
+TILE = 2**15  # numbers in the rows of X that are used together: a quarter of a megabyte, any second-level cache
 
 
 def empirical_operator(model, W, X, y):

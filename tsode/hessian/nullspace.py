@@ -16,6 +16,7 @@ import numpy as np
 
 from .. import _checks
 from .._display import html_table, text_table
+from .._random import generator
 from ..moments import excess_loss
 from .reduction import Reduction, dense, gradient
 from .spectrum import TOLERANCE
@@ -133,7 +134,7 @@ def null_space(model, overlaps, N, families=(), tolerance=TOLERANCE, rng=0):
         raise ValueError(
             f"`overlaps` must be a critical point, but has a gradient of norm {spectrum.gradient_norm:.3g}"
         )
-    rng = np.random.default_rng(rng)
+    rng = generator("rng", rng)
     kernels = tuple(_kernel(block, spectrum.zero) for block in (reduction.inside, reduction.outside))
     inside, outside = kernels
     weights = np.vstack([reduction.U, reduction.U_star])

@@ -59,8 +59,11 @@ def population_spectrum(model, overlaps, N, tolerance=TOLERANCE):
 
     Notes
     -----
-    Costs one diagonalisation of size p r, r <= p + p_star being the rank of the joint overlap matrix.
-    Eigenvalues of that matrix below rounding count as zero. Derivation in
+    Costs one diagonalisation of size p r, r <= p + p_star being the rank of the joint overlap matrix, and is exact
+    to rounding. Overlaps hold the squares of distances, though: where some weights leave the span of the others by
+    a small relative distance d, they fix it up to 1e-16/d only, and what is below about 1e-7 counts as zero; there
+    the error of an eigenvalue reaches 1e-7. The plateau of SGD at a finite learning rate is no critical point of the
+    loss; that of gradient flow is (:func:`gradient_flow_plateau`). Derivation in
     :mod:`tsode.hessian.reduction`; the setting is that of arXiv:2604.03068.
 
     Examples
