@@ -176,13 +176,13 @@ def _spikes(ax, spectrum, label, colour, marker, left):
     values = np.where(np.abs(spectrum.values) <= spectrum.zero, 0.0, spectrum.values)
     ax.vlines(values, 0.5, spectrum.multiplicities, color=colour, lw=1.4 if left else 3, zorder=3 + left)
     ax.plot(values, spectrum.multiplicities, ls="none", marker=marker, ms=5, color=colour, label=label, zorder=5)
-    if len(values) > 12:  # no symmetry, hence single eigenvalues that need no number
-        return
+    crowded = len(values) > 8  # little symmetry: many single eigenvalues, which need no number
     for value, count in zip(values, spectrum.multiplicities):
-        ax.annotate(
-            f"{count:,}", (value, count), (-6 if left else 6, -3), textcoords="offset points", fontsize=7,
-            color=colour, ha="right" if left else "left",
-        )  # fmt: skip
+        if count > 1 or not crowded:
+            ax.annotate(
+                f"{count:,}", (value, count), (-4 if left else 4, 2), textcoords="offset points", fontsize=7,
+                color=colour, ha="right" if left else "left", rotation=-35 if left else 35, rotation_mode="anchor",
+            )  # fmt: skip
 
 
 def _histogram(ax, part, low, high, name, colour, line):
