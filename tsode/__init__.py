@@ -15,6 +15,7 @@ from importlib import import_module as _import_module
 from importlib.metadata import version as _version
 
 from . import hessian, manifold
+from .escape import escape_law, escape_time
 from .model import TeacherStudent
 from .ode import integrate
 from .overlaps import Overlaps
@@ -29,6 +30,8 @@ __all__ = [
     "Study",
     "TeacherStudent",
     "Trajectory",
+    "escape_law",
+    "escape_time",
     "hessian",
     "integrate",
     "manifold",

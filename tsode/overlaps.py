@@ -8,7 +8,7 @@ from . import _checks
 from ._display import html_table, text_table
 from ._random import generator
 
-__all__ = ["Overlaps", "check_start", "divergence_limit", "impose_overlaps", "semidefinite_root"]
+__all__ = ["Overlaps", "check_start", "divergence_limit", "impose_overlaps", "random_rows", "semidefinite_root"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -133,14 +133,8 @@ class Overlaps:
         N = _checks.integer("N", N, minimum=model.p + model.p_star)
         scale = _checks.number("scale", scale, above=0.0)
         rng = generator("rng", rng)
-        p, p_star = model.p, model.p_star
-        A = rng.standard_normal((p, p_star))
-        L = np.tril(rng.standard_normal((p, p)), -1)
-        L[np.diag_indices(p)] = np.sqrt(rng.chisquare(N - p_star - np.arange(p)))
-        rows = np.hstack([A, L]) * (scale / np.sqrt(N))
-        if model.spherical:
-            rows /= np.linalg.norm(rows, axis=1, keepdims=True)
-        A, L = rows[:, :p_star], rows[:, p_star:]
+        rows = random_rows(model, N, scale, rng)
+        A, L = rows[:, : model.p_star], rows[:, model.p_star :]
         return cls(A @ semidefinite_root(model.teacher_overlap).T, A @ A.T + L @ L.T, model.teacher_overlap)
 
     def realise(self, N, rng=None):
@@ -187,6 +181,19 @@ def semidefinite_root(matrix):
     """Return F with F F^T = `matrix` for a positive semidefinite matrix of any rank (Cholesky needs full rank)."""
     values, vectors = np.linalg.eigh(matrix)
     return vectors * np.sqrt(np.maximum(values, 0.0))
+
+
+def random_rows(model, N, scale, rng):
+    """Return [A | L], shape (p, p_star + p): random weights / sqrt(N) of a student in a basis that fits the teacher.
+
+    A is the part in the teacher's span, L the lower triangular factor of the rest's Gram matrix.
+    """
+    p, p_star = model.p, model.p_star
+    A = rng.standard_normal((p, p_star))
+    L = np.tril(rng.standard_normal((p, p)), -1)
+    L[np.diag_indices(p)] = np.sqrt(rng.chisquare(N - p_star - np.arange(p)))
+    rows = np.hstack([A, L]) * (scale / np.sqrt(N))
+    return rows / np.linalg.norm(rows, axis=1, keepdims=True) if model.spherical else rows
 
 
 def impose_overlaps(tiles, N, joint):

@@ -23,7 +23,7 @@ COLUMNS = ("theory", "ode", "sgd", "sgd_error")
 POINTS = 241
 
 
-def study(model, N, runs=8, alpha_max=None, seed=0, engine="weights", progress=False):
+def study(model, N, runs=8, alpha_max=None, seed=0, engine="chain", progress=False):
     """Run SGD and the ODE from one random start and compare them.
 
     Parameters

@@ -95,7 +95,8 @@ class Minima:
         missing = 1 - np.sum((O @ self.vectors) ** 2 @ self.values) / self.values[:p].sum()
         if missing > ORTHONORMAL:
             raise ValueError(
-                f"`{name}` must have rows that span leading eigenvectors of the teacher: of their weight it misses {missing:.3g}"
+                f"`{name}` must have rows that span leading eigenvectors of the teacher, but misses {missing:.3g} "
+                "of their weight"
             )
         return O
 

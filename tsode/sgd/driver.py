@@ -14,12 +14,13 @@ from .._random import run_sequence, seed_sequence
 from ..model import check_model
 from ..overlaps import Overlaps, check_start, divergence_limit
 from ..trajectory import Trajectory, versions
+from .chain import ChainRuns, group_size
 from .random_numbers import LAWS
 from .weights import WeightsRun
 
 __all__ = ["ENGINES", "InputsExhausted", "simulate"]
 
-ENGINES = ("weights",)
+ENGINES = ("chain", "weights")
 
 
 class InputsExhausted(ValueError):
@@ -36,7 +37,7 @@ class InputsExhausted(ValueError):
         self.trajectory = trajectory
 
 
-def simulate(model, start, alpha, N, runs=1, seed=0, engine="weights", inputs="gaussian", progress=False):
+def simulate(model, start, alpha, N, runs=1, seed=0, engine="chain", inputs="gaussian", progress=False):
     r"""Run one-pass SGD at input dimension N and record the overlaps.
 
     Parameters
@@ -55,8 +56,9 @@ def simulate(model, start, alpha, N, runs=1, seed=0, engine="weights", inputs="g
         Number of independent runs.
     seed : int, SeedSequence, Generator or None
         Seed of all randomness. Run i depends on the seed and on i alone.
-    engine : {"weights"}
-        "weights" holds W explicitly.
+    engine : {"chain", "weights"}
+        "chain" is the exact Markov chain of the overlaps, for Gaussian inputs, at a cost that does not depend on
+        N; "weights" holds W explicitly and takes any inputs. Both have the same law.
     inputs : {"gaussian", "rademacher", "uniform"}, array_like of shape (n, N), or iterable of rows
         Law of the inputs' independent components (mean 0, variance 1), or real rows, each used once and in
         order, for a single run. The labels come from the teacher in any case.
@@ -99,16 +101,26 @@ def simulate(model, start, alpha, N, runs=1, seed=0, engine="weights", inputs="g
     progress = _checks.flag("progress", progress)
     start = _check_start(model, start, N)
     inputs, law = _check_inputs(inputs, N, runs)
+    if engine == "chain":
+        if law != "gaussian":
+            raise ValueError(f"`inputs` must be 'gaussian' for the engine 'chain', but is {law}; take engine='weights'")
+        start = Overlaps.from_weights(*start) if isinstance(start, tuple) else start
 
     norms = start.Q if isinstance(start, Overlaps) else np.eye(model.p) if start is None else start[0] @ start[0].T / N
     limit = divergence_limit(model, norms)
     steps = np.rint((alpha - alpha[0]) * N).astype(np.int64)
 
-    def make(run):
-        return WeightsRun(model, start, N, run_sequence(sequence, run), inputs, limit)
+    threads = numba.get_num_threads()
+    size = group_size(runs, threads) if engine == "chain" else 1
+
+    def make(group):
+        sequences = [run_sequence(sequence, run) for run in group]
+        if engine == "chain":
+            return ChainRuns(model, start, N, sequences, size, limit)
+        return WeightsRun(model, start, N, sequences[0], inputs, limit)
 
     recorder = _Recorder(model, runs, steps, limit, progress)
-    recorder.run_all(make)
+    recorder.run_all(make, size, threads)
     trajectory = recorder.trajectory(
         alpha, N=N, seed=sequence.entropy, engine=f"sgd, {engine}, {law} inputs", versions=versions()
     )
@@ -166,10 +178,11 @@ class _Recorder:
         self.stop = threading.Event()
         self.lock = threading.Lock()
 
-    def run_all(self, make):
-        threads = min(self.runs, numba.get_num_threads())
-        with self.bar, threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(threads) as pool:
-            futures = [pool.submit(self._run, make, run) for run in range(self.runs)]
+    def run_all(self, make, size, threads):
+        """Let every thread make and run groups of `size` runs."""
+        groups = [range(first, min(first + size, self.runs)) for first in range(0, self.runs, size)]
+        with self.bar, threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(min(threads, len(groups))) as pool:
+            futures = [pool.submit(self._run, make, group) for group in groups]
             try:
                 for future in futures:
                     future.result()
@@ -180,28 +193,28 @@ class _Recorder:
                 pool.shutdown(cancel_futures=True)
                 raise
 
-    def _run(self, make, index):
+    def _run(self, make, group):
         if self.stop.is_set():
             return
-        run = make(index)
+        engine = make(group)
+        rows = slice(group.start, group.stop)
         for i, step in enumerate(self.steps):
-            while run.step < step:
+            while engine.step < step:
                 if self.stop.is_set():
                     return
-                before = run.step
-                going = run.advance(int(step))
+                before = engine.step
+                going = engine.advance(int(step))
                 with self.lock:
-                    self.bar.update(run.step - before)
-                self.reached[index] = run.step
+                    self.bar.update((engine.step - before) * engine.runs)
+                ended = engine.ended[: engine.runs]
+                self.reached[rows] = np.where(ended < 0, engine.step, ended)
+                self.status[rows][ended >= 0] = "exhausted" if engine.exhausted else "diverged"
                 if not going:
-                    self.status[index] = "exhausted" if run.exhausted else "diverged"
                     return
-            M, Q = run.overlaps()
-            if not np.trace(Q) < self.limit:  # true for nan too
-                self.status[index] = "diverged"
-                return
-            self.M[index, i], self.Q[index, i] = M, Q
-        self.status[index] = "completed"
+            alive = engine.ended[: engine.runs] < 0
+            for values, found in zip((self.M, self.Q), engine.overlaps()):
+                values[rows, i][alive] = found[alive]
+        self.status[rows][alive] = "completed"
 
     def trajectory(self, alpha, N, **provenance):
         """Return the result, cut after the last time that any run recorded."""

@@ -56,7 +56,7 @@ class WeightsRun:
         self.model, self.N, self.limit = model, N, limit
         self.law = LAWS[inputs] if isinstance(inputs, str) else None
         self.rows = None if isinstance(inputs, str) else inputs
-        self.exhausted = False
+        self.runs, self.ended, self.exhausted = 1, np.full(1, -1), False
         inputs_sequence, noise_sequence, start_sequence = (run_sequence(sequence, i) for i in range(3))
         self.state, self.noise_state = stream_state(inputs_sequence), stream_state(noise_sequence)
         self.noise = np.zeros(2 * LANES)
@@ -90,13 +90,16 @@ class WeightsRun:
         """Run up to `stop` samples in all, or a bounded part of the way; return False where the run ended."""
         chunk = max(BLOCK, SAMPLES_A_CALL // self.N)
         stop = min(stop, self.step + chunk)
-        return self._advance_rows(stop) if self.law is None else self._advance_law(stop)
+        going = self._advance_rows(stop) if self.law is None else self._advance_law(stop)
+        if not going:
+            self.ended[0] = self.step
+        return going
 
     def overlaps(self):
-        """Return M, Q of the present weights."""
+        """Return M, Q of the present weights, shapes (1, p, p_star) and (1, p, p)."""
         p = self.model.p
         gram = sum(tile[:p] @ tile.T for tile in self.W) / self.N
-        return gram[:, p:], (gram[:, :p] + gram[:, :p].T) / 2
+        return gram[None, :, p:], (gram[None, :, :p] + gram[:, :p].T) / 2
 
     def _constants(self):
         model = self.model
