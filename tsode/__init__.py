@@ -18,6 +18,7 @@ from . import hessian, manifold
 from .escape import escape_law, escape_time
 from .model import TeacherStudent
 from .ode import integrate
+from .ode_batch import integrate_many
 from .overlaps import Overlaps
 from .plateaus import plateau
 from .sgd import InputsExhausted, simulate
@@ -34,6 +35,7 @@ __all__ = [
     "escape_time",
     "hessian",
     "integrate",
+    "integrate_many",
     "manifold",
     "plateau",
     "plot",
