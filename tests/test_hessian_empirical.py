@@ -1,3 +1,5 @@
+import tracemalloc
+
 import numpy as np
 import pytest
 from hessian_points import dense_samples, numerical_hessian, random_points, sample_loss, spherical
@@ -117,6 +119,18 @@ def test_extreme_eigenvalues_by_eigsh_and_lobpcg():
     start = np.random.default_rng(0).standard_normal((180, 3))
     found, _ = lobpcg(H, start, largest=False, tol=1e-6, maxiter=300)
     np.testing.assert_allclose(np.sort(found), dense[:3], atol=1e-6)
+
+
+def test_memory_is_that_of_weights_and_preactivations():
+    model, W, _, X, y = at_the_plateau(4, 2, 500, 8000)
+    z = np.ones(W.size)
+    hessian.empirical_operator(model, W, X, y) @ z
+    tracemalloc.start()
+    hessian.empirical_operator(model, W, X, y) @ z
+    _, peak = tracemalloc.get_traced_memory()  # of NumPy; the kernel holds p N and a few rows' preactivations
+    tracemalloc.stop()
+    assert peak < 8 * (4 * 8000 * 4 + 10 * 2000)
+    assert peak < X.nbytes / 20
 
 
 def test_inputs_are_not_copied():
