@@ -14,6 +14,8 @@ Examples
 from importlib import import_module as _import_module
 from importlib.metadata import version as _version
 
+from . import hessian, manifold
+from .escape import escape_law, escape_time
 from .model import TeacherStudent
 from .ode import integrate
 from .ode_batch import integrate_many
@@ -29,8 +31,12 @@ __all__ = [
     "Study",
     "TeacherStudent",
     "Trajectory",
+    "escape_law",
+    "escape_time",
+    "hessian",
     "integrate",
     "integrate_many",
+    "manifold",
     "plateau",
     "plot",
     "simulate",

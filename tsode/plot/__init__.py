@@ -2,5 +2,16 @@
 
 from .curves import loss_curve, overlap_curves, overlap_matrix
 from .panels import save, study_panels
+from .spectra import hessian_convergence, hessian_path, hessian_separation, hessian_spectra
 
-__all__ = ["loss_curve", "overlap_curves", "overlap_matrix", "save", "study_panels"]
+__all__ = [
+    "hessian_convergence",
+    "hessian_path",
+    "hessian_separation",
+    "hessian_spectra",
+    "loss_curve",
+    "overlap_curves",
+    "overlap_matrix",
+    "save",
+    "study_panels",
+]
