@@ -14,10 +14,11 @@ Examples
 from importlib import import_module as _import_module
 from importlib.metadata import version as _version
 
-from . import manifold
+from . import hessian, manifold
 from .escape import escape_law, escape_time
 from .model import TeacherStudent
 from .ode import integrate
+from .ode_batch import integrate_many
 from .overlaps import Overlaps
 from .plateaus import plateau
 from .sgd import InputsExhausted, simulate
@@ -32,7 +33,9 @@ __all__ = [
     "Trajectory",
     "escape_law",
     "escape_time",
+    "hessian",
     "integrate",
+    "integrate_many",
     "manifold",
     "plateau",
     "plot",
