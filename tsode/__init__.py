@@ -18,6 +18,7 @@ from . import manifold
 from .escape import escape_law, escape_time
 from .model import TeacherStudent
 from .ode import integrate
+from .ode_batch import integrate_many
 from .overlaps import Overlaps
 from .plateaus import plateau
 from .sgd import InputsExhausted, simulate
@@ -33,6 +34,7 @@ __all__ = [
     "escape_law",
     "escape_time",
     "integrate",
+    "integrate_many",
     "manifold",
     "plateau",
     "plot",

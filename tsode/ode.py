@@ -13,6 +13,7 @@ Averaged over a sample, with time :math:`\alpha` = samples / N,
 the method of Saad & Solla, Phys. Rev. E 52, 4225 (1995). Gradient flow leaves the :math:`\eta^2` term out.
 """
 
+import contextlib
 import warnings
 
 import numpy as np
@@ -25,7 +26,7 @@ from .moments import error_moments, error_moments_kernel
 from .overlaps import check_start, divergence_limit
 from .trajectory import Trajectory, versions
 
-__all__ = ["METHODS", "integrate", "right_hand_side"]
+__all__ = ["METHODS", "engine_name", "integrate", "quiet", "rhs_kernel", "right_hand_side", "unpack"]
 
 METHODS = ("RK45", "RK23", "DOP853", "Radau", "BDF", "LSODA")
 
@@ -86,7 +87,7 @@ def integrate(model, start, alpha, method="DOP853", rtol=1e-8, atol=1e-10, gradi
     state = np.concatenate([start.M.ravel(), start.Q.ravel()])
     states, stopped_at = _solve(model, state, alpha, gradient_flow, method=method, rtol=rtol, atol=atol)
     states[0] = state  # LSODA and BDF interpolate even their first point
-    M, Q = _unpack(states, model)
+    M, Q = unpack(states, model)
     Q = (Q + np.swapaxes(Q, -1, -2)) / 2  # implicit methods keep the symmetry only to their tolerance
     return Trajectory(
         model=model,
@@ -95,7 +96,7 @@ def integrate(model, start, alpha, method="DOP853", rtol=1e-8, atol=1e-10, gradi
         Q=Q,
         status="completed" if stopped_at is None else "diverged",
         stopped_at=alpha[-1] if stopped_at is None else stopped_at,
-        engine=f"ode, {'gradient flow, ' if gradient_flow else ''}{method}, rtol={rtol:g}, atol={atol:g}",
+        engine=engine_name(gradient_flow, method, rtol, atol),
         versions=versions(),
     )
 
@@ -105,7 +106,7 @@ def _solve(model, state, alpha, gradient_flow, **options):
     if len(alpha) == 1:
         return state[None].copy(), None
     rhs = right_hand_side(model, gradient_flow)
-    limit = divergence_limit(model, _unpack(state, model)[1])
+    limit = divergence_limit(model, unpack(state, model)[1])
     diagonal = model.p * model.p_star + (model.p + 1) * np.arange(model.p)
 
     reached = alpha[0]
@@ -116,9 +117,7 @@ def _solve(model, state, alpha, gradient_flow, **options):
         return limit - y[diagonal].sum()
 
     too_large.terminal = True
-    with warnings.catch_warnings(), np.errstate(all="ignore"):
-        # A diverging run overflows before its event is found; its end is reported as a status.
-        warnings.simplefilter("ignore")
+    with quiet():
         solution = solve_ivp(rhs, (alpha[0], alpha[-1]), state, t_eval=alpha, events=too_large, **options)
     states = solution.y.T
     finite = np.isfinite(states).all(axis=1)
@@ -208,7 +207,21 @@ def rhs_blas(y, v, v_star, P, eta, eta2, noise_variance, spherical):
     return np.concatenate([dM.ravel(), dQ.ravel()])
 
 
-def _unpack(states, model):
+@contextlib.contextmanager
+def quiet():
+    """Silence overflow: a trial step of a diverging run overflows before its end is found and told as a status."""
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")
+        yield
+
+
+def engine_name(gradient_flow, method, rtol, atol):
+    """Return the record of how a solution was computed."""
+    return f"ode, {'gradient flow, ' if gradient_flow else ''}{method}, rtol={rtol:g}, atol={atol:g}"
+
+
+def unpack(states, model):
+    """Return M, Q of flat states, shape (..., n)."""
     n = model.p * model.p_star
     lead = states.shape[:-1]
     return states[..., :n].reshape(*lead, model.p, model.p_star), states[..., n:].reshape(*lead, model.p, model.p)

@@ -82,6 +82,8 @@ class ChainRuns:
                 rows = _rows_of(start, self.T)
             self.A[..., lane], self.L[..., lane] = rows[:, :p_star], rows[:, p_star:]
         self.runs, self.step = len(sequences), 0
+        self.state[..., self.runs :] = self.state[..., :1]  # a generator of zeros would not be one
+        self.redraw_state[:, self.runs :] = self.redraw_state[:, :1]
         self.ended = np.full(lanes, -1)
         width = p + p_star + 1 + (model.noise_variance > 0)
         self.normals = np.empty((BATCH, width, lanes))
@@ -173,23 +175,21 @@ def draw_kernel(normals, rest, state, redraw_state, row, degrees):
         return
     flat_rest = rest.reshape(batch * lanes)
     for i in range(0, flat_rest.shape[0], generators):
-        uniform_lanes(s0, s1, s2, s3, flat_rest[i : i + generators])
+        uniform_lanes(s0, s1, s2, s3, flat_rest[i : i + generators], 0.0, 1.0)
     d = 0.5 * degrees - 1.0 / 3.0
     root = 1.0 / math.sqrt(9.0 * d)
     for b in range(batch):
         undecided = 0
         for l in range(lanes):
             y = normals[b, row, l] * root
-            u = 0.5 + rest[b, l] * (1.0 / math.sqrt(12.0))  # back from variance 1 to (0, 1)
-            undecided += int(not (y > -0.5 and u < 1.0 - 1.4 * d * (y * y) * (y * y)))
+            undecided += int(not (y > -0.5 and rest[b, l] < 1.0 - 1.4 * d * (y * y) * (y * y)))
         if undecided == 0:
             for l in range(lanes):
                 y = 1.0 + normals[b, row, l] * root
                 rest[b, l] = 2.0 * d * (y * y * y)
         else:
             for l in range(lanes):
-                u = 0.5 + rest[b, l] * (1.0 / math.sqrt(12.0))
-                rest[b, l] = decide_kernel(normals[b, row, l], u, d, redraw_state[:, l])
+                rest[b, l] = decide_kernel(normals[b, row, l], rest[b, l], d, redraw_state[:, l])
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})

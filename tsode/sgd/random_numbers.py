@@ -22,6 +22,7 @@ U64, I64 = np.uint64, np.int64
 SQRT_HALF_BITS = I64(0x3FE6A09E667F3BCD)  # the bits of sqrt(1/2)
 MANTISSA_BITS = I64(0x000FFFFFFFFFFFFF)
 LN2 = math.log(2.0)
+ROOT3 = math.sqrt(3.0)
 
 
 def stream_state(sequence, lanes=LANES):
@@ -100,12 +101,11 @@ def sign_lanes(s0, s1, s2, s3, out):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def uniform_lanes(s0, s1, s2, s3, out):
-    """Write uniform numbers of mean 0 and variance 1, one a lane."""
+def uniform_lanes(s0, s1, s2, s3, out, low, width):
+    """Write uniform numbers between low and low + width, one a lane."""
     for l in range(out.shape[0]):
         r, s0[l], s1[l], s2[l], s3[l] = xoshiro(s0[l], s1[l], s2[l], s3[l])
-        u = (np.float64(I64(r >> U64(11))) + 0.5) * 2.0**-53
-        out[l] = (u - 0.5) * math.sqrt(12.0)
+        out[l] = low + width * ((np.float64(I64(r >> U64(11))) + 0.5) * 2.0**-53)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -121,5 +121,5 @@ def fill(state, out, law):
             sign_lanes(s0, s1, s2, s3, first)
             sign_lanes(s0, s1, s2, s3, second)
         else:
-            uniform_lanes(s0, s1, s2, s3, first)
-            uniform_lanes(s0, s1, s2, s3, second)
+            uniform_lanes(s0, s1, s2, s3, first, -ROOT3, 2.0 * ROOT3)
+            uniform_lanes(s0, s1, s2, s3, second, -ROOT3, 2.0 * ROOT3)

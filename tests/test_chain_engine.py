@@ -1,0 +1,295 @@
+import numba
+import numpy as np
+import pytest
+from conftest import GENERAL, MODELS, generic_start
+from scipy import stats
+
+import tsode
+from tsode.sgd import chain, random_numbers
+
+LANES = 8
+
+
+def group(model, N=500, runs=3, seed=0, lanes=LANES, limit=1e8, start=None):
+    sequences = [np.random.SeedSequence(seed, spawn_key=(run,)) for run in range(runs)]
+    return chain.ChainRuns(model, start, N, sequences, lanes, limit)
+
+
+def test_one_step_is_the_step_of_the_weights(model):
+    """M and Q after one sample against M + c mu^T and Q + c lam^T + lam c^T + c c^T |x|^2 / N, c scaled as Q."""
+    N, rng = 40, np.random.default_rng(0)
+    runs = group(model, N, runs=LANES, start=generic_start(model))
+    p, p_star = model.p, model.p_star
+    M, Q = runs.overlaps()
+    Z, rest = rng.standard_normal((p + p_star + 2, LANES)), rng.chisquare(N - p - p_star, LANES)
+    noise = np.sqrt(model.noise_variance) * Z[-1]
+    u, g = Z[:p_star], Z[p_star : p_star + p]
+    lam = np.einsum("krl,rl->kl", runs.A, u) + np.einsum("kjl,jl->kl", runs.L, g)
+    mu = runs.T @ u
+    D = model.student_readout @ lam**2 - model.teacher_readout @ mu**2 - noise
+    c = -2 * model.learning_rate / N * model.student_readout[:, None] * D * lam
+    length = np.sum(u**2, axis=0) + np.sum(g**2, axis=0) + rest
+    wanted_M = M + np.einsum("kl,rl->lkr", c, mu)
+    cross = np.einsum("kl,jl->lkj", c, lam)
+    wanted_Q = Q + cross + np.swapaxes(cross, 1, 2) + np.einsum("kl,jl,l->lkj", c, c, length)
+
+    column, lam_out, work = np.empty((p, LANES)), np.empty((p, LANES)), np.empty((4, LANES))
+    rate = -2 * model.learning_rate / N
+    bad = chain.sample_kernel(runs.A, runs.L, Z, rest, column, lam_out, -noise, work, model.student_readout,
+                              model.teacher_readout, runs.T, rate, 1e8)  # fmt: skip
+    chain.absorb_kernel(runs.L, column, work[0], work[1])
+    if model.spherical:
+        chain.normalise_kernel(runs.A, runs.L, work[0])
+        norms = np.sqrt(np.diagonal(wanted_Q, axis1=1, axis2=2))
+        wanted_M = wanted_M / norms[:, :, None]
+        wanted_Q = wanted_Q / (norms[:, :, None] * norms[:, None, :])
+    assert bad == 0
+    np.testing.assert_allclose(lam_out, lam, atol=1e-13)
+    np.testing.assert_allclose(runs.overlaps()[0], wanted_M, atol=1e-13)
+    np.testing.assert_allclose(runs.overlaps()[1], wanted_Q, atol=1e-13)
+    assert not np.triu(np.moveaxis(runs.L, -1, 0), 1).any()
+
+
+def test_kernels_agree_with_their_python_twins(model, monkeypatch):
+    """The whole chain compiled against the whole chain in Python, down to the generator."""
+    results = []
+    for python in (False, True):
+        if python:
+            for module, names in (
+                (random_numbers, ("xoshiro", "minus_two_log", "normal_pair", "normal_lanes", "uniform_lanes")),
+                (chain, ("xoshiro", "normal_pair", "normal_lanes", "uniform_lanes", "draw_kernel", "decide_kernel",
+                         "sample_kernel", "absorb_kernel", "normalise_kernel", "retire_kernel", "chain_kernel")),
+            ):  # fmt: skip
+                for name in names:
+                    monkeypatch.setattr(module, name, getattr(getattr(module, name), "py_func"))  # noqa: B009
+        runs = group(model, N=9, runs=2, seed=4)
+        with np.errstate(over="ignore"):
+            runs.advance(70)
+        results.append(runs.overlaps())
+    for a, b in zip(*results):
+        np.testing.assert_allclose(a, b, rtol=1e-8, atol=1e-10)
+
+
+@pytest.mark.parametrize("degrees", [0, 1, 2, 3, 10, 1000, 10**6])
+def test_chi_squared_is_exact(degrees):
+    """Kolmogorov-Smirnov of 65536 draws at each number of degrees: p above 1e-4."""
+    runs, draws = group(tsode.TeacherStudent(2, 1, 0.1), runs=LANES, seed=degrees), []
+    for _ in range(256):
+        chain.draw_kernel(runs.normals, runs.rest, runs.state, runs.redraw_state, 3, degrees)
+        draws.append(runs.rest.copy())
+    draws = np.ravel(draws)
+    if degrees == 0:
+        assert not draws.any()
+    else:
+        assert stats.kstest(draws, stats.chi2(degrees).cdf).pvalue > 1e-4
+
+
+def test_chi_squared_at_huge_degrees():
+    """At 1e15 degrees the law is normal with relative deviation sqrt(2/n); doubles still resolve it."""
+    n, runs, draws = 10**15, group(tsode.TeacherStudent(2, 1, 0.1), runs=LANES, seed=1), []
+    for _ in range(256):
+        chain.draw_kernel(runs.normals, runs.rest, runs.state, runs.redraw_state, 3, n)
+        draws.append((runs.rest - n) / np.sqrt(2 * n))
+    assert stats.kstest(np.ravel(draws), "norm").pvalue > 1e-4
+
+
+def test_quick_acceptance_is_a_lower_bound():
+    """1 - 1.4 d y^4 <= exp(h) on y > -1/2, so that nothing is accepted that Marsaglia and Tsang would reject."""
+    for d in (2 / 3, 1.0, 5.0, 100.0, 1e6):
+        y = np.concatenate([np.linspace(-0.4999, 4, 20001), np.linspace(-1, 1, 2001) * d**-0.25])
+        y = y[(y > -0.5) & (1.4 * d * y**4 < 1) & (np.abs(y) > 1e-3)]
+        h = d * (1.5 * y**2 - 3 * y - y**3 + 3 * np.log1p(y))
+        assert np.all(1 - 1.4 * d * y**4 <= np.exp(h))
+
+
+def same_law(a, b):
+    """Kolmogorov-Smirnov p-values of loss, |M|^2 and tr Q at all times but the first."""
+    functions = (
+        lambda sgd: sgd.loss,
+        lambda sgd: np.square(sgd.M).sum(axis=(2, 3)),
+        lambda sgd: np.trace(sgd.Q, axis1=2, axis2=3) + sgd.model.spherical * sgd.Q[:, :, 0, 1],
+    )
+    times = range(1, a.alpha.size)
+    return [stats.ks_2samp(f(a)[:, i], f(b)[:, i]).pvalue for f in functions for i in times]
+
+
+def moments_agree(a, b):
+    """Largest deviation of mean and covariance of all overlaps at all times, in standard errors."""
+    worst = 0.0
+    for i in range(1, a.alpha.size):
+        x, y = (np.hstack([s.M[:, i].reshape(s.runs, -1), s.Q[:, i].reshape(s.runs, -1)]) for s in (a, b))
+        kept = x.std(axis=0) > 1e-9
+        x, y = x[:, kept], y[:, kept]
+        error = np.sqrt(x.var(axis=0) / len(x) + y.var(axis=0) / len(y))
+        worst = max(worst, np.max(np.abs(x.mean(axis=0) - y.mean(axis=0)) / error))
+        products = [np.einsum("na,nb->nab", s - s.mean(axis=0), s - s.mean(axis=0)) for s in (x, y)]
+        error = np.sqrt(sum(product.var(axis=0) / len(product) for product in products))
+        worst = max(worst, np.max(np.abs(products[0].mean(axis=0) - products[1].mean(axis=0)) / error))
+    return worst
+
+
+@pytest.mark.parametrize("constraint", ["free", "spherical"])
+@pytest.mark.parametrize("N", [5, 6, 7, 100])
+def test_chain_has_the_law_of_the_weights(N, constraint):
+    """9 Kolmogorov-Smirnov tests a case, none below 1e-4; down to N = p + p*, where nothing is left over."""
+    model = tsode.TeacherStudent(**{**GENERAL, "learning_rate": 0.3 if N > 50 else 0.05, "constraint": constraint})
+    alpha, runs = [0.0, 1.0, 3.0, 8.0], 1000
+    a = tsode.simulate(model, None, alpha, N=N, runs=runs, seed=1, engine="weights")
+    b = tsode.simulate(model, None, alpha, N=N, runs=runs, seed=2)
+    assert min(same_law(a, b)) > 1e-4
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("N", [100, 1000])
+@pytest.mark.parametrize("name", MODELS)
+def test_chain_has_the_law_of_the_weights_far(name, N):
+    """2000 runs, four times: 12 Kolmogorov-Smirnov tests above 1e-4, mean and covariance within 4.6 errors.
+
+    Some 600 moments are compared a case, so 4 standard errors would fail by chance in one case out of 30.
+    """
+    model = tsode.TeacherStudent(**MODELS[name])
+    start, alpha = generic_start(model), [0.0, 1.0, 3.0, 6.0, 12.0]
+    a = tsode.simulate(model, start, alpha, N=N, runs=2000, seed=1, engine="weights")
+    b = tsode.simulate(model, start, alpha, N=N, runs=2000, seed=2)
+    assert min(same_law(a, b)) > 1e-4
+    assert moments_agree(a, b) < 4.6
+
+
+def test_given_starts_agree_with_the_weights_engine(model):
+    start, alpha, model = generic_start(model), [0.0, 1.0, 4.0], model.replace(learning_rate=0.1)
+    a = tsode.simulate(model, start, alpha, N=60, runs=800, seed=3, engine="weights")
+    b = tsode.simulate(model, start, alpha, N=60, runs=800, seed=4)
+    np.testing.assert_allclose(b.Q[:, 0], np.broadcast_to(start.Q, b.Q[:, 0].shape), atol=1e-12)
+    np.testing.assert_allclose(b.M[:, 0], np.broadcast_to(start.M, b.M[:, 0].shape), atol=1e-12)
+    assert min(same_law(a, b)) > 1e-4
+
+
+def test_deviation_from_the_ode_falls_as_one_over_root_N(model):
+    """N from 1e3 to 1e6 at 40 runs: an rms is known to 5 %, the slope over a factor of 1000 to 0.012."""
+    start, alpha = generic_start(model), np.linspace(0, 2, 5)
+    ode, dimensions, sizes = tsode.integrate(model, start, alpha), [10**3, 10**4, 10**5, 10**6], []
+    for N in dimensions:
+        sgd = tsode.simulate(model, start, alpha, N=N, runs=40 if N < 10**6 else 16, seed=N)
+        sizes.append(np.sqrt(np.mean((sgd.M - ode.M) ** 2) + np.mean((sgd.Q - ode.Q) ** 2)))
+    assert np.polyfit(np.log(dimensions), np.log(sizes), 1)[0] == pytest.approx(-0.5, abs=0.05)
+
+
+def test_result_does_not_depend_on_threads_or_groups():
+    model, alpha, threads = tsode.TeacherStudent(4, 2, 0.3, 0.2), [0.0, 0.5, 1.0], numba.get_num_threads()
+    results = []
+    try:
+        for count in {1, threads}:
+            numba.set_num_threads(count)
+            # with one thread 33 runs go in groups of 16, 20 runs on two threads in groups of 8
+            results += [tsode.simulate(model, None, alpha, N=1100, runs=runs, seed=9) for runs in (20, 33)]
+    finally:
+        numba.set_num_threads(threads)
+    results.append(tsode.simulate(model, None, alpha, N=1100, runs=1, seed=9))
+    for other in results[1:]:
+        shared = min(other.runs, 20)
+        np.testing.assert_array_equal(other.M[:shared], results[0].M[:shared])
+        np.testing.assert_array_equal(other.Q[:shared], results[0].Q[:shared])
+    assert len(np.unique(results[0].Q[:, -1, 0, 0])) == 20
+
+
+def test_groups_of_eight_and_sixteen_agree_to_the_bit():
+    model = tsode.TeacherStudent(3, 2, 0.3, 0.1)
+    eight, sixteen = group(model, runs=5, lanes=8), group(model, runs=5, lanes=16)
+    for runs in (eight, sixteen):
+        runs.advance(1000)
+    for a, b in zip(eight.overlaps(), sixteen.overlaps()):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_records_do_not_change_the_run():
+    model = tsode.TeacherStudent(3, 1, 0.3, 0.1)
+    few = tsode.simulate(model, None, [0.0, 3.0], N=100, seed=2)
+    many = tsode.simulate(model, None, np.linspace(0, 3.0, 101), N=100, seed=2)
+    np.testing.assert_array_equal(few.Q[0, -1], many.Q[0, -1])
+
+
+def test_runs_are_independent():
+    """Correlations between neighbouring runs, in a group and across: |r| below 4.5 / sqrt(n), 3 tests."""
+    sgd = tsode.simulate(tsode.TeacherStudent(2, 1, 0.1), None, [0.0, 2.0], N=50, runs=4000, seed=5)
+    x = stats.norm.ppf(stats.rankdata(sgd.loss[:, -1]) / 4001)
+    for lag in (1, 8, 16):
+        assert abs(np.mean(x[lag:] * x[:-lag])) < 4.5 / np.sqrt(4000)
+
+
+def test_diverging_runs_leave_the_others_alone():
+    """Close to the largest learning rate some runs of a group diverge and their neighbours learn on."""
+    model = tsode.TeacherStudent(2, 1, 0.3)
+    sgd = tsode.simulate(model, None, np.linspace(0, 30, 61), N=60, runs=64, seed=0)
+    diverged = sgd.status == "diverged"
+    assert 5 < diverged.sum() < 60
+    assert np.isfinite(sgd.loss[~diverged]).all()
+    assert (sgd.stopped_at[~diverged] == 30).all()
+    for run in np.flatnonzero(diverged):
+        alive = sgd.alpha < sgd.stopped_at[run]
+        assert np.isfinite(sgd.loss[run, alive]).all()
+        assert not np.isfinite(sgd.loss[run, ~alive]).any()
+    alone = group(model, N=60, runs=1, seed=0, limit=1e99)
+    assert alone.advance(10)
+
+
+def test_rank_deficient_end_keeps_q_semidefinite():
+    """p > p*: Q tends to rank p*; p = p*: the part off the teacher dies exponentially, down to rounding."""
+    for p, alpha in ((4, 3000.0), (2, 400.0)):
+        model = tsode.TeacherStudent(p, 2, 0.1 * p)
+        sgd = tsode.simulate(model, None, [0.0, alpha], N=1000, runs=8, seed=1)
+        values = np.linalg.eigvalsh(sgd.Q[:, -1])
+        assert values.min() > -1e-14
+        assert np.isfinite(sgd.M).all()
+        assert sgd.excess_loss[:, -1].max() < 1e-5
+    assert sgd.excess_loss[:, -1].max() < 1e-15
+
+
+def test_rank_deficient_starts_run():
+    model = tsode.TeacherStudent(3, 2, 0.2)
+    M = np.array([[1.0, 0.0], [0.0, 1.0], [0.0, 0.0]])
+    sgd = tsode.simulate(model, tsode.Overlaps(M, M @ M.T), [0.0, 1.0], N=50, runs=2)
+    np.testing.assert_allclose(sgd.Q[:, 0], np.stack([M @ M.T] * 2), atol=1e-12)
+    assert np.isfinite(sgd.loss).all()
+    still = tsode.simulate(model, tsode.Overlaps(np.zeros((3, 2)), np.zeros((3, 3))), [0.0, 1.0], N=50)
+    assert not still.Q.any()
+
+
+def test_huge_dimension_takes_the_steps_asked_for():
+    model = tsode.TeacherStudent(2, 1, 0.2)
+    sgd = tsode.simulate(model, None, [0.0, 1e-9], N=10**15, runs=2, seed=0)
+    assert (sgd.status == "completed").all()
+    assert np.abs(sgd.M).max() < 1e-6
+    np.testing.assert_allclose(sgd.Q[:, -1], np.stack([np.eye(2)] * 2), atol=1e-6)
+
+
+@pytest.mark.slow
+def test_no_drift_over_a_billion_samples():
+    """1e9 samples in all at a noisy fixed point: the loss stays at the ODE's, Q stays semidefinite.
+
+    Rounding would show as a trend: the means over the second and the third third agree within 4.5 errors.
+    """
+    model, N, runs = tsode.TeacherStudent(2, 1, 0.2, 0.1), 1000, 16
+    start = tsode.Overlaps([[1.0], [1.0]], np.ones((2, 2)) * 1.0)
+    alpha = np.linspace(0, 10**9 / (N * runs), 601)
+    sgd = tsode.simulate(model, start, alpha, N=N, runs=runs, seed=3)
+    assert (sgd.status == "completed").all()
+    thirds = sgd.excess_loss[:, 1:].reshape(runs, 3, -1).mean(axis=2)
+    difference = thirds[:, 2] - thirds[:, 1]
+    assert abs(difference.mean()) < 4.5 * difference.std(ddof=1) / np.sqrt(runs)
+    ode = tsode.integrate(model, start, [0.0, 5000.0])
+    assert thirds[:, 2].mean() == pytest.approx(ode.excess_loss[-1], rel=0.02)
+    assert np.linalg.eigvalsh(sgd.Q).min() > -1e-13
+
+
+def test_weights_are_taken_as_a_start():
+    model = tsode.TeacherStudent(2, 1, 0.2)
+    W, W_star = generic_start(model).realise(30, 0)
+    sgd = tsode.simulate(model, (W, W_star), [0.0, 1.0], N=30)
+    np.testing.assert_allclose(sgd.Q[0, 0], W @ W.T / 30, atol=1e-12)
+
+
+def test_other_inputs_need_the_other_engine():
+    model = tsode.TeacherStudent(2, 1, 0.2)
+    for inputs in ("uniform", np.ones((3, 20))):
+        with pytest.raises(ValueError, match="`inputs` must be 'gaussian' for the engine 'chain'"):
+            tsode.simulate(model, None, 1.0, N=20, inputs=inputs)

@@ -1,0 +1,185 @@
+"""Many ODE solutions at once: scans over parameters or starts, several times cheaper each than one by one.
+
+Solutions of equal widths are solved as one system, so that the solver's Python is paid once a step for all
+of them. They share their steps, which the most demanding one sets; the tolerance is divided by the root of
+their number, so that each single one keeps the tolerance asked for.
+"""
+
+import numpy as np
+from numba import njit
+from scipy.integrate import solve_ivp
+
+from . import _checks
+from .model import check_model
+from .ode import METHODS, engine_name, integrate, quiet, rhs_kernel, unpack
+from .overlaps import check_start
+from .trajectory import Trajectory, versions
+
+__all__ = ["integrate_many"]
+
+CHUNK = 32  # solutions in one system; beyond, the arrays leave the cache and the gain is spent
+RUNAWAY = 30.0  # growth of tr Q over start and solution at which a solution leaves the system, to be finished alone
+
+
+def integrate_many(models, starts, alpha, method="DOP853", rtol=1e-8, atol=1e-10, gradient_flow=False):
+    """Integrate the overlap ODEs for many models, from many starts, or both.
+
+    Parameters
+    ----------
+    models : TeacherStudent or sequence of them
+        One model for all starts, or one for each. Widths may differ.
+    starts : Overlaps or sequence of them
+        One start for all models, or one for each.
+    alpha, method, rtol, atol, gradient_flow
+        As in :func:`tsode.integrate`, the same for all.
+
+    Returns
+    -------
+    list of Trajectory
+        In the order given; each is what ``integrate`` returns, up to the tolerance.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is of the wrong type, length, shape or range.
+
+    Examples
+    --------
+    >>> import tsode
+    >>> models = [tsode.TeacherStudent(4, 2, eta) for eta in (0.1, 0.2, 0.4)]
+    >>> start = tsode.Overlaps.random(models[0], N=1000, rng=0)
+    >>> [round(float(ode.loss[-1]), 3) for ode in tsode.integrate_many(models, start, 40.0)]
+    [0.663, 0.567, 0.022]
+    """
+    models, starts = _pairs(models, starts)
+    alpha = _checks.times(alpha)
+    method = _checks.choice("method", method, METHODS)
+    options = {"method": method, "rtol": _checks.number("rtol", rtol, above=0.0),
+               "atol": _checks.number("atol", atol, minimum=0.0)}  # fmt: skip
+    gradient_flow = _checks.flag("gradient_flow", gradient_flow)
+
+    found = [None] * len(models)
+    for chunk in _chunks(models):
+        solved = _solve_chunk([models[i] for i in chunk], [starts[i] for i in chunk], alpha, gradient_flow, options)
+        for i, states in zip(chunk, solved):
+            if states is None:
+                found[i] = integrate(models[i], starts[i], alpha, gradient_flow=gradient_flow, **options)
+            else:
+                M, Q = unpack(states, models[i])
+                found[i] = Trajectory(
+                    model=models[i], alpha=alpha, M=M, Q=(Q + np.swapaxes(Q, -1, -2)) / 2, status="completed",
+                    stopped_at=float(alpha[-1]), engine=engine_name(gradient_flow, **options), versions=versions(),
+                )  # fmt: skip
+    return found
+
+
+def _pairs(models, starts):
+    """Return two lists of equal length, checked pair by pair."""
+    one_model, one_start = not isinstance(models, (list, tuple)), not isinstance(starts, (list, tuple))
+    models, starts = ([models] if one_model else list(models)), ([starts] if one_start else list(starts))
+    if one_model:
+        models = models * len(starts)
+    if one_start:
+        starts = starts * len(models)
+    if len(models) != len(starts):
+        raise ValueError(f"`starts` must be one or as many as `models` ({len(models)}), but are {len(starts)}")
+    for model, start in zip(models, starts):
+        check_start(check_model(model), start)
+    return models, starts
+
+
+def _chunks(models):
+    """Group the positions by widths, and solutions of similar speed together."""
+    order = sorted(
+        range(len(models)),
+        key=lambda i: (
+            models[i].p,
+            models[i].p_star,
+            models[i].learning_rate * np.abs(models[i].student_readout).max(),
+        ),
+    )
+    chunk = []
+    for i in order:
+        if chunk and (
+            len(chunk) == CHUNK or (models[i].p, models[i].p_star) != (models[chunk[0]].p, models[chunk[0]].p_star)
+        ):
+            yield chunk
+            chunk = []
+        chunk.append(i)
+    if chunk:
+        yield chunk
+
+
+def _solve_chunk(models, starts, alpha, gradient_flow, options):
+    """Return the states of each solution, shape (T, n), or None for one that runs away or cannot be solved."""
+    p, p_star = models[0].p, models[0].p_star
+    states = np.empty((len(models), len(alpha), p * p_star + p * p))
+    states[:, 0] = [np.concatenate([start.M.ravel(), start.Q.ravel()]) for start in starts]
+    bounds = np.array([
+        RUNAWAY * max(np.trace(start.Q), np.trace(start.P) * _norm_ratio(model), 1.0)
+        for model, start in zip(models, starts)
+    ])  # fmt: skip
+    diagonal = p * p_star + (p + 1) * np.arange(p)
+    alive, done, time, y = np.arange(len(models)), 1, alpha[0], states[:, 0]
+    while alive.size and done < len(alpha):
+        constants = _constants([models[i] for i in alive], gradient_flow)
+        limit = bounds[alive]
+
+        def rhs(_, y, constants=constants):
+            return batch_kernel(np.ascontiguousarray(y), *constants)
+
+        def runaway(_, y, limit=limit):
+            return np.min(limit - y.reshape(len(limit), -1)[:, diagonal].sum(axis=1))
+
+        runaway.terminal = True
+        tolerance = {name: options[name] / np.sqrt(alive.size) for name in ("rtol", "atol")}
+        with quiet():
+            solution = solve_ivp(
+                rhs, (time, alpha[-1]), y.ravel(), t_eval=alpha[done:], events=runaway, method=options["method"],
+                **{**tolerance, "rtol": max(tolerance["rtol"], 1e-13)},
+            )  # fmt: skip
+        # asarray: where nothing was reached, solve_ivp gives empty lists
+        reached = np.asarray(solution.y).T.reshape(len(solution.t), alive.size, states.shape[2])
+        states[alive, done : done + len(reached)] = np.swapaxes(reached, 0, 1)
+        done += len(reached)
+        if solution.status == 0:
+            break
+        if solution.status < 0:
+            alive = alive[:0]
+            break
+        time, y = solution.t_events[0][0], solution.y_events[0][0].reshape(alive.size, -1)
+        kept = limit - y[:, diagonal].sum(axis=1) > 1e-6 * limit
+        alive, y = alive[kept], y[kept]
+    return [states[i] if i in alive else None for i in range(len(models))]
+
+
+def _norm_ratio(model):
+    """Return how much longer than the teacher's rows a solution's may be: the ratio of the largest readouts."""
+    return np.abs(model.teacher_readout).max() / max(np.abs(model.student_readout).max(), np.finfo(float).tiny)
+
+
+def _constants(models, gradient_flow):
+    eta = np.array([model.learning_rate for model in models])
+    return (
+        np.array([model.student_readout for model in models]),
+        np.array([model.teacher_readout for model in models]),
+        np.array([model.teacher_overlap for model in models]),
+        eta,
+        0.0 * eta if gradient_flow else eta**2,
+        np.array([model.noise_variance for model in models]),
+        np.array([model.spherical for model in models]),
+    )
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def batch_kernel(y, v, v_star, P, eta, eta2, noise_variance, spherical):
+    """Return dy/dalpha of several solutions, one after the other in y."""
+    count = v.shape[0]
+    n = y.shape[0] // count
+    work = np.empty((v.shape[1], v.shape[1]))
+    dy = np.empty(y.shape[0])
+    for b in range(count):
+        dy[b * n : (b + 1) * n] = rhs_kernel(
+            y[b * n : (b + 1) * n], v[b], v_star[b], P[b], eta[b], eta2[b], noise_variance[b], spherical[b], work
+        )
+    return dy
