@@ -5,6 +5,7 @@ import os
 import sys
 
 from . import __version__
+from .cli_scan import add_scan
 from .model import CONSTRAINTS, TeacherStudent
 from .sgd import ENGINES
 from .studies import study
@@ -38,6 +39,7 @@ def _parser():
     parser.add_argument("--version", action="version", version=f"tsode {__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     _add_study(commands)
+    add_scan(commands)
     return parser
 
 

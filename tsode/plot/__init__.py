@@ -2,5 +2,15 @@
 
 from .curves import loss_curve, overlap_curves, overlap_matrix
 from .panels import save, study_panels
+from .scans import deviation_curves, escape_curves, stability_map
 
-__all__ = ["loss_curve", "overlap_curves", "overlap_matrix", "save", "study_panels"]
+__all__ = [
+    "deviation_curves",
+    "escape_curves",
+    "loss_curve",
+    "overlap_curves",
+    "overlap_matrix",
+    "save",
+    "stability_map",
+    "study_panels",
+]

@@ -103,42 +103,45 @@ def scan(function, grid, *, path=None, n_jobs=-1, progress=True, on_error="raise
         for task in tasks:
             outcomes[task] = store.read(grid.points[task]) or outcomes[task]
     waiting = [(i, grid.points[task], seeds[task]) for i, task in enumerate(tasks) if outcomes[task][0] is None]
-    for number, values in _run(Work(function, store, os.getpid()), waiting, outcomes, n_jobs, progress):
-        points = grid.points[tasks[number]]
-        failed = [(point, value) for point, value in zip(points, values) if isinstance(value, Failure)]
-        if failed and on_error == "raise":
-            point, failure = failed[0]
-            raise failure.error from PointFailed(f"at {_shown(point)}\n{failure.trace}")
-        if store is not None and not failed and not store.file(points).exists():
-            store.write(points, values)  # the worker could not
-        outcomes[tasks[number]] = values
+    work = Work(function, store, os.getpid())
+    with _explained(outcomes, path), contextlib.closing(_run(work, waiting, outcomes, n_jobs, progress)) as results:
+        for number, values in results:
+            points = grid.points[tasks[number]]
+            failed = [(point, value) for point, value in zip(points, values) if isinstance(value, Failure)]
+            if failed and on_error == "raise":
+                point, failure = failed[0]
+                raise failure.error from PointFailed(f"at {_shown(point)}\n{failure.trace}")
+            if store is not None and not failed and not store.file(points).exists():
+                store.write(points, values)  # the worker could not
+            outcomes[tasks[number]] = values
     return _labelled(function, grid, outcomes)
 
 
 def _run(work, waiting, outcomes, n_jobs, progress):
-    """Yield (number, values) of the waiting tasks as they are finished."""
+    """Yield (number, values) of the waiting tasks as they are finished; closing it ends the workers."""
     import joblib
 
-    left = sum(len(points) for _, points, _ in waiting)
-    finished = len(outcomes) - left
-    bar = tqdm(
-        total=len(outcomes), initial=finished, desc="scan", unit=" points", disable=None if progress else True
-    )  # fmt: skip
-    with bar, contextlib.ExitStack() as stack:
-        try:
-            if waiting:
-                parallel = joblib.Parallel(n_jobs=n_jobs, return_as="generator_unordered")
-                results = parallel(joblib.delayed(work)(*task) for task in waiting)
-                stack.callback(results.close)
-                for number, values in results:
-                    finished += len(values)
-                    bar.update(len(values))
-                    yield number, values
-        except KeyboardInterrupt:
-            kept = "nothing is kept without `path`"
-            if work.store is not None:
-                kept = f"the same call goes on from {work.store.folder.parent}"
-            raise KeyboardInterrupt(f"interrupted after {finished} of {len(outcomes)} points; {kept}") from None
+    if not waiting:
+        return
+    finished = sum(outcome is not None for outcome in outcomes)
+    bar = tqdm(total=len(outcomes), initial=finished, desc="scan", unit=" points", disable=None if progress else True)
+    parallel = joblib.Parallel(n_jobs=n_jobs, return_as="generator_unordered")
+    results = parallel(joblib.delayed(work)(*task) for task in waiting)
+    with bar, contextlib.closing(results):
+        for number, values in results:
+            bar.update(len(values))
+            yield number, values
+
+
+@contextlib.contextmanager
+def _explained(outcomes, path):
+    """Let a Ctrl-C say in one line what is finished and where it is."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        finished = sum(outcome is not None for outcome in outcomes)
+        kept = "nothing is kept without `path`" if path is None else f"the same call goes on from {os.fspath(path)}"
+        raise KeyboardInterrupt(f"interrupted after {finished} of {len(outcomes)} points; {kept}") from None
 
 
 def _seeds(function, points):

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numba
 from threadpoolctl import ThreadpoolController
+from tqdm.auto import tqdm
 
 from .batches import Batched
 from .values import labelled
@@ -130,6 +131,8 @@ def _ctrl_c(owner):
         yield  # signals go elsewhere
         return
     if os.getpid() != owner:
+        # tqdm's usual lock is a semaphore of the system, which Python reports as leaked when the process is ended
+        tqdm.set_lock(threading.RLock())
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         yield
         return
