@@ -14,7 +14,7 @@ Examples
 from importlib import import_module as _import_module
 from importlib.metadata import version as _version
 
-from . import manifold, scans
+from . import hessian, manifold, scans
 from .escape import escape_law, escape_time
 from .model import TeacherStudent
 from .ode import integrate
@@ -34,6 +34,7 @@ __all__ = [
     "Trajectory",
     "escape_law",
     "escape_time",
+    "hessian",
     "integrate",
     "integrate_many",
     "manifold",

@@ -106,12 +106,12 @@ class Branch:
         """Return y, shape (p,), at a learning rate, or None above the end of the branch."""
         return None
 
-    def escape_rate(self, eta, y):
-        """Return the largest growth rate of M."""
+    def escape_rate(self, eta, y, gradient_flow=False):
+        """Return the largest growth rate of M; gradient flow has no term in f of second order."""
         t, _ = self._moments(y)
         rates = 2 * eta * self.v[:, None] * (2 * self.mu - (t + 2 * y)[:, None])
         if self.spherical:
-            rates = rates - (2 * eta * self.v * self.growth(eta, y))[:, None]
+            rates = rates - (2 * eta * self.v * self.growth(0.0 if gradient_flow else eta, y))[:, None]
         return float(rates.max())
 
     def norms(self, y):
@@ -222,7 +222,11 @@ class FollowedBranch(Branch):
         self._set_limits(end=end, escape=self._last_zero(grid, rates), fastest=self._maximum(grid, rates))
 
     def point(self, eta):
-        return self._solve(eta, self.points[np.searchsorted(self.etas, eta) - 1]) if eta <= self.etas[-1] else None
+        return (
+            self._solve(eta, self.points[np.searchsorted(self.etas, eta, side="right") - 1])
+            if eta <= self.etas[-1]
+            else None
+        )
 
     def _follow(self):
         """Find `etas` and `points` along the branch, up to its end, in steps that grow until one fails."""

@@ -18,7 +18,6 @@ import warnings
 
 import numpy as np
 from numba import njit
-from scipy.integrate import solve_ivp
 
 from . import _checks
 from .model import check_model
@@ -103,6 +102,8 @@ def integrate(model, start, alpha, method="DOP853", rtol=1e-8, atol=1e-10, gradi
 
 def _solve(model, state, alpha, gradient_flow, **options):
     """Return the states up to the last finite one, shape (T', n), and the time of divergence or None."""
+    from scipy.integrate import solve_ivp  # half of the package's import time, if it stood above
+
     if len(alpha) == 1:
         return state[None].copy(), None
     rhs = right_hand_side(model, gradient_flow)

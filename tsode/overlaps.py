@@ -222,18 +222,20 @@ def impose_overlaps(tiles, N, joint):
             tile[:] = whitener @ tile
 
 
-def check_start(model, start):
-    """Return `start` if it is an Overlaps that fits `model`."""
+def check_start(model, start, name="start"):
+    """Return `start` if it is an Overlaps that fits `model`; `name` is the argument's name in messages."""
     if not isinstance(start, Overlaps):
-        raise TypeError(f"`start` must be an Overlaps, but is {type(start).__name__}")
+        raise TypeError(f"`{name}` must be an Overlaps, but is {type(start).__name__}")
     if start.M.shape != (model.p, model.p_star):
-        raise ValueError(f"`start` must have widths (p, p_star) = ({model.p}, {model.p_star}), but has {start.M.shape}")
+        raise ValueError(
+            f"`{name}` must have widths (p, p_star) = ({model.p}, {model.p_star}), but has {start.M.shape}"
+        )
     if not np.allclose(start.P, model.teacher_overlap, rtol=1e-9, atol=1e-9):
-        raise ValueError("`start` must have the model's `teacher_overlap` as its P, but has another")
+        raise ValueError(f"`{name}` must have the model's `teacher_overlap` as its P, but has another")
     norms = np.diagonal(start.Q)
     if model.spherical and not np.allclose(norms, 1.0, rtol=0, atol=1e-9):
         raise ValueError(
-            f"`start` must have Q_kk = 1 under the spherical constraint, but has {norms[np.argmax(abs(norms - 1))]:g}"
+            f"`{name}` must have Q_kk = 1 under the spherical constraint, but has {norms[np.argmax(abs(norms - 1))]:g}"
         )
     return start
 

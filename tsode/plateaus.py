@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from . import _checks
 from ._display import html_table, text_table
 from .fixed_points import branch_of
 from .model import TeacherStudent, check_model
@@ -16,7 +17,7 @@ from .overlaps import Overlaps
 
 __all__ = ["Plateau", "plateau"]
 
-LIMITS = {"max": "end", "escape": "escape", "fastest": "fastest"}
+LIMITS = {"max_learning_rate": "end", "escape_learning_rate": "escape", "fastest_learning_rate": "fastest"}
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -90,7 +91,7 @@ class Plateau:
         return html_table(f"Plateau, p = {self.model.p}, p* = {self.model.p_star}", self._rows())
 
 
-def plateau(model):
+def plateau(model, gradient_flow=False):
     r"""Return the plateau of a model: the attracting fixed point of the overlap ODEs at M = 0.
 
     In closed form if all readouts of the student are equal (and the sum of :math:`\mu_r` has their sign), or
@@ -100,6 +101,9 @@ def plateau(model):
     ----------
     model : TeacherStudent
         Any readouts, any teacher, free or spherical.
+    gradient_flow : bool
+        The fixed point of gradient flow instead, to which that of SGD tends at small learning rate; it has no limits
+        on the learning rate.
 
     Returns
     -------
@@ -124,14 +128,18 @@ def plateau(model):
     (0.689292, 0.048303)
     """
     branch = branch_of(check_model(model))
-    limits = {f"{name}_learning_rate": getattr(branch, at) for name, at in LIMITS.items()}
-    reasons = {f"{name}_learning_rate": branch.reasons[at] for name, at in LIMITS.items() if at in branch.reasons}
-    y = branch.point(model.learning_rate)
+    eta = model.learning_rate
+    if _checks.flag("gradient_flow", gradient_flow):
+        limits, y = dict.fromkeys(LIMITS, np.nan), branch.point(0.0)
+        reasons = dict.fromkeys(LIMITS, "gradient flow knows no learning rate")
+    else:
+        limits, y = {name: getattr(branch, at) for name, at in LIMITS.items()}, branch.point(eta)
+        reasons = {name: branch.reasons[at] for name, at in LIMITS.items() if at in branch.reasons}
     if y is None:
-        why = reasons.get("max_learning_rate", f"no attracting fixed point above the learning rate {branch.end:.6g}")
+        why = branch.reasons.get("end", f"no attracting fixed point above the learning rate {branch.end:.6g}")
         reasons |= dict.fromkeys(("q", "loss", "excess_loss", "escape_rate"), why)
         return Plateau(model, np.nan, None, np.nan, **limits, reasons=reasons)
     q = branch.norms(y)
     overlaps = Overlaps(np.zeros((model.p, model.p_star)), np.diag(q), model.teacher_overlap)
     q = float(q[0]) if np.ptp(q) == 0 else q
-    return Plateau(model, q, overlaps, branch.escape_rate(model.learning_rate, y), **limits, reasons=reasons)
+    return Plateau(model, q, overlaps, branch.escape_rate(eta, y, gradient_flow), **limits, reasons=reasons)

@@ -3,10 +3,15 @@
 from .curves import loss_curve, overlap_curves, overlap_matrix
 from .panels import save, study_panels
 from .scans import deviation_curves, escape_curves, stability_map
+from .spectra import hessian_convergence, hessian_path, hessian_separation, hessian_spectra
 
 __all__ = [
     "deviation_curves",
     "escape_curves",
+    "hessian_convergence",
+    "hessian_path",
+    "hessian_separation",
+    "hessian_spectra",
     "loss_curve",
     "overlap_curves",
     "overlap_matrix",

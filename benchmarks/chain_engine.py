@@ -1,0 +1,86 @@
+"""How fast is the exact overlap chain, and does its cost depend on N, p and the number of threads as it should?"""
+
+import os
+
+os.environ["NUMBA_NUM_THREADS"] = "2"
+
+from report import Report, paired, timed
+
+import numba
+import numpy as np
+
+import tsode
+
+RATES = {2: 0.2}
+
+
+def samples(model, N, runs, count, seed=0):
+    """Return a call that runs about `count` samples in all."""
+    alpha = [0.0, count / (N * runs)]
+    return lambda: tsode.simulate(model, None, alpha, N, runs=runs, seed=seed)
+
+
+def per_sample(model, N, runs, count):
+    first, seconds, _ = timed(samples(model, N, runs, count))
+    return first, 1e9 * seconds / count
+
+
+def speed(report):
+    for p, p_star in ((2, 1), (4, 2), (8, 4)):
+        model = tsode.TeacherStudent(p, p_star, RATES.get(p, 0.4))
+        for runs in (8, 16):
+            first, cost = per_sample(model, 10_000, runs, 8_000_000)
+            note = "error: largest |mean of Q - ODE| in standard errors"
+            report.add(f"p = {p}, p* = {p_star}, {runs} runs", cost, "ns/sample", error(model), note, first)
+
+
+def error(model, N=100_000, runs=64):
+    """Largest deviation of the mean overlaps from the ODE in standard errors, on a start without a plateau."""
+    M = np.full((model.p, model.p_star), 0.3)
+    start, alpha = tsode.Overlaps(M, M @ M.T + 0.5 * np.eye(model.p)), [0.0, 1.0]
+    ode = tsode.integrate(model, start, alpha)
+    Q = tsode.simulate(model, start, alpha, N, runs=runs, seed=1).Q[:, -1]
+    return f"{np.max(np.abs(Q.mean(axis=0) - ode.Q[-1]) / (Q.std(axis=0, ddof=1) / np.sqrt(runs))):.1f}"
+
+
+def dimension(report):
+    model, count = tsode.TeacherStudent(4, 2, 0.4), 8_000_000
+    small, large = paired([samples(model, N, 8, count) for N in (10**4, 10**8)], repeat=9)
+    report.add("N = 1e8 against N = 1e4", large / small, "ratio", "", "cost of a sample, p = 4, p* = 2")
+
+
+def widths(report):
+    sizes, costs = np.array([4, 8, 16, 32, 64]), []
+    for p in sizes:
+        costs.append(per_sample(tsode.TeacherStudent(int(p), 4, 0.4), 10_000, 8, int(4e7 / p**1.5))[1])
+        report.add(f"p = {p}, p* = 4, 8 runs", costs[-1], "ns/sample")
+    exponent = np.polyfit(np.log(sizes), np.log(costs), 1)[0]
+    last = np.log(costs[-1] / costs[-2]) / np.log(2)
+    report.add("growth with p from 4 to 64", exponent, "exponent", "", f"fitted; {last:.2f} from 32 to 64")
+
+
+def threads(report):
+    model, count = tsode.TeacherStudent(4, 2, 0.4), 64_000_000
+    call = samples(model, 10_000, 64, count)
+
+    def on(number):
+        def run():
+            numba.set_num_threads(number)
+            call()
+
+        return run
+
+    one, two = paired([on(1), on(2)])
+    numba.set_num_threads(1)
+    report.add("two threads against one, 64 runs", one / two, "x faster")
+
+
+if __name__ == "__main__":
+    numba.set_num_threads(1)
+    table = Report("The exact overlap chain, one thread where not said otherwise")
+    speed(table)
+    dimension(table)
+    widths(table)
+    if numba.config.NUMBA_NUM_THREADS >= 2 and (os.cpu_count() or 1) >= 2:
+        threads(table)
+    table.finish()

@@ -1,0 +1,223 @@
+"""The plateau beside the solution manifold: two spectra, two verdicts, and what the zero modes are."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .. import _checks
+from .._display import html_columns, text_columns
+from ..manifold import dimension, solution, tangent_basis
+from ..model import TeacherStudent, check_model
+from ..plateaus import plateau
+from .nullspace import Family, NullSpace, null_space, rotations
+from .population import population_spectrum
+from .spectrum import TOLERANCE, Spectrum
+
+__all__ = ["Comparison", "compare", "gradient_flow_plateau"]
+
+# The plateau of gradient flow is that of SGD in the limit of small learning rate: its distance to the limit is
+# of the order of the learning rate, here far below rounding.
+LIMIT = 1e-100
+MOST_LINES = 8  # eigenvalues listed in a table
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Comparison:
+    """Population Hessians on the plateau and on the solution manifold of one model.
+
+    Attributes
+    ----------
+    model : TeacherStudent
+        The pair.
+    N : int
+        Input dimension.
+    points : tuple of Overlaps
+        The plateau of gradient flow, and a solution.
+    plateau, manifold : Spectrum
+        Their spectra, with respect to W / sqrt(N).
+    plateau_modes, manifold_modes : NullSpace
+        Their zero modes: on the plateau those that rotations of inputs and hidden units make, on the manifold
+        those tangent to it; and what is left.
+    tangent_dimension : int
+        Dimension of the solution manifold.
+    escape_rate : float
+        Rate at which gradient flow leaves the plateau, per unit of learning rate x alpha; minus the lowest
+        eigenvalue there.
+    """
+
+    model: TeacherStudent
+    N: int
+    points: tuple
+    plateau: Spectrum
+    manifold: Spectrum
+    plateau_modes: NullSpace
+    manifold_modes: NullSpace
+    tangent_dimension: int
+    escape_rate: float
+
+    def to_dict(self):
+        """Return all of it as plain numbers, strings and lists, as JSON takes them."""
+
+        def side(spectrum, modes):
+            return {
+                "values": spectrum.values.tolist(),
+                "multiplicities": spectrum.multiplicities.tolist(),
+                "verdict": spectrum.verdict,
+                "index": spectrum.index,
+                "nullity": spectrum.nullity,
+                "tolerance": spectrum.tolerance,
+                "lowest": spectrum.lowest,
+                "highest": spectrum.highest,
+                "trace": spectrum.trace,
+                "gradient_norm": spectrum.gradient_norm,
+                "zero_modes": [
+                    {"name": name, "count": count, "order": order if np.isfinite(order) else None}
+                    for name, count, order in zip(modes.names, modes.counts, modes.orders)
+                ],
+            }
+
+        return {
+            "model": self.model.to_dict(),
+            "N": self.N,
+            "plateau": side(self.plateau, self.plateau_modes),
+            "manifold": side(self.manifold, self.manifold_modes),
+            "tangent_dimension": self.tangent_dimension,
+            "escape_rate": self.escape_rate,
+        }
+
+    def _table(self):
+        sides = (self.plateau, self.manifold)
+        modes = (self.plateau_modes, self.manifold_modes)
+        rows = [
+            ("verdict", *(side.verdict for side in sides)),
+            ("index (negative)", *(f"{side.index:,}" for side in sides)),
+            ("nullity", *(f"{side.nullity:,}" for side in sides)),
+            ("  rotations | tangent", *(f"{mode.counts[0]:,}" for mode in modes)),
+            ("  others, order of the loss", *(_others(mode) for mode in modes)),
+            ("escape rate / η", f"{self.escape_rate:.6g}", ""),
+            ("trace", *(f"{side.trace:.6g}" for side in sides)),
+            ("gradient norm", *(f"{side.gradient_norm:.2g}" for side in sides)),
+        ]
+        lists = [_lines(side) for side in sides]
+        for i in range(max(map(len, lists))):
+            rows.append(("eigenvalues" if i == 0 else "", *(lines[i] if i < len(lines) else "" for lines in lists)))
+        model = self.model
+        title = f"Hessians at p = {model.p}, p* = {model.p_star}, N = {self.N:,}, {model.constraint}"
+        return title, ("", "plateau", "solution manifold"), rows
+
+    def __repr__(self):
+        return text_columns(*self._table())
+
+    def _repr_html_(self):
+        return html_columns(*self._table())
+
+
+def compare(model, N, rotation=None, tolerance=TOLERANCE):
+    r"""Compare the population Hessian on the plateau of gradient flow with that on the solution manifold.
+
+    Parameters
+    ----------
+    model : TeacherStudent
+        A model with a plateau and a solution: see :func:`tsode.plateau` and :func:`tsode.manifold.solution`.
+    N : int
+        Input dimension, at least p + p_star.
+    rotation : array_like, shape (p, p_star), optional
+        Which solution, as in :func:`tsode.manifold.solution`.
+    tolerance : float
+        What counts as zero, relative to the largest absolute eigenvalue.
+
+    Returns
+    -------
+    Comparison
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is of the wrong type, shape or range, or the model has no plateau or solution.
+
+    Notes
+    -----
+    For equal readouts v and v* and P = 1 the spectra are (eigenvalue, multiplicity)
+
+    - plateau, q = v* p* / (v (p+2)): -4 v v*, p p*; 0, p (N-p-p*) + p(p-1)/2; 8 v^2 q, p(p+1)/2 - 1;
+      4 v^2 q (p+2), 1. A saddle; all its zero modes are rotations of inputs and hidden units.
+    - solutions, p >= p*: 0, (p-p*) N + p*(p*-1)/2; 4 v v*, p* (N-p*); 8 v v*, p*(p*+1)/2 - 1; 4 v v* (p*+2), 1.
+      Marginal minima; p p* - p*(p*+1)/2 of the zero modes are tangent to the manifold, the other
+      (p-p*)(N-p*) raise the loss in fourth order.
+    - on the product of spheres, Q_kk = 1: plateau -4 v v*, p p*; 0, p (N-p-p*) + p(p-1)/2; 8 v^2, p(p-1)/2.
+      Solutions, p = p*: 0, p(p-1)/2; 4 v v*, p (N-p); 8 v v*, p(p-1)/2. Solutions, p > p*: 0,
+      (p-p*)(N-p*) + p p* - p*(p*+1)/2 - (p-1), unless the rows of W split into orthogonal groups (Dykema & Strawn,
+      Int. J. Pure Appl. Math. 28, 217 (2006)); 4 v v*, p* (N-p*); p*(p*+1)/2 - 1 more positive ones, which differ
+      from solution to solution. For p > p* there is no closed form of a solution, and `compare` refuses;
+      :func:`population_spectrum` and :func:`null_space` take any.
+
+    The most negative eigenvalue of the plateau is minus the rate at which gradient flow escapes from it, per unit of
+    learning rate times alpha: 4 v v*.
+
+    Examples
+    --------
+    >>> import tsode
+    >>> model = tsode.TeacherStudent(p=4, p_star=2, learning_rate=0.1)
+    >>> both = tsode.hessian.compare(model, N=10**6)
+    >>> both.plateau.verdict, both.manifold.verdict
+    ('saddle', 'marginal minimum')
+    >>> both.manifold.nullity, both.tangent_dimension
+    (2000001, 5)
+    """
+    check_model(model)
+    N = _checks.integer("N", N, minimum=model.p + model.p_star)
+    saddle, rate = gradient_flow_plateau(model)
+    minimum = solution(model, rotation)
+    C = tangent_basis(model, rotation)
+    in_teacher = np.pad(C, ((0, 0), (0, 0), (model.p, 0)))  # C combines rows of W* alone
+    tangent = Family("tangent to the solution manifold", in_teacher)
+    return Comparison(
+        model=model,
+        N=N,
+        points=(saddle, minimum),
+        plateau=population_spectrum(model, saddle, N, tolerance),
+        manifold=population_spectrum(model, minimum, N, tolerance),
+        plateau_modes=null_space(model, saddle, N, [rotations(model, saddle)], tolerance),
+        manifold_modes=null_space(model, minimum, N, [tangent], tolerance),
+        tangent_dimension=dimension(model),
+        escape_rate=rate,
+    )
+
+
+def gradient_flow_plateau(model):
+    """Return the plateau of gradient flow, a critical point of the loss, and its escape rate per learning rate.
+
+    Parameters
+    ----------
+    model : TeacherStudent
+        The pair; its learning rate does not enter.
+
+    Returns
+    -------
+    overlaps : Overlaps
+    escape_rate : float
+
+    Raises
+    ------
+    ValueError
+        If gradient flow has no attracting fixed point at M = 0.
+    """
+    limit = plateau(model.replace(learning_rate=LIMIT))
+    if limit.overlaps is None:
+        raise ValueError(f"`model` must have a plateau, but has none: {limit.reasons['q']}")
+    return limit.overlaps, limit.escape_rate / LIMIT
+
+
+def _others(modes):
+    count, order = modes.counts[-1], modes.orders[-1]
+    if not count:
+        return "0"
+    return f"{count:,}, " + (f"order {order:.3f}" if np.isfinite(order) else "loss constant")
+
+
+def _lines(spectrum):
+    lines = [
+        f"{0.0 if abs(value) <= spectrum.zero else value:.6g} x {count:,}"
+        for value, count in zip(spectrum.values, spectrum.multiplicities)
+    ]
+    return lines if len(lines) <= MOST_LINES else [*lines[: MOST_LINES // 2], "...", *lines[-MOST_LINES // 2 :]]

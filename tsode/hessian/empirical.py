@@ -1,0 +1,192 @@
+r"""The Hessian of the empirical loss, the mean of :math:`(\hat y - y)^2 / 2` over n given rows.
+
+With respect to :math:`u_k = w_k / \sqrt N`, with :math:`\lambda_i = U x_i`, :math:`D_i = \hat y_i - y_i` and
+:math:`\zeta_i = Z x_i`, the first derivative of a sample's output along Z is
+:math:`2 \sum_k v_k \lambda_{ik} \zeta_{ik}` and the second :math:`2 \sum_k v_k \zeta_{ik}^2`; hence
+
+.. math::
+    (H Z)_k = \frac{1}{n} \sum_i C_{ik}\, x_i , \qquad
+    C_{ik} = v_k \Bigl[ 4 \lambda_{ik} \sum_l v_l \lambda_{il} \zeta_{il} + 2 D_i \zeta_{ik} \Bigr] :
+
+a product is X Z^T, a little arithmetic, and C^T X. The kernel does all three for a few rows of X at a time, which
+stay in cache in between, so X is read from memory once and not twice; nothing of size n N is made.
+"""
+
+import numpy as np
+from numba import njit
+
+from .. import _checks
+from .population import check_weights
+from .spectrum import TOLERANCE, Spectrum
+from .spheres import curvature, on_spheres, project, tangent_basis
+
+__all__ = ["empirical_gradient", "empirical_operator", "empirical_spectrum"]
+
+TILE = 2**15  # numbers in the rows of X that are used together: a quarter of a megabyte, any second-level cache
+
+
+def empirical_operator(model, W, X, y):
+    r"""Return the Hessian of the empirical loss as a SciPy LinearOperator.
+
+    Parameters
+    ----------
+    model : TeacherStudent
+        Gives the student's readout and the constraint.
+    W : array_like, shape (p, N)
+        Student weights, of norm about sqrt(N) as everywhere.
+    X : array_like, shape (n, N)
+        Inputs, one a row. A C-ordered array of float64 is used as it is, without a copy.
+    y : array_like, shape (n,)
+        Labels.
+
+    Returns
+    -------
+    scipy.sparse.linalg.LinearOperator, shape (p N, p N)
+        Symmetric; acts on Z.ravel(), Z of shape (p, N), and is the Hessian with respect to W / sqrt(N) of the
+        loss averaged over the rows, so that it tends to :func:`population_operator` as n/N grows. Under the
+        spherical constraint it is the Riemannian Hessian on the tangent vectors and zero on the p radial ones.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is of the wrong type, shape or range; the message names it.
+
+    Notes
+    -----
+    A product costs 4 n p N operations, and memory p N + n p beside X. Extreme eigenvalues come from SciPy's
+    ``eigsh`` or ``lobpcg``, the density of all from :func:`spectral_density`.
+
+    Examples
+    --------
+    >>> import numpy as np, tsode
+    >>> from scipy.sparse.linalg import eigsh
+    >>> model = tsode.TeacherStudent(p=2, p_star=1, learning_rate=0.1)
+    >>> W, W_star = tsode.plateau(model).overlaps.realise(100, rng=0)
+    >>> X = np.random.default_rng(1).standard_normal((5000, 100))
+    >>> y = np.square(X @ W_star.T / 10) @ model.teacher_readout
+    >>> H = tsode.hessian.empirical_operator(model, W, X, y)
+    >>> eigsh(H, 3, which="SA", return_eigenvectors=False).shape
+    (3,)
+    """
+    from scipy.sparse.linalg import LinearOperator
+
+    U, X, lam, D = _samples(model, W, X, y)
+    v = model.student_readout
+
+    def apply(Z):
+        return product_kernel(np.ascontiguousarray(Z), X, lam, D, v, TILE)
+
+    if model.spherical:
+        apply = on_spheres(apply, U, _gradient(v, X, lam, D))
+
+    def matvec(z):
+        return apply(np.asarray(z, dtype=np.float64).reshape(U.shape)).ravel()
+
+    return LinearOperator((U.size, U.size), matvec=matvec, rmatvec=matvec, dtype=np.float64)
+
+
+def empirical_gradient(model, W, X, y):
+    """Return the gradient of the empirical loss with respect to W / sqrt(N).
+
+    Parameters
+    ----------
+    model, W, X, y
+        As for :func:`empirical_operator`.
+
+    Returns
+    -------
+    ndarray, shape (p, N)
+        Its part tangent to the spheres under the spherical constraint.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is of the wrong type, shape or range; the message names it.
+    """
+    U, X, lam, D = _samples(model, W, X, y)
+    g = _gradient(model.student_readout, X, lam, D)
+    return project(U, g) if model.spherical else g
+
+
+def empirical_spectrum(model, W, X, y, tolerance=TOLERANCE):
+    """Return all eigenvalues of the empirical Hessian, by dense diagonalisation: for small p N.
+
+    Parameters
+    ----------
+    model, W, X, y
+        As for :func:`empirical_operator`.
+    tolerance : float
+        What counts as zero, relative to the largest absolute eigenvalue.
+
+    Returns
+    -------
+    Spectrum
+        Of dimension p N, or p (N - 1) under the spherical constraint. Its gradient is that of the samples.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is of the wrong type, shape or range; the message names it.
+
+    Notes
+    -----
+    Needs memory (p N)^2 and time n (p N)^2 / 2 + (p N)^3.
+    """
+    U, X, lam, D = _samples(model, W, X, y)
+    v = model.student_readout
+    p, N = U.shape
+    H = np.empty((p, N, p, N))
+    for k in range(p):
+        for l in range(k + 1):
+            weight = 4 * v[k] * v[l] * lam[:, k] * lam[:, l] + (2 * v[k] * D if k == l else 0.0)
+            H[k, :, l] = (X * weight[:, None]).T @ X / len(X)
+            H[l, :, k] = H[k, :, l].T
+    H = H.reshape(p * N, p * N)
+    g = _gradient(v, X, lam, D)
+    if model.spherical:
+        H[np.diag_indices(p * N)] -= np.repeat(curvature(U, g), N)
+        basis = tangent_basis(U)
+        H, g = basis.T @ H @ basis, project(U, g)
+    return Spectrum(np.linalg.eigvalsh(H), None, float(np.linalg.norm(g)), tolerance)
+
+
+def _samples(model, W, X, y):
+    """Return W / sqrt(N), X, the preactivations, shape (n, p), and the errors D, shape (n,)."""
+    U = check_weights(model, W)
+    if not isinstance(X, np.ndarray):
+        X = _checks.float_array("X", X, (None, U.shape[1]), "(n, N)")
+    if X.ndim != 2 or X.shape[1] != U.shape[1] or len(X) == 0:
+        raise ValueError(f"`X` must have shape (n, N) = (at least 1, {U.shape[1]}), but has shape {X.shape}")
+    if X.dtype.kind not in "fiub":
+        raise TypeError(f"`X` must be an array of real numbers, but is of type {X.dtype}")
+    y = _checks.float_array("y", y, (len(X),), "(n,)")
+    X = np.ascontiguousarray(X, dtype=np.float64)
+    lam = X @ U.T
+    if not np.isfinite(lam).all():  # a nan or inf in X always reaches its row here; X itself may be large
+        _checks.float_array("X", X, X.shape)
+    return U, X, lam, np.square(lam) @ model.student_readout - y
+
+
+def _gradient(v, X, lam, D):
+    return (2 / len(X)) * (v * lam * D[:, None]).T @ X
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def product_kernel(Z, X, lam, D, v, tile):
+    """Return H Z, shape (p, N), going once through the rows of X, about `tile` numbers at a time."""
+    n, N = X.shape
+    p = v.shape[0]
+    rows = min(n, max(8, tile // N))
+    out = np.zeros((p, N))
+    part = np.empty((p, N))
+    for first in range(0, n, rows):
+        last = min(n, first + rows)
+        C = np.dot(Z, X[first:last].T)
+        for i in range(last - first):
+            slope = 0.0
+            for k in range(p):
+                slope += v[k] * lam[first + i, k] * C[k, i]
+            for k in range(p):
+                C[k, i] = v[k] * (4.0 * lam[first + i, k] * slope + 2.0 * D[first + i] * C[k, i])
+        out += np.dot(C, X[first:last], part)
+    return out / n

@@ -1,0 +1,176 @@
+r"""The Hessian of the population loss: an operator for given weights, and its exact spectrum for given overlaps.
+
+Everything here is with respect to :math:`u_k = w_k / \sqrt N`, in which the loss has a limit for large N. With
+:math:`B = U^T V U - U^{*T} V^* U^*` and :math:`t = \mathrm{tr} B` the loss is
+:math:`L = t^2 / 2 + \mathrm{tr} B^2` plus half the noise variance. A change Z of U changes B by
+:math:`Z^T V U + U^T V Z + Z^T V Z`; collecting the orders of Z gives the gradient
+:math:`2 V (t U + 2 U B)` and
+
+.. math::
+    H Z = 4 V \left[ (\mathrm{tr}(V K) + (K + K^T) V)\, U - K^{*T} V^* U^* + Q V Z \right] + 2 t V Z ,
+    \qquad K = U Z^T, \quad K^* = U^* Z^T ,
+
+that is, in blocks,
+
+.. math::
+    H_{ki,lj} = 4 v_k v_l (u_{ki} u_{lj} + u_{li} u_{kj} + Q_{kl} \delta_{ij})
+              + 2 v_k \delta_{kl} (t\, \delta_{ij} + 2 B_{ij}) .
+
+Since SGD moves :math:`u` by :math:`-(\eta / N)\, \partial \ell / \partial u` a sample, one unit of
+:math:`\eta \alpha` of gradient flow is one unit of time of :math:`\dot U = -\partial L / \partial U`: minus the most
+negative eigenvalue at a saddle is the rate, per unit of :math:`\eta \alpha`, at which gradient flow escapes from it.
+"""
+
+import numpy as np
+
+from .. import _checks
+from ..model import check_model
+from .reduction import Reduction, gradient
+from .spectrum import TOLERANCE
+from .spheres import on_spheres, project
+
+__all__ = ["check_weights", "population_gradient", "population_operator", "population_spectrum"]
+
+
+def population_spectrum(model, overlaps, N, tolerance=TOLERANCE):
+    r"""Return the exact spectrum of the population Hessian at dimension N, with respect to W / sqrt(N).
+
+    Parameters
+    ----------
+    model : TeacherStudent
+        Gives the readouts and the constraint; its learning rate and noise do not enter.
+    overlaps : Overlaps
+        The point. Any M, Q and P, also where W and W* are linearly dependent.
+    N : int
+        Input dimension, at least p + p_star. It enters the multiplicities only.
+    tolerance : float
+        What counts as a zero eigenvalue or gradient, relative to the largest absolute eigenvalue.
+
+    Returns
+    -------
+    Spectrum
+        Its multiplicities add up to p N; to p (N - 1) under the spherical constraint, where it is the
+        spectrum of the Riemannian Hessian on the product of spheres.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is of the wrong type, shape or range; the message names it.
+
+    Notes
+    -----
+    Costs one diagonalisation of size p r, r <= p + p_star being the rank of the joint overlap matrix, and is exact
+    to rounding. Overlaps hold the squares of distances, though: where some weights leave the span of the others by
+    a small relative distance d, they fix it up to 1e-16/d only, and what is below about 1e-7 counts as zero; there
+    the error of an eigenvalue reaches 1e-7. The plateau of SGD at a finite learning rate is no critical point of the
+    loss; that of gradient flow is (:func:`gradient_flow_plateau`). Derivation in
+    :mod:`tsode.hessian.reduction`; the setting is that of arXiv:2604.03068.
+
+    Examples
+    --------
+    >>> import numpy as np, tsode
+    >>> model = tsode.TeacherStudent(p=4, p_star=2, learning_rate=0.1)
+    >>> plateau = tsode.Overlaps(np.zeros((4, 2)), 4 / 6 * np.eye(4))
+    >>> tsode.hessian.population_spectrum(model, plateau, N=14).multiplicities
+    array([ 8, 38,  9,  1])
+    """
+    _checks.number("tolerance", tolerance, minimum=0.0)
+    return Reduction.of(model, overlaps, N).spectrum(tolerance)
+
+
+def population_operator(model, W, W_star):
+    r"""Return the population Hessian at given weights as a SciPy LinearOperator.
+
+    Parameters
+    ----------
+    model : TeacherStudent
+        Gives the readouts and the constraint.
+    W, W_star : array_like, shapes (p, N), (p_star, N)
+        Weights of student and teacher, of norm about sqrt(N) as everywhere.
+
+    Returns
+    -------
+    scipy.sparse.linalg.LinearOperator, shape (p N, p N)
+        Symmetric; acts on Z.ravel(), Z of shape (p, N), and is the Hessian with respect to W / sqrt(N), which is
+        N times that with respect to W. Under the spherical constraint it is the Riemannian Hessian on the
+        tangent vectors and zero on the p radial ones.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is of the wrong type, shape or range; the message names it.
+
+    Notes
+    -----
+    A product costs O(N p (p + p_star)); the formula is in the module's docstring.
+
+    Examples
+    --------
+    >>> import numpy as np, tsode
+    >>> model = tsode.TeacherStudent(p=2, p_star=1, learning_rate=0.1)
+    >>> W, W_star = tsode.Overlaps.random(model, N=50, rng=0).realise(50, rng=1)
+    >>> H = tsode.hessian.population_operator(model, W, W_star)
+    >>> (H @ np.ones(100)).shape
+    (100,)
+    """
+    from scipy.sparse.linalg import LinearOperator
+
+    U, U_star = check_weights(model, W, W_star)
+    v, v_star = model.student_readout[:, None], model.teacher_readout[:, None]
+    Q = U @ U.T
+    left = 4 * v * Q * v.T + np.diag(2 * (np.trace(v * Q) - np.sum(v_star * U_star**2)) * v[:, 0])
+    UV = np.vstack([v * U, -v_star * U_star])
+
+    def apply(Z):
+        K, K_star = U @ Z.T, U_star @ Z.T
+        right = np.hstack([K + K.T, K_star.T])
+        return 4 * v * (np.trace(v * K) * U + right @ UV) + left @ Z
+
+    if model.spherical:
+        apply = on_spheres(apply, U, gradient(v[:, 0], v_star[:, 0], U, U_star))
+
+    def matvec(z):
+        return apply(z.reshape(U.shape)).ravel()
+
+    return LinearOperator((U.size, U.size), matvec=matvec, rmatvec=matvec, dtype=np.float64)
+
+
+def population_gradient(model, W, W_star):
+    """Return the gradient of the population loss with respect to W / sqrt(N).
+
+    Parameters
+    ----------
+    model : TeacherStudent
+        Gives the readouts and the constraint.
+    W, W_star : array_like, shapes (p, N), (p_star, N)
+        Weights of student and teacher.
+
+    Returns
+    -------
+    ndarray, shape (p, N)
+        Its part tangent to the spheres under the spherical constraint.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is of the wrong type, shape or range; the message names it.
+    """
+    U, U_star = check_weights(model, W, W_star)
+    g = gradient(model.student_readout, model.teacher_readout, U, U_star)
+    return project(U, g) if model.spherical else g
+
+
+def check_weights(model, W, W_star=None):
+    """Return W / sqrt(N) and W_star / sqrt(N), or the first alone, after checking shapes and constraint."""
+    check_model(model)
+    W = _checks.float_array("W", W, (model.p, None), "(p, N)")
+    root = np.sqrt(W.shape[1])
+    U = W / root
+    if model.spherical and not np.allclose(norms := np.square(U).sum(axis=1), 1.0, rtol=0, atol=1e-9):
+        raise ValueError(
+            "`W` must have rows of squared norm N under the spherical constraint, but has "
+            f"{norms[np.argmax(abs(norms - 1))]:g} N"
+        )
+    if W_star is None:
+        return U
+    return U, _checks.float_array("W_star", W_star, (model.p_star, W.shape[1]), "(p_star, N)") / root

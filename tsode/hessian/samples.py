@@ -1,0 +1,23 @@
+"""Samples of a teacher for the empirical Hessians, as many as a multiple of N."""
+
+import numpy as np
+
+from .. import _checks
+
+__all__ = ["check_ratios", "gaussian_samples"]
+
+
+def gaussian_samples(model, W_star, ratio, rng):
+    """Return Gaussian inputs and the teacher's noisy labels, shapes (n, N), (n,)."""
+    N = W_star.shape[1]
+    X = rng.standard_normal((round(ratio * N), N))
+    noise = np.sqrt(model.noise_variance) * rng.standard_normal(len(X))
+    return X, np.square(X @ W_star.T) @ model.teacher_readout / N + noise
+
+
+def check_ratios(ratios, N):
+    """Return `ratios` as an array, if it is strictly increasing from at least one sample on."""
+    ratios = _checks.float_array("ratios", ratios, (None,), "(R,)")
+    if ratios.size == 0 or np.any(np.diff(ratios) <= 0) or round(ratios[0] * N) < 1:
+        raise ValueError(f"`ratios` must be positive and strictly increasing, at least one of them, but is {ratios}")
+    return ratios
