@@ -55,7 +55,7 @@ def deviation(grid, runs=16, alpha_max=None, seed=0, **options):
     Examples
     --------
     >>> import tsode
-    >>> table = tsode.scans.deviation({"p": 2, "p_star": 1, "learning_rate": 0.2, "dimension": [100, 10_000]},
+    >>> table = tsode.scans.deviation({"p": 2, "p_star": 1, "learning_rate": 0.2, "dimension": [1000, 100_000]},
     ...                               n_jobs=1)
     >>> small, large = table["mean"].squeeze().values
     >>> bool(5 < small / large < 20)
@@ -85,7 +85,7 @@ def deviation_point(dimension, seed, runs, alpha_max, base, **parameters):
     deviations = np.sqrt(squares.mean(axis=1) / (model.p * (model.p + model.p_star)))
     finite = deviations[np.isfinite(deviations)]
     return {
-        "deviation": deviations,
+        "deviation": ("run", deviations),
         "mean": finite.mean() if finite.size else np.nan,
         "std_error": finite.std(ddof=1) / np.sqrt(finite.size) if finite.size > 1 else np.nan,
     }

@@ -78,7 +78,7 @@ def escape_point(dimension, seed, runs, threshold, base, **parameters):
 def _result(times, law_mean, law_std, reason):
     found = times[np.isfinite(times)]
     return {
-        "escape_time": times,
+        "escape_time": ("run", times),
         "escaped": float(found.size),
         "mean": found.mean() if found.size else np.nan,
         "std_error": found.std(ddof=1) / np.sqrt(found.size) if found.size > 1 else np.nan,

@@ -27,7 +27,8 @@ def scan(function, grid, *, path=None, n_jobs=-1, progress=True, on_error="raise
     Parameters
     ----------
     function : callable
-        Called as ``function(**point)``; returns a number, an array, a dict of those, or a Trajectory. If it has a
+        Called as ``function(**point)``; returns a number, an array, a dict of those, or a Trajectory. As in xarray a
+        pair ("name", array) or (("name", "name"), array) is an array with names for its dimensions. If it has a
         parameter `seed` without a default that the grid does not name, it gets a whole number made of the point
         alone: its random numbers depend neither on the order nor on the worker nor on the rest of the grid. See
         :func:`tsode.scans.batched` for functions of many points at once.
@@ -146,21 +147,24 @@ def _explained(outcomes, path):
 
 def _seeds(function, points):
     """Return what the function is called with at each point besides the point; check that it can be called so."""
+    nothing = [{}] * len(points)
+    if isinstance(function, Batched):
+        return nothing
     try:
-        parameters = inspect.signature(function.function if isinstance(function, Batched) else function).parameters
+        signature = inspect.signature(function)
     except ValueError:  # some builtins have none
-        return [{}] * len(points)
-    wants = "seed" in parameters and parameters["seed"].default is inspect.Parameter.empty
-    wants = (wants or isinstance(function, Batched)) and "seed" not in points[0]
-    seeds = [{"seed": point_seed(point)} if wants else {} for point in points]
-    if not isinstance(function, Batched):
-        try:
-            inspect.signature(function).bind(**points[0], **seeds[0])
-        except TypeError as error:
-            raise TypeError(
-                f"`grid` must fit the parameters of `function`, {function_name(function)}"
-                f"({', '.join(parameters)}), but names {', '.join(points[0])}: {error}"
-            ) from None
+        return nothing
+    seed = signature.parameters.get("seed")
+    wanted = seed is not None and seed.default is inspect.Parameter.empty and "seed" not in points[0]
+    seeds = [{"seed": point_seed(point)} for point in points] if wanted else nothing
+    try:
+        signature.bind(**points[0], **seeds[0])
+    except TypeError as error:
+        names = ", ".join(signature.parameters)
+        raise TypeError(
+            f"`grid` must fit the parameters of `function`, {function_name(function)}({names}), "
+            f"but names {', '.join(points[0])}: {error}"
+        ) from None
     return seeds
 
 

@@ -68,7 +68,7 @@ def stability(grid, **options):
 
 def stability_points(points):
     """Return the fate of each point and what theory says of it."""
-    models = [TeacherStudent(**{name: point[name] for name in point if name != "seed"}) for point in points]
+    models = [TeacherStudent(**point) for point in points]
     results = [None] * len(models)
     groups = {}
     for i, model in enumerate(models):

@@ -38,6 +38,8 @@ def labelled(result):
     ------
     TypeError
         If it is something else.
+    ValueError
+        If it names other dimensions than it has.
     """
     if isinstance(result, Trajectory):
         arrays = {**result.to_arrays(), "loss": result.loss, "excess_loss": result.excess_loss}
@@ -49,17 +51,37 @@ def labelled(result):
     parts = result if isinstance(result, Mapping) else {"value": result}
     if not parts:
         raise TypeError("`function` must return a number, array, dict of those or Trajectory, but returned no value")
-    values = {}
-    for name, part in parts.items():
-        try:
-            array = np.asarray(part)
-        except ValueError:  # rows of different lengths
-            array = np.asarray(None)
-        if not isinstance(name, str) or array.dtype.kind not in "biufcU":
-            what = type(result).__name__ if parts is not result else f"{name!r}: {type(part).__name__}"
-            raise TypeError(f"`function` must return a number, array, dict of those or Trajectory, but returned {what}")
-        values[name] = (tuple(f"{name}_axis{i}" for i in range(array.ndim)), array)
-    return values
+    return {_text(name): _variable(name, part) for name, part in parts.items()}
+
+
+def _text(name):
+    if not isinstance(name, str):
+        raise TypeError(f"`function` must return a dict with strings as keys, but has the key {name!r}")
+    return name
+
+
+def _variable(name, part):
+    """Return one value as (dimensions, array); as in xarray, a pair (names, array) names its dimensions."""
+    dims = None
+    if isinstance(part, tuple) and len(part) == 2 and isinstance(part[0], (str, tuple)):
+        dims, part = part
+        dims = (dims,) if isinstance(dims, str) else dims
+    try:
+        array = np.asarray(part)
+    except ValueError:  # rows of different lengths
+        array = np.asarray(None)
+    if array.dtype.kind not in "biufcU":
+        raise TypeError(
+            "`function` must return a number, array, dict of those or Trajectory, "
+            f"but returned {type(part).__name__} as {name!r}"
+        )
+    dims = tuple(f"{name}_axis{i}" for i in range(array.ndim)) if dims is None else dims
+    if len(dims) != array.ndim or len(set(dims)) < len(dims) or name in dims:
+        raise ValueError(
+            f"`function` must return {name!r} with {array.ndim} different names of dimensions, none its own, "
+            f"but names {dims}"
+        )
+    return dims, array
 
 
 def dataset(grid, outcomes, attributes):
