@@ -116,6 +116,8 @@ def _values(name, values):
     if isinstance(values, (str, Mapping, TeacherStudent, Overlaps)) or not isinstance(values, Iterable):
         values = [values]
     values = [value.item() if isinstance(value, np.generic) else value for value in values]
+    for value in values:
+        _plain(name, value)  # refuses what has no exact text
     if not values:
         raise ValueError(f"`grid` must give at least one value of `{name}`, but gives none")
     return values

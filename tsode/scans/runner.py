@@ -4,6 +4,7 @@ import contextlib
 import inspect
 import json
 import os
+import warnings
 
 from tqdm.auto import tqdm
 
@@ -14,7 +15,7 @@ from .grids import make_grid, point_seed
 from .identity import function_name
 from .store import Store
 from .values import dataset
-from .workers import Failure, PointFailed, Work
+from .workers import Failure, PointFailed, Work, one_thread
 
 __all__ = ["scan"]
 
@@ -105,7 +106,9 @@ def scan(function, grid, *, path=None, n_jobs=-1, progress=True, on_error="raise
             outcomes[task] = store.read(grid.points[task]) or outcomes[task]
     waiting = [(i, grid.points[task], seeds[task]) for i, task in enumerate(tasks) if outcomes[task][0] is None]
     work = Work(function, store, os.getpid())
-    with _explained(outcomes, path), contextlib.closing(_run(work, waiting, outcomes, n_jobs, progress)) as results:
+    running = contextlib.closing(_run(work, waiting, outcomes, n_jobs, progress))
+    # one_thread is for backends whose workers are threads of this process, of which the first to end would lift it
+    with _explained(outcomes, path), one_thread(), running as results:
         for number, values in results:
             points = grid.points[tasks[number]]
             failed = [(point, value) for point, value in zip(points, values) if isinstance(value, Failure)]
@@ -128,10 +131,16 @@ def _run(work, waiting, outcomes, n_jobs, progress):
     bar = tqdm(total=len(outcomes), initial=finished, desc="scan", unit=" points", disable=None if progress else True)
     parallel = joblib.Parallel(n_jobs=n_jobs, return_as="generator_unordered")
     results = parallel(joblib.delayed(work)(*task) for task in waiting)
-    with bar, contextlib.closing(results):
-        for number, values in results:
-            bar.update(len(values))
-            yield number, values
+    with bar:
+        try:
+            for number, values in results:
+                bar.update(len(values))
+                yield number, values
+        finally:
+            with warnings.catch_warnings():
+                # joblib remarks that not all results were used
+                warnings.filterwarnings("ignore", ".*executed|.*cancelled", UserWarning)
+                results.close()
 
 
 @contextlib.contextmanager

@@ -16,7 +16,7 @@ from tqdm.auto import tqdm
 from .batches import Batched
 from .values import labelled
 
-__all__ = ["Failure", "PointFailed", "Work"]
+__all__ = ["Failure", "PointFailed", "Work", "one_thread"]
 
 
 class PointFailed(Exception):
@@ -84,7 +84,7 @@ class Work:
         found = None if self.store is None else self.store.read(points, warn=False)
         if found is not None:
             return number, found
-        with _one_thread(), _ctrl_c(self.owner):
+        with one_thread(), _ctrl_c(self.owner):
             outcomes = self._compute(points, seeds)
         if self.store is not None and not any(isinstance(outcome, Failure) for outcome in outcomes):
             with contextlib.suppress(OSError):  # the scan's own process tries again, and says why it cannot
@@ -109,9 +109,9 @@ def _controller():
 
 
 @contextlib.contextmanager
-def _one_thread():
+def one_thread():
     """Hold BLAS and Numba at one thread: the processes are the parallelism, and sums keep their order."""
-    threads = numba.get_num_threads()
+    threads = numba.get_num_threads()  # of this thread alone; BLAS is limited for the whole process
     numba.set_num_threads(1)
     try:
         with _controller().limit(limits=1):
