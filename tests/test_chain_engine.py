@@ -147,7 +147,9 @@ def test_chain_has_the_law_of_the_weights_far(name, N):
 
     Some 600 moments are compared a case, so 4 standard errors would fail by chance in one case out of 30.
     """
+    # half the learning rate: at N = 100 some runs of the general model diverge at the full one
     model = tsode.TeacherStudent(**MODELS[name])
+    model = model.replace(learning_rate=model.learning_rate / 2)
     start, alpha = generic_start(model), [0.0, 1.0, 3.0, 6.0, 12.0]
     a = tsode.simulate(model, start, alpha, N=N, runs=2000, seed=1, engine="weights")
     b = tsode.simulate(model, start, alpha, N=N, runs=2000, seed=2)

@@ -123,6 +123,8 @@ def test_runs_and_times_of_their_own():
     np.testing.assert_allclose(table["time"], [[0, 0.1], [0, 0.2]])
 
 
+# zarr remarks on its format's future at every string
+@pytest.mark.filterwarnings("ignore:.*Zarr V3 specification", "ignore:Consolidated metadata")
 @pytest.mark.parametrize("suffix", ["nc", "zarr"])
 def test_whole_goes_to_a_file_and_back(suffix, tmp_path):
     def fate(p, constraint, slope):

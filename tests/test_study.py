@@ -18,10 +18,10 @@ def result():
 
 def test_study_agrees_with_theory(result):
     """The plateau's loss within 6 % on ODE and SGD: at N = 1500 the escape begins before the norms have settled."""
-    found = result.results()["plateau excess loss"]
+    found = result.results["plateau excess loss"]
     assert found["ode"] == pytest.approx(found["theory"], rel=0.06)
     assert found["sgd"] == pytest.approx(found["theory"], rel=0.06)
-    final = result.results()["final excess loss"]
+    final = result.results["final excess loss"]
     assert final["ode"] < 0.05 * found["theory"]
     assert abs(final["sgd"] - final["ode"]) < 5 * final["sgd_error"] + 0.2 * final["ode"]
     assert np.array_equal(result.ode.alpha, result.sgd.alpha)
@@ -32,7 +32,7 @@ def test_deviations_are_those_of_the_definition(result):
     ode, sgd = result.ode, result.sgd
     error = sgd.M.std(axis=0, ddof=1)[1:] / np.sqrt(6)
     largest = np.max(np.abs(sgd.M.mean(axis=0) - ode.M)[1:] / error)
-    assert result.results()["largest deviation of M (standard errors)"]["sgd"] == pytest.approx(largest)
+    assert result.results["largest deviation of M (standard errors)"]["sgd"] == pytest.approx(largest)
 
 
 def test_study_is_a_function_of_its_seed(result):
@@ -46,7 +46,7 @@ def test_save_and_load(result, tmp_path):
     assert sorted(os.listdir(tmp_path / "deep" / "folder")) == ["study.npz", "study.png", "summary.json"]
     loaded = tsode.Study.load(tmp_path / "deep" / "folder")
     np.testing.assert_array_equal(loaded.sgd.M, result.sgd.M)
-    assert loaded.results() == result.results()
+    assert loaded.results == result.results
     assert json.loads(paths[2].read_text())["results"] == result.summary()["results"]
 
 
@@ -57,6 +57,53 @@ def test_stuck_and_diverging_models_are_studied_too(tmp_path):
         assert "theory" in repr(result)
         json.dumps(result.summary(), allow_nan=False)
         result.save(tmp_path)
+
+
+def test_escape_agrees_with_the_law(result):
+    """The law's mean within 4 standard errors of 48 runs plus 5 %: at N = 1500 the growth is barely exponential."""
+    law, threshold = result.escape
+    found = result.results["escape time from random weights"]
+    assert found["theory"] == pytest.approx(law.mean())
+    assert abs(found["sgd"] - found["theory"]) < 4 * law.std() / np.sqrt(48) + 0.05 * found["theory"]
+    times = tsode.escape_time(result.escapes, threshold)
+    assert found["sgd"] == pytest.approx(times.mean())
+    rate = result.results["escape rate"]
+    assert rate["theory"] == pytest.approx(tsode.plateau(result.model).escape_rate)
+    assert rate["ode"] == pytest.approx(rate["theory"], rel=0.05)
+
+
+def test_end_is_the_solution_closest_to_the_start():
+    """At N = 1e4 the ODE picks one 20 times closer to it than random ones are; the rest falls as 1/sqrt(N)."""
+    for p in (2, 4):
+        model = tsode.TeacherStudent(p=p, p_star=2, learning_rate=0.05 * p)
+        results = tsode.study(model, N=10_000, runs=2).results
+        chosen, random = (
+            results[f"chosen solution to {name}"]["ode"] for name in ("the one closest to start", "random ones")
+        )
+        assert chosen < 0.05 * random
+        late = results["late exponent in alpha, gradient flow" if p == 4 else "late rate, gradient flow"]
+        assert late["ode"] == pytest.approx(late["theory"], rel=0.02)
+
+
+def test_hessians_are_in_the_summary(result):
+    hessian = result.summary()["hessian"]
+    assert hessian["plateau"]["index"] == 8
+    assert hessian["manifold"]["nullity"] == 2 * 1500 + 1
+    assert "marginal minimum" in repr(result)
+    uneven = tsode.TeacherStudent(2, 1, 0.1, student_readout=[0.5, -0.5])
+    assert isinstance(tsode.study(uneven, N=30, runs=2, alpha_max=1.0).summary()["hessian"], str)
+
+
+def test_hessian_command(tmp_path, capsys):
+    arguments = ["hessian", "--p", "3", "--p-star", "1", "--out", str(tmp_path)]
+    assert cli.main([*arguments, "--ratios", "4", "16", "--sample-dimension", "20"]) == 0
+    out, _ = capsys.readouterr()
+    assert "saddle" in out
+    assert "Empirical Hessians" in out
+    assert sorted(os.listdir(tmp_path)) == ["hessian.json", "hessian.png"]
+    found = json.loads((tmp_path / "hessian.json").read_text())
+    assert found["plateau"]["index"] == 3
+    assert found["N"] == 10**6
 
 
 def test_repr_shows_the_table(result):
@@ -89,6 +136,10 @@ def test_command_writes_and_prints(tmp_path, capsys):
         (["study", "--seed", "-3"], "`seed` must not be negative, but is -3"),
         (["study", "--constraint", "cubic"], "invalid choice: 'cubic'"),
         (["study", "--out", "file/below"], "Not a directory"),
+        (["hessian", "--dimension", "2"], "`N` must be at least 6, but is 2"),
+        (["hessian", "--constraint", "spherical"], "`model` must"),
+        (["hessian", "--ratios", "3", "2"], "`ratios` must"),
+        (["hessian", "--seed", "-1", "--ratios", "2"], "`seed` must not be negative, but is -1"),
     ],
 )
 def test_command_refuses_in_one_line(arguments, message, tmp_path, monkeypatch, capsys):

@@ -1,6 +1,7 @@
 """Files that are either complete or absent, and reading that trusts nothing."""
 
 import contextlib
+import json
 import os
 import secrets
 import zipfile
@@ -8,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-__all__ = ["atomic_path", "read_npz", "write_npz"]
+__all__ = ["atomic_path", "read_npz", "write_json", "write_npz"]
 
 
 @contextlib.contextmanager
@@ -28,6 +29,13 @@ def write_npz(path, arrays):
     """Write named arrays to an ``.npz`` file that appears only when it is complete."""
     with atomic_path(path) as temporary, open(temporary, "wb") as file:
         np.savez_compressed(file, **arrays)
+
+
+def write_json(path, content):
+    """Write plain numbers, strings, lists and dicts as JSON; nan is refused, since JSON has none."""
+    text = json.dumps(content, indent=2, allow_nan=False) + "\n"
+    with atomic_path(path) as temporary:
+        temporary.write_text(text)
 
 
 def read_npz(path, build):

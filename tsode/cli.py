@@ -4,7 +4,8 @@ import argparse
 import os
 import sys
 
-from . import __version__
+from . import __version__, hessian
+from ._files import write_json
 from .cli_scan import add_scan
 from .model import CONSTRAINTS, TeacherStudent
 from .sgd import ENGINES
@@ -40,6 +41,7 @@ def _parser():
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     _add_study(commands)
     add_scan(commands)
+    _add_hessian(commands)
     return parser
 
 
@@ -47,8 +49,9 @@ def _add_study(commands):
     command = commands.add_parser(
         "study",
         help="run SGD and its ODE from one start and compare them",
-        description="Run one-pass SGD and its ODE from one random start; write study.npz (all data), study.png "
-        "(loss with the plateau, overlaps) and summary.json to a folder, and print the table.",
+        description="Run one-pass SGD and its ODE from one random start, and SGD from random weights; write study.npz "
+        "(all data), study.png (loss with the plateau, overlaps, escape times, Hessians) and summary.json to a folder, "
+        "and print the table.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     _add_model(command)
@@ -59,6 +62,26 @@ def _add_study(commands):
     command.add_argument("--engine", choices=ENGINES, default=ENGINES[0], help="how SGD is run")
     command.add_argument("--out", default="out", metavar="DIR", help="folder for the three files")
     command.set_defaults(run=_run_study)
+
+
+def _add_hessian(commands):
+    command = commands.add_parser(
+        "hessian",
+        help="compare the Hessians on the plateau and on the solution manifold",
+        description="Compare the population Hessian on the plateau with that on the solution manifold, exactly at any "
+        "N; write hessian.json and hessian.png to a folder, and print the table. With --ratios, also the Hessians of "
+        "samples at a small dimension.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    _add_model(command)
+    command.add_argument("--dimension", "-N", type=float, default=1e6, metavar="N", help="input dimension N")
+    command.add_argument(
+        "--ratios", type=float, nargs="+", metavar="R", help="samples / N at which to diagonalise empirical Hessians"
+    )
+    command.add_argument("--sample-dimension", type=float, default=100, metavar="N", help="their input dimension")
+    command.add_argument("--seed", type=int, default=0, help="seed of the samples")
+    command.add_argument("--out", default="out", metavar="DIR", help="folder for the files")
+    command.set_defaults(run=_run_hessian)
 
 
 def _add_model(command):
@@ -95,4 +118,23 @@ def _run_study(options):
     paths = result.save(options.out)
     print(result)
     print("written:", ", ".join(str(path) for path in paths))
+    return 0
+
+
+def _run_hessian(options):
+    os.makedirs(options.out, exist_ok=True)
+    model = _model(options)
+    comparison = hessian.compare(model, options.dimension)
+    samples = None
+    if options.ratios is not None:
+        samples = hessian.convergence(model, options.sample_dimension, options.ratios, options.seed)
+    from . import plot  # matplotlib takes longer to import than all the rest
+
+    paths = [os.path.join(options.out, name) for name in ("hessian.json", "hessian.png")]
+    write_json(paths[0], comparison.to_dict())
+    plot.save(plot.hessian_panels(comparison, samples), paths[1])
+    print(comparison)
+    if samples is not None:
+        print(samples)
+    print("written:", ", ".join(paths))
     return 0

@@ -164,7 +164,7 @@ def _first_passage(alpha, values, level):
     with np.errstate(divide="ignore", invalid="ignore"):
         part = np.log(level / low) / np.log(high / low)
     # from 0, or up to infinity, there is no logarithm: the passage is then at the record above
-    part = np.where((low > 0) & np.isfinite(high), part, 1.0)
+    part = np.where((i > 0) & (low > 0) & np.isfinite(high), part, 1.0)
     time = np.where(i == 0, alpha[0], alpha[i - 1] + part * (alpha[i] - alpha[i - 1]))
     return np.where(above.any(axis=-1), time[..., 0], np.nan)[()]
 

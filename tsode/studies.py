@@ -1,15 +1,27 @@
-"""The whole comparison for one model in one call: SGD beside its ODE, with the plateau."""
+"""The whole comparison for one model in one call: SGD beside its ODE, plateau, escape, chosen solution, Hessians."""
 
-import json
+import functools
 from dataclasses import dataclass
+from html import escape
 from pathlib import Path
 
 import numpy as np
 
 from . import _checks
 from ._display import html_columns, text_columns
-from ._files import atomic_path, read_npz, write_npz
+from ._files import read_npz, write_json, write_npz
 from ._random import run_sequence, seed_sequence
+from .escape import escape_law, escape_time
+from .hessian import compare
+from .measurements import (
+    chosen_solution,
+    deviation,
+    fitted_escape_rate,
+    late_exponent,
+    mean_and_error,
+    plateau_level,
+    time_to_learn,
+)
 from .model import check_model
 from .ode import integrate
 from .overlaps import Overlaps
@@ -19,12 +31,15 @@ from .trajectory import Trajectory
 
 __all__ = ["Study", "study"]
 
-COLUMNS = ("theory", "ode", "sgd", "sgd_error")
+PARTS = ("ode", "sgd", "escapes")
+COLUMNS = ("theory", "ode", "sgd")
 POINTS = 241
+ESCAPE_RUNS = 8  # runs from random weights for each run from the start: they are short, and a law needs many
+ESCAPED = 0.02  # part of the solutions' tr M M^T that counts as escaped: growth is still exponential there
 
 
 def study(model, N, runs=8, alpha_max=None, seed=0, engine="chain", progress=False):
-    """Run SGD and the ODE from one random start and compare them.
+    """Run SGD and the ODE from one random start, SGD from random weights too, and compare them with theory.
 
     Parameters
     ----------
@@ -33,9 +48,11 @@ def study(model, N, runs=8, alpha_max=None, seed=0, engine="chain", progress=Fal
     N : int
         Input dimension, at least p + p_star.
     runs : int
-        Number of SGD runs, all from the same overlaps.
+        Number of SGD runs from the one start, at least 2. From random weights there are 8 times as many with the
+        engine "chain", which end when all but one in ten thousand have escaped, and as many with "weights".
     alpha_max : float, optional
-        Last time; by default long enough for the ODE to pass the plateau and lose 98 % of what it can lose.
+        Last time; by default long enough for SGD to leave the plateau, and for the ODE to lose 98 % of what it can
+        lose.
     seed : int, SeedSequence, Generator or None
         Seed of the start and of the runs.
     engine : str
@@ -58,67 +75,123 @@ def study(model, N, runs=8, alpha_max=None, seed=0, engine="chain", progress=Fal
     >>> model = tsode.TeacherStudent(p=2, p_star=1, learning_rate=0.3)
     >>> result = tsode.study(model, N=200, runs=2, alpha_max=5.0)
     >>> sorted(result.summary()["results"])[:2]
-    ['final excess loss', 'largest deviation of M (standard errors)']
+    ['escape rate', 'escape time from random weights']
     """
     check_model(model)
     N = _checks.integer("N", N, minimum=model.p + model.p_star)
     runs = _checks.integer("runs", runs, minimum=2)
     sequence = seed_sequence(seed)
-    start_sequence, runs_sequence = run_sequence(sequence, 0), run_sequence(sequence, 1)
+    start_sequence, runs_sequence, escapes_sequence = (run_sequence(sequence, i) for i in range(3))
     start = Overlaps.random(model, N, rng=start_sequence)
-    alpha_max = _time_to_learn(model, start) if alpha_max is None else _checks.number("alpha_max", alpha_max, above=0.0)
-    # SGD records after whole samples, so both are compared at those.
-    alpha = np.unique(np.rint(np.linspace(0, alpha_max, POINTS) * N)) / N
-    ode = integrate(model, start, alpha)
-    sgd = simulate(model, start, alpha, N=N, runs=runs, seed=runs_sequence, engine=engine, progress=progress)
-    return Study(ode=ode, sgd=sgd)
+    law, threshold = _law(model, N)
+    last_escape = np.inf if law is None else float(law.ppf(0.9999))
+    if alpha_max is None:
+        alpha_max = time_to_learn(model, start, threshold)
+        alpha_max = max(alpha_max, last_escape) if np.isfinite(last_escape) else alpha_max
+    alpha_max = _checks.number("alpha_max", alpha_max, above=0.0)
+
+    def times(end):
+        """SGD records after whole samples, so the ODE is compared at those."""
+        return np.unique(np.rint(np.linspace(0, end, POINTS) * N)) / N
+
+    ode = integrate(model, start, times(alpha_max))
+    options = {"N": N, "engine": engine, "progress": progress}
+    sgd = simulate(model, start, times(alpha_max), runs=runs, seed=runs_sequence, **options)
+    many = ESCAPE_RUNS * runs if engine == "chain" else runs
+    escapes = simulate(model, None, times(min(alpha_max, last_escape)), runs=many, seed=escapes_sequence, **options)
+    return Study(ode=ode, sgd=sgd, escapes=escapes)
+
+
+def _law(model, N):
+    """Return the law of the escape time from random weights (None where it has no closed form), and its threshold."""
+    solution = min(model.p, model.p_star) * np.abs(model.teacher_readout).max() / np.abs(model.student_readout).max()
+    lowest = model.p * model.p_star / N
+    threshold = max(ESCAPED * solution, np.sqrt(lowest * solution) if 5 * lowest > ESCAPED * solution else 0.0)
+    try:
+        return escape_law(model, N, threshold, start="random"), threshold
+    except ValueError:
+        return None, threshold
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Study:
-    """SGD beside its ODE, from one start.
+    """SGD beside its ODE and theory.
 
     Attributes
     ----------
     ode : Trajectory
-        The ODE's solution.
+        The ODE's solution from one random start.
     sgd : Trajectory
-        The runs of SGD, at the same times.
+        Runs of SGD from that start, at the same times.
+    escapes : Trajectory
+        Runs of SGD from random weights of their own, until they have escaped.
     """
 
     ode: Trajectory
     sgd: Trajectory
+    escapes: Trajectory
 
     @property
     def model(self):
         """The pair that was studied."""
         return self.ode.model
 
+    @functools.cached_property
+    def hessian(self):
+        """Comparison of the Hessians on plateau and solution manifold, or a str that says why there is none."""
+        try:
+            return compare(self.model, self.sgd.N)
+        except ValueError as error:
+            return str(error)
+
+    @functools.cached_property
+    def escape(self):
+        """Law of the escape time from random weights, None where it has no closed form; and its threshold."""
+        return _law(self.model, self.sgd.N)
+
+    @functools.cached_property
     def results(self):
-        """Return the compared quantities: name -> {"theory", "ode", "sgd", "sgd_error"}, absent where undefined.
+        """The compared quantities: name -> {"theory", "ode", "sgd", "sgd_error"}, absent where undefined.
 
         Errors are standard errors of the mean over runs. Deviations are maxima over times and entries of
         |mean of the runs - ODE|, in standard errors of that mean; at finite N the escape from the plateau
         is seeded by noise, which moves the mean by more than its error.
         """
-        ode, sgd = self.ode, self.sgd
-        final, final_error = _mean_and_error(sgd.excess_loss[:, -1])
-        at_ode, at_sgd = _slowest(ode.alpha, ode.excess_loss), _slowest(sgd.alpha, _mean(sgd.excess_loss))
-        level, level_error = _mean_and_error(sgd.excess_loss[:, at_sgd].mean(axis=1))
-        found = {
-            "plateau excess loss": {
-                "theory": plateau(self.model).excess_loss,
-                "ode": ode.excess_loss[at_ode].mean(),
-                "sgd": level,
-                "sgd_error": level_error,
-            },
-            "final excess loss": {"ode": ode.excess_loss[-1], "sgd": final, "sgd_error": final_error},
-        }
+        ode, sgd, model = self.ode, self.sgd, self.model
+        saddle, (law, threshold) = plateau(model), self.escape
+
+        def both(theory, measure, runs=sgd):
+            mean, error = mean_and_error(measure(runs))
+            return {"theory": theory, "ode": measure(ode), "sgd": mean, "sgd_error": error}
+
+        found = {"plateau excess loss": both(saddle.excess_loss, plateau_level)}
+        found["escape rate"] = both(saddle.escape_rate, lambda run: fitted_escape_rate(run, threshold), self.escapes)
+        found["escape time from this start"] = both(np.nan, lambda run: escape_time(run, threshold))
+        mean, error = mean_and_error(escape_time(self.escapes, threshold))
+        theory = law.mean() if law is not None else np.nan
+        found["escape time from random weights"] = {"theory": theory, "sgd": mean, "sgd_error": error}
+        found["final excess loss"] = both(np.nan, lambda run: run.excess_loss[..., -1])
+        found.update(self._implicit_bias())
         for which in ("M", "Q"):
-            largest, typical = _deviation(getattr(ode, which), getattr(sgd, which))
+            largest, typical = deviation(getattr(ode, which), getattr(sgd, which))
             found[f"largest deviation of {which} (standard errors)"] = {"sgd": largest}
             found[f"rms deviation of {which}"] = {"sgd": typical}
         return {name: {column: float(value) for column, value in row.items()} for name, row in found.items()}
+
+    def _implicit_bias(self):
+        """Where the end is, and how gradient flow gets there; nothing for models without solutions in closed form."""
+        names = "chosen solution to the one closest to start", "chosen solution to random ones"
+        try:
+            measured = [chosen_solution(run, np.random.default_rng(0)) for run in (self.ode, self.sgd)]
+            late, found = late_exponent(self.model, self.ode.overlaps(0)), {}
+        except ValueError:
+            return {}
+        for name, ode, sgd in zip(names, *measured):
+            mean, error = mean_and_error(sgd)
+            found[name] = {"ode": ode, "sgd": mean, "sgd_error": error}
+        kind = "exponent in alpha" if self.model.p > self.model.p_star else "rate"
+        found[f"late {kind}, gradient flow"] = {"theory": late[0], "ode": late[1]}
+        return found
 
     def summary(self):
         """Return everything that is worth a line, as plain numbers and strings (JSON takes it)."""
@@ -130,16 +203,18 @@ class Study:
             "seed": sgd.seed,
             "alpha_max": float(self.ode.alpha[-1]),
             "engine": sgd.engine,
-            "status": {"ode": self.ode.status, "sgd": sgd.status.tolist()},
+            "status": {name: np.asarray(getattr(self, name).status).tolist() for name in PARTS},
+            "escape_threshold": float(self.escape[1]),
             "results": {
                 name: {column: value if np.isfinite(value) else None for column, value in row.items()}
-                for name, row in self.results().items()
+                for name, row in self.results.items()
             },
+            "hessian": self.hessian if isinstance(self.hessian, str) else self.hessian.to_dict(),
             "versions": sgd.versions,
         }
 
     def plot(self):
-        """Draw the study: loss with the plateau, both overlaps, and the final overlap matrix.
+        """Draw the study: loss with the plateau, both overlaps, escape times, Hessians, final overlap matrix.
 
         Returns
         -------
@@ -147,7 +222,10 @@ class Study:
         """
         from . import plot  # matplotlib takes longer to import than all the rest
 
-        return plot.study_panels(self.ode, self.sgd, plateau(self.model).excess_loss)
+        law, threshold = self.escape
+        hessian = None if isinstance(self.hessian, str) else self.hessian
+        times = escape_time(self.escapes, threshold)
+        return plot.study_panels(self.ode, self.sgd, plateau(self.model).excess_loss, times, law, hessian)
 
     def save(self, directory):
         """Write ``study.npz``, ``study.png`` and ``summary.json``, each of them complete or absent.
@@ -167,14 +245,10 @@ class Study:
         directory = Path(directory)
         directory.mkdir(parents=True, exist_ok=True)
         paths = [directory / name for name in ("study.npz", "study.png", "summary.json")]
-        parts = {"ode": self.ode, "sgd": self.sgd}
-        write_npz(
-            paths[0],
-            {f"{part}.{name}": array for part, run in parts.items() for name, array in run.to_arrays().items()},
-        )
+        arrays = {f"{part}.{name}": array for part in PARTS for name, array in getattr(self, part).to_arrays().items()}
+        write_npz(paths[0], arrays)
         plot.save(self.plot(), paths[1])
-        with atomic_path(paths[2]) as temporary:
-            temporary.write_text(json.dumps(self.summary(), indent=2, allow_nan=False) + "\n")
+        write_json(paths[2], self.summary())
         return paths
 
     @classmethod
@@ -200,16 +274,16 @@ class Study:
 
     @classmethod
     def _from_arrays(cls, arrays):
-        parts = {
-            part: Trajectory.from_arrays({name[4:]: array for name, array in arrays.items() if name[:4] == f"{part}."})
-            for part in ("ode", "sgd")
-        }
-        return cls(**parts)
+        split = {part: {} for part in PARTS}
+        for name, array in arrays.items():
+            part, _, field = name.partition(".")
+            split[part][field] = array
+        return cls(**{part: Trajectory.from_arrays(fields) for part, fields in split.items()})
 
     def _table(self):
         rows = []
-        for name, row in self.results().items():
-            cells = [f"{row[column]:.4g}" if np.isfinite(row.get(column, np.nan)) else "" for column in COLUMNS[:3]]
+        for name, row in self.results.items():
+            cells = [f"{row[column]:.4g}" if np.isfinite(row.get(column, np.nan)) else "" for column in COLUMNS]
             error = row.get("sgd_error", np.nan)
             rows.append((name, *cells[:2], f"{cells[2]} ± {error:.1g}" if np.isfinite(error) else cells[2]))
         model, sgd = self.model, self.sgd
@@ -219,66 +293,17 @@ class Study:
         )
         return title, ("", "theory", "ODE", "SGD"), rows
 
+    def _verdict(self):
+        if isinstance(self.hessian, str):
+            return f"Hessians not compared: {self.hessian}"
+        sides = (("plateau", self.hessian.plateau), ("solutions", self.hessian.manifold))
+        return "Hessians at " + "; ".join(
+            f"{name}: {side.verdict}, {side.index:,} negative and {side.nullity:,} zero eigenvalues"
+            for name, side in sides
+        )
+
     def __repr__(self):
-        return text_columns(*self._table())
+        return f"{text_columns(*self._table())}\n  {self._verdict()}"
 
     def _repr_html_(self):
-        return html_columns(*self._table())
-
-
-def _time_to_learn(model, start):
-    """Return 1.3 times the time at which the ODE has lost 98 % of what it loses in the long run."""
-    v, v_star = np.abs(model.student_readout).max(), np.abs(model.teacher_readout).max()
-    horizon = 1 / (model.learning_rate * v * v_star)
-    for _ in range(10):
-        ode = integrate(model, start, np.linspace(0, horizon, 2001), rtol=1e-6)
-        if ode.status == "diverged":
-            return float(ode.stopped_at)
-        lost = ode.excess_loss[0] - ode.excess_loss
-        learnt = np.argmax(lost > 0.98 * lost[-1])
-        # Settled: almost nothing more is lost in the second half, and the escape is not still to come.
-        if 0 < learnt < 1000 and ode.excess_loss[-1] < 0.1 * ode.excess_loss[0]:
-            return float(1.3 * ode.alpha[learnt])
-        horizon *= 2
-    return float(horizon / 2**7)  # never escapes: show the plateau
-
-
-def _mean(losses):
-    """Return the mean over the runs that were not stopped early; nan where there is none."""
-    finite = np.isfinite(losses).all(axis=1)
-    return losses[finite].mean(axis=0) if finite.any() else np.full(losses.shape[1], np.nan)
-
-
-def _mean_and_error(values):
-    values = values[np.isfinite(values)]
-    if values.size == 0:
-        return np.nan, np.nan
-    return values.mean(), values.std(ddof=1) / np.sqrt(values.size) if values.size > 1 else np.nan
-
-
-def _slowest(alpha, loss):
-    """Return the window of times, as a slice, in which the loss changes most slowly before its steepest fall.
-
-    The fall is sought after the transient, where the loss is already below its value at the start's steepest
-    descent; the window is 1/20 of the times wide.
-    """
-    width = max(1, len(alpha) // 20)
-    if len(alpha) < 3 * width or not np.isfinite(loss).all():
-        return slice(len(alpha) - 1, len(alpha))
-    smooth = np.convolve(loss, np.ones(width) / width, mode="valid")
-    slope = np.abs(np.diff(smooth))
-    half = np.argmax(smooth < (smooth[0] + smooth.min()) / 2)
-    first = int(np.argmin(slope[: max(half, 1)]))
-    return slice(first, first + width)
-
-
-def _deviation(ode, sgd):
-    """Return the largest |mean - ODE| in standard errors, and its root mean square in plain units."""
-    times = min(len(ode), sgd.shape[1])
-    sgd = sgd[np.isfinite(sgd).all(axis=(1, 2, 3))][:, 1:times]
-    if len(sgd) < 2 or times < 2:
-        return np.nan, np.nan
-    difference = sgd.mean(axis=0) - ode[1:times]
-    error = sgd.std(axis=0, ddof=1) / np.sqrt(len(sgd))
-    spread = error > 1e-12  # what a constraint fixes has no statistical error
-    return np.max(np.abs(difference[spread]) / error[spread]), np.sqrt(np.mean(difference**2))
+        return f"{html_columns(*self._table())}<p>{escape(self._verdict())}</p>"

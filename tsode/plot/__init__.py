@@ -1,14 +1,18 @@
 """Figures of results. Each function takes ``ax=None`` and returns the Axes; nothing is shown or saved."""
 
 from .curves import loss_curve, overlap_curves, overlap_matrix
-from .panels import save, study_panels
+from .escape import escape_histogram, escape_means
+from .panels import hessian_panels, save, study_panels
 from .scans import deviation_curves, escape_curves, stability_map
 from .spectra import hessian_convergence, hessian_path, hessian_separation, hessian_spectra
 
 __all__ = [
     "deviation_curves",
     "escape_curves",
+    "escape_histogram",
+    "escape_means",
     "hessian_convergence",
+    "hessian_panels",
     "hessian_path",
     "hessian_separation",
     "hessian_spectra",

@@ -1,16 +1,19 @@
 """Whole figures: several panels of one result."""
 
 import matplotlib.pyplot as plt
+import numpy as np
 
 from .._files import atomic_path
 from ._style import style
 from .curves import loss_curve, overlap_curves, overlap_matrix
+from .escape import escape_histogram
+from .spectra import hessian_convergence, hessian_spectra
 
-__all__ = ["save", "study_panels"]
+__all__ = ["hessian_panels", "save", "study_panels"]
 
 
-def study_panels(ode, sgd, plateau_loss=None):
-    """Draw SGD beside its ODE: loss with the plateau, both overlaps, and the last overlap matrix of the theory.
+def study_panels(ode, sgd, plateau_loss=None, escapes=None, law=None, hessian=None):
+    """Draw SGD beside its ODE: loss with the plateau, overlaps, escape times, Hessians, the theory's last overlaps.
 
     Parameters
     ----------
@@ -18,6 +21,12 @@ def study_panels(ode, sgd, plateau_loss=None):
         A solution of ``integrate`` and the runs of ``simulate``.
     plateau_loss : float, optional
         Excess loss of the plateau.
+    escapes : ndarray, shape (runs,), optional
+        Escape times of runs from random weights.
+    law : scipy.stats frozen distribution, optional
+        Their law.
+    hessian : tsode.hessian.Comparison, optional
+        Spectra on plateau and solution manifold.
 
     Returns
     -------
@@ -25,17 +34,54 @@ def study_panels(ode, sgd, plateau_loss=None):
     """
     model = ode.model
     with style():
-        figure, axes = plt.subplots(2, 2, figsize=(10, 7), layout="constrained")
+        figure, axes = plt.subplots(2, 3, figsize=(14, 7.4), layout="constrained")
         loss_curve(ode, sgd, plateau_loss, ax=axes[0, 0])
         overlap_curves(ode, sgd, "M", ax=axes[0, 1])
-        overlap_curves(ode, sgd, "Q", ax=axes[1, 0])
-        overlap_matrix(ode.overlaps(-1), rf"theory at $\alpha$ = {ode.alpha[-1]:.4g}", ax=axes[1, 1])
+        overlap_curves(ode, sgd, "Q", ax=axes[0, 2])
+        if escapes is not None and np.isfinite(escapes).any():
+            escape_histogram(escapes, law, ax=axes[1, 0])
+        else:
+            _empty(axes[1, 0], "no run escaped")
+        if hessian is not None:
+            hessian_spectra(hessian, ax=axes[1, 1])
+        else:
+            _empty(axes[1, 1], "no plateau or no solution in closed form:\nno Hessians to compare")
+        overlap_matrix(ode.overlaps(-1), rf"theory at $\alpha$ = {ode.alpha[-1]:.4g}", ax=axes[1, 2])
         figure.suptitle(
             f"p = {model.p}, p* = {model.p_star}, N = {sgd.N:,}, learning rate {model.learning_rate:g}, "
             f"noise variance {model.noise_variance:g}, {model.constraint}",
             fontsize=10,
         )
     return figure
+
+
+def hessian_panels(comparison, samples=None):
+    """Draw the population's spectra, and beside them those of samples as n/N grows.
+
+    Parameters
+    ----------
+    comparison : tsode.hessian.Comparison
+        The population's spectra.
+    samples : tsode.hessian.Convergence, optional
+        Spectra on samples.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    with style():
+        columns = 1 if samples is None else 3
+        figure, axes = plt.subplots(1, columns, figsize=(6.4 * columns, 4), layout="constrained", squeeze=False)
+        hessian_spectra(comparison, ax=axes[0, 0])
+        if samples is not None:
+            hessian_convergence(samples, "plateau", ax=axes[0, 1])
+            hessian_convergence(samples, "manifold", ax=axes[0, 2])
+    return figure
+
+
+def _empty(ax, reason):
+    ax.set_axis_off()
+    ax.text(0.5, 0.5, reason, ha="center", va="center", transform=ax.transAxes)
 
 
 def save(figure, path):

@@ -1,0 +1,145 @@
+"""What is read off trajectories: the level of the plateau, the rate of escape, the end, and how far SGD is from theory.
+
+Each function takes trajectories and returns plain numbers; nan where there is nothing to measure.
+"""
+
+import numpy as np
+
+from .escape import escape_time
+from .manifold import closest_rotation, distance, power_law, random_rotation, relaxation_rate, solution
+from .ode import integrate
+from .overlaps import Overlaps
+
+__all__ = [
+    "chosen_solution",
+    "deviation",
+    "fitted_escape_rate",
+    "late_exponent",
+    "mean_and_error",
+    "plateau_level",
+    "time_to_learn",
+]
+
+RANDOM_SOLUTIONS = 200
+LATE_POINTS = 41
+
+
+def mean_and_error(values):
+    """Return mean and standard error of the finite values, shape (runs,)."""
+    values = np.asarray(values)[np.isfinite(values)]
+    if values.size == 0:
+        return np.nan, np.nan
+    return values.mean(), values.std(ddof=1) / np.sqrt(values.size) if values.size > 1 else np.nan
+
+
+def plateau_level(trajectory):
+    """Return the excess loss where it changes most slowly before its fall; one number, or one a run, shape (...).
+
+    The place is found on the mean over the runs, the level averaged over 1/20 of the times there.
+    """
+    alpha, loss = trajectory.alpha, np.atleast_2d(trajectory.excess_loss)
+    width = max(1, len(alpha) // 20)
+    whole = np.isfinite(loss).all(axis=1)
+    if len(alpha) < 3 * width or not whole.any():
+        return np.full(trajectory.excess_loss.shape[:-1], np.nan)[()]
+    smooth = np.convolve(loss[whole].mean(axis=0), np.ones(width) / width, mode="valid")
+    fallen = int(np.argmax(smooth < (smooth[0] + smooth.min()) / 2))
+    first = int(np.argmin(np.abs(np.diff(smooth))[: max(fallen, 1)]))
+    return trajectory.excess_loss[..., first : first + width].mean(axis=-1)
+
+
+def fitted_escape_rate(trajectory, threshold):
+    """Return half the slope of ln tr M M^T between a fifth of `threshold` and `threshold`, shape (...)."""
+    size = np.atleast_2d(np.sum(np.square(trajectory.M), axis=(-1, -2)))
+    rates = np.full(len(size), np.nan)
+    for run, values in enumerate(size):
+        last = int(np.argmax(values > threshold))  # the first passage; what comes later is not exponential
+        window = np.flatnonzero((values[:last] > threshold / 5) & (values[:last] > 0))
+        if window.size >= 4:
+            rates[run] = np.polyfit(trajectory.alpha[window], np.log(values[window]), 1)[0] / 2
+    return rates.reshape(trajectory.M.shape[:-3])[()]
+
+
+def chosen_solution(trajectory, rng):
+    """Return how far the solution that a run ends at is from the one closest to its start, and from random ones (mean).
+
+    The run's own solution is the one closest to its end, so that what is not learnt yet does not count. Two
+    numbers, or two arrays of shape (runs,); nan for runs that did not finish.
+
+    Raises
+    ------
+    ValueError
+        For models whose solutions have no closed form.
+    """
+    model, runs = trajectory.model, trajectory.runs
+    rotations = [random_rotation(model, rng) for _ in range(RANDOM_SOLUTIONS)]
+    found = []
+    for run in range(runs or 1):
+        at = (slice(None),) if runs is None else (run,)
+        M, Q = trajectory.M[at], trajectory.Q[at]
+        if not np.isfinite(Q[-1]).all():
+            found.append((np.nan, np.nan))
+            continue
+        start, end = (Overlaps(M[i], Q[i], model.teacher_overlap) for i in (0, -1))
+        chosen = solution(model, closest_rotation(model, end))
+        random = np.mean([distance(model, chosen, rotation) for rotation in rotations])
+        found.append((distance(model, chosen, closest_rotation(model, start)), random))
+    closest, random = np.array(found).T
+    return (closest, random) if runs else (closest[0], random[0])
+
+
+def late_exponent(model, start):
+    """Return how gradient flow approaches the solutions: (theory, measured).
+
+    For p > p* the exponent of alpha in the power law of the excess loss; for p = p* the exponential rate per alpha;
+    nan where there is neither.
+    """
+    v, v_star, eta = model.student_readout[0], model.teacher_readout.max(), model.learning_rate
+    if model.p > model.p_star:
+        # The law is reached when it is far below the loss of the plateau.
+        end = 300 / (eta * v * v_star) * max(1.0, v / v_star)
+        alpha = np.concatenate([[0.0], np.geomspace(end / 10, end, LATE_POINTS)])
+        late = integrate(model, start, alpha, rtol=1e-9, atol=1e-13, gradient_flow=True)
+        theory = np.log(power_law(model, alpha[-1]) / power_law(model, alpha[1])) / np.log(10)
+        return float(theory), float(np.polyfit(np.log(alpha[1:]), np.log(late.excess_loss[1:]), 1)[0])
+    rate = relaxation_rate(model)
+    if not rate > 0:
+        return np.nan, np.nan
+    alpha = np.linspace(0, 60 / rate, 601)
+    late = integrate(model, start, alpha, rtol=1e-11, atol=1e-14, gradient_flow=True)
+    loss = late.excess_loss
+    window = np.flatnonzero((loss < 1e-5 * loss[0]) & (loss > 1e-11))
+    return -rate, float(np.polyfit(alpha[window], np.log(loss[window]), 1)[0]) if window.size > 4 else np.nan
+
+
+def deviation(ode, sgd):
+    """Return the largest |mean of the runs - ODE| in standard errors of that mean, and its root mean square.
+
+    `ode` and `sgd` are overlaps of shapes (T, ...) and (runs, T', ...); the start is left out, and so is what a
+    constraint keeps fixed, which has no statistical error.
+    """
+    times = min(len(ode), sgd.shape[1])
+    sgd = sgd[np.isfinite(sgd).all(axis=(1, 2, 3))][:, 1:times]
+    if len(sgd) < 2 or times < 2:
+        return np.nan, np.nan
+    difference = sgd.mean(axis=0) - ode[1:times]
+    error = sgd.std(axis=0, ddof=1) / np.sqrt(len(sgd))
+    moving = error > 1e-12
+    return np.max(np.abs(difference[moving]) / error[moving]), np.sqrt(np.mean(difference**2))
+
+
+def time_to_learn(model, start, threshold):
+    """Return 1.3 times the time at which the ODE has lost 98 % of what it loses in the long run."""
+    v, v_star = np.abs(model.student_readout).max(), np.abs(model.teacher_readout).max()
+    horizon = 1 / (model.learning_rate * v * v_star)
+    for _ in range(10):
+        ode = integrate(model, start, np.linspace(0, horizon, 2001), rtol=1e-6)
+        if ode.status == "diverged":
+            return float(ode.stopped_at)
+        lost = ode.excess_loss[0] - ode.excess_loss
+        learnt = np.argmax(lost > 0.98 * lost[-1])
+        # Settled: the loss has fallen long ago, and M has grown, so that the escape is not still to come.
+        if 0 < learnt < 1000 and np.isfinite(escape_time(ode, threshold)):
+            return float(1.3 * ode.alpha[learnt])
+        horizon *= 2
+    return float(horizon / 2**7)  # never escapes: show the plateau
