@@ -118,7 +118,8 @@ def _run(options):
     print(_table(kind, table))
     print("written:", ", ".join(str(written) for written in _save(kind, table, folder)))
     for failure in scans.failures(table):
-        print(f"tsode: failed at {failure['point']}: {failure['error']}", file=sys.stderr)
+        point = ", ".join(f"{name} = {value}" for name, value in failure["point"].items())
+        print(f"tsode: failed at {point}: {' '.join(failure['error'].split())}", file=sys.stderr)
     return 0
 
 
@@ -189,6 +190,8 @@ def _table(kind, table):
     varying = [name for name in names if table.sizes[name] > 1]
     fixed = [f"{name} = {table[name].item()}" for name in names if table.sizes[name] == 1]
     columns = [name for name in COLUMNS[kind] if name in table]
+    if not columns:
+        return "no point has a result"
     flat = table[columns].stack(point=names, create_index=False).transpose("point", ...)
     rows = [
         [_cell(flat[name].values[i]) for name in (*varying, *columns)] for i in range(min(flat.sizes["point"], ROWS))
