@@ -242,6 +242,22 @@ def test_store_that_cannot_be_written_is_no_failed_point(tmp_path, monkeypatch):
         scan(product, {"x": [1], "y": [1]}, path=tmp_path, on_error="record")
 
 
+def test_point_that_its_worker_cannot_write_is_written_by_the_scan(tmp_path, monkeypatch):
+    """As where a worker of a cluster does not see the folder."""
+    real, tries = tsode.scans.store.write_npz, []
+
+    def fail_first(*arguments):
+        tries.append(arguments)
+        if len(tries) % 2:
+            raise OSError(30, "Read-only file system")
+        real(*arguments)
+
+    monkeypatch.setattr("tsode.scans.store.write_npz", fail_first)
+    scan(product, {"x": [1, 2], "y": [1]}, path=tmp_path)
+    assert len(tries) == 4
+    assert len(list((tmp_path / "points").iterdir())) == 2
+
+
 # --- batches, threads, progress
 
 
