@@ -90,21 +90,19 @@ def escape_means(values, times=None, laws=None, label=None, quantity="student wi
         ax = axes_or_new(ax, figsize=(5, 3.4))
         series = len(ax.get_legend_handles_labels()[1])  # each series has one entry in the legend
         colour, marker = COLOURS[series % len(COLOURS)], MARKERS[series % len(MARKERS)]
-        suffix = "" if label is None else f", {label}"
         if laws is not None:
-            ax.plot(
-                values, [law.mean() for law in laws], color=colour, lw=1.3, label=None if times else f"theory{suffix}"
-            )
+            name = label or "theory" if times is None else None
+            ax.plot(values, [law.mean() for law in laws], color=colour, lw=1.3, label=name)
         if times is not None:
             means = [np.nanmean(one) for one in times]
             errors = [np.nanstd(one, ddof=1) / np.sqrt(np.isfinite(one).sum()) for one in times]
-            with_line = "" if laws is None else " and theory (line)"
             ax.errorbar(
-                values, means, errors, fmt=marker, color=colour, ms=4.5, mfc="white", capsize=2,
-                label=f"SGD, mean of runs{with_line}{suffix}",
-            )  # fmt: skip
+                values, means, errors, fmt=marker, color=colour, ms=4.5, mfc="white", capsize=2, label=label or "SGD"
+            )
         if values.max() >= 10 * values.min() > 0:
             ax.set_xscale("log", base=2 if values.max() < 100 else 10)
+            if values.max() < 100:
+                ax.xaxis.set_major_formatter("{x:g}")
         ax.set(xlabel=ax.get_xlabel() or quantity, ylabel=f"mean {TIME}")
-        ax.legend()
+        ax.legend(title="points: SGD, lines: theory" if times is not None and laws is not None else None)
     return ax
