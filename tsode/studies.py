@@ -74,8 +74,8 @@ def study(model, N, runs=8, alpha_max=None, seed=0, engine="chain", progress=Fal
     >>> import tsode
     >>> model = tsode.TeacherStudent(p=2, p_star=1, learning_rate=0.3)
     >>> result = tsode.study(model, N=200, runs=2, alpha_max=5.0)
-    >>> sorted(result.summary()["results"])[:2]
-    ['escape rate', 'escape time from random weights']
+    >>> sorted(result.summary()["results"]["final excess loss"])
+    ['ode', 'sgd', 'sgd_error', 'theory']
     """
     check_model(model)
     N = _checks.integer("N", N, minimum=model.p + model.p_star)
