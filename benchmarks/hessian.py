@@ -1,30 +1,10 @@
-"""Time of the Hessians beside their error: population spectra, and one product with the empirical Hessian.
+"""How fast are the Hessians: the population's spectra at any N, and one product with the empirical one?"""
 
-    python benchmarks/hessian.py [--repeat 7] [--samples 20000]
-
-One thread. The first call of each compiled function is timed apart; the others are medians of several.
-"""
-
-import argparse
-import os
-
-os.environ.update(OPENBLAS_NUM_THREADS="1", MKL_NUM_THREADS="1", OMP_NUM_THREADS="1", NUMBA_NUM_THREADS="1")
-
-import time
+from report import Report, paired, timed
 
 import numpy as np
 
 import tsode
-
-
-def timed(function, repeat):
-    """Return the result, the time of the first call, and the median time of `repeat` more, in seconds."""
-    times = []
-    for _ in range(repeat + 1):
-        start = time.perf_counter()
-        result = function()
-        times.append(time.perf_counter() - start)
-    return result, times[0], float(np.median(times[1:]))
 
 
 def loop_over_samples(model, U, X, y, Z):
@@ -38,11 +18,7 @@ def loop_over_samples(model, U, X, y, Z):
     return total / len(X)
 
 
-def line(name, first, median, error="", remark=""):
-    print(f"{name:<46} {1e3 * first:>10.2f} {1e3 * median:>10.3f}  {error:>9}  {remark}")
-
-
-def population(repeat):
+def population(table):
     model = tsode.TeacherStudent(p=6, p_star=3, learning_rate=0.1)
     saddle, _ = tsode.hessian.gradient_flow_plateau(model)
     solution = tsode.manifold.solution(model)
@@ -50,24 +26,27 @@ def population(repeat):
     def both(N=10**6):
         return [tsode.hessian.population_spectrum(model, point, N) for point in (saddle, solution)]
 
-    _, first, median = timed(both, repeat)
+    first, median, spectra = timed(both)
     v, v_star = model.student_readout[0], model.teacher_readout[0]
-    error = max(abs(both()[0].lowest + 4 * v * v_star), abs(both()[1].highest - 4 * v * v_star * 5))
-    line("population spectra, p = 6, p* = 3, N = 1e6", first, median, f"{error:.1e}", "two, against the closed form")
+    error = max(abs(spectra[0].lowest + 4 * v * v_star), abs(spectra[1].highest - 4 * v * v_star * 5))
+    table.add(
+        "two spectra, p = 6, p* = 3, N = 1e6", 1e3 * median, "ms", f"{error:.0e}", "against the closed form", first
+    )
     model = tsode.TeacherStudent(p=4, p_star=2, learning_rate=0.1)
     W, W_star = tsode.hessian.gradient_flow_plateau(model)[0].realise(14, rng=0)
     H = tsode.hessian.population_operator(model, W, W_star)
-    dense, first, median = timed(lambda: np.linalg.eigvalsh(H @ np.eye(56)), repeat)
+    first, median, dense = timed(lambda: np.linalg.eigvalsh(H @ np.eye(56)))
     found = tsode.hessian.population_spectrum(model, tsode.hessian.gradient_flow_plateau(model)[0], 14).expanded
-    line("dense, p = 4, p* = 2, N = 14", first, median, f"{np.abs(dense - found).max():.1e}", "against the reduction")
+    error = np.abs(dense - found).max()
+    table.add("dense, p = 4, p* = 2, N = 14", 1e3 * median, "ms", f"{error:.0e}", "against the reduction", first)
     W, W_star = np.random.default_rng(0).standard_normal((2, 4, 10**5))
     H = tsode.hessian.population_operator(model, W, W_star[:2])
     z = np.ones(W.size)
-    _, first, median = timed(lambda: H @ z, repeat)
-    line("population product, p = 4, p* = 2, N = 1e5", first, median)
+    first, median, _ = timed(lambda: H @ z)
+    table.add("population product, p = 4, p* = 2, N = 1e5", 1e3 * median, "ms", first=first)
 
 
-def empirical(repeat, n, p=4, N=2000):
+def empirical(table, n=20_000, p=4, N=2000):
     model = tsode.TeacherStudent(p=p, p_star=2, learning_rate=0.1)
     rng = np.random.default_rng(0)
     W, W_star = tsode.hessian.gradient_flow_plateau(model)[0].realise(N, rng)
@@ -76,21 +55,23 @@ def empirical(repeat, n, p=4, N=2000):
     H = tsode.hessian.empirical_operator(model, W, X, y)
     C = rng.standard_normal((n, p))
     size = f"p = {p}, N = {N}, n = {n}"
-    expected, first, loop = timed(lambda: loop_over_samples(model, W / np.sqrt(N), X, y, Z), max(1, repeat // 3))
-    line(f"plain loop, {size}", first, loop)
-    _, first, bound = timed(lambda: (X @ Z.T, C.T @ X), repeat)
-    line(f"two matrix products, {size}", first, bound)
-    found, first, product = timed(lambda: H @ Z.ravel(), repeat)
+    expected = loop_over_samples(model, W / np.sqrt(N), X, y, Z)
+    first, _, found = timed(lambda: H @ Z.ravel(), repeat=1)
     error = np.abs(found.reshape(Z.shape) - expected).max() / np.abs(expected).max()
-    remark = f"{loop / product:.1f} x faster than the loop, {product / bound:.2f} x the two products"
-    line(f"empirical product, {size}", first, product, f"{error:.1e}", remark)
+    product, bound, loop = paired([
+        lambda: H @ Z.ravel(),
+        lambda: (X @ Z.T, C.T @ X),
+        lambda: loop_over_samples(model, W / np.sqrt(N), X, y, Z),
+    ])  # fmt: skip
+    table.add(f"empirical product, {size}", 1e3 * product, "ms", f"{error:.0e}", "against the plain loop", first)
+    table.add(
+        f"two matrix products, {size}", 1e3 * bound, "ms", "", f"{product / bound:.2f} x is the empirical product"
+    )
+    table.add(f"plain loop over samples, {size}", 1e3 * loop, "ms", "", f"{loop / product:.1f} x the empirical product")
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--repeat", type=int, default=7)
-    parser.add_argument("--samples", type=int, default=20_000)
-    arguments = parser.parse_args()
-    print(f"{'':<46} {'first/ms':>10} {'median/ms':>10}  {'error':>9}")
-    population(arguments.repeat)
-    empirical(arguments.repeat, arguments.samples)
+    report = Report("Hessians, one thread")
+    population(report)
+    empirical(report)
+    report.finish()

@@ -30,7 +30,7 @@ __all__ = ["METHODS", "engine_name", "integrate", "quiet", "rhs_kernel", "right_
 METHODS = ("RK45", "RK23", "DOP853", "Radau", "BDF", "LSODA")
 
 # Student width from which the matrix products outrun the loops of the compiled kernel (benchmarks/ode_widths.py).
-BLAS_WIDTH = 44
+BLAS_WIDTH = 52
 
 
 def integrate(model, start, alpha, method="DOP853", rtol=1e-8, atol=1e-10, gradient_flow=False):
