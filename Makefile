@@ -28,5 +28,8 @@ test-slow: .venv/installed-test
 	$(BIN)/pip install --quiet --editable ".[test]"
 	touch .venv/installed $@
 
+bench: .venv/installed
+	$(BIN)/python benchmarks/run.py
+
 clean:
 	rm -rf .venv out build *.egg-info

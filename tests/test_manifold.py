@@ -4,6 +4,7 @@ from scipy.optimize import minimize
 
 import tsode
 from tsode import manifold
+from tsode.manifold.invariants import force_kernel
 from tsode.moments import error_moments, excess_loss
 
 MODELS = {
@@ -322,6 +323,16 @@ def test_angular_momentum_from_explicit_weights():
         np.testing.assert_allclose(X, -2 * E_Q @ V, rtol=0, atol=1e-13)
         drift = manifold.invariants(tsode.integrate(model, o, [0.0])).angular_momentum.drift
         assert drift == pytest.approx(np.linalg.norm(X - X.T) / np.linalg.norm(X), abs=1e-13)
+
+
+def test_compiled_forces_are_those_of_plain_python():
+    model = MODELS["general"]
+    starts = [tsode.Overlaps.random(model, 20, rng=seed) for seed in range(3)]
+    M, Q = np.array([start.M for start in starts]), np.array([start.Q for start in starts])
+    compiled, plain = np.empty_like(Q), np.empty_like(Q)
+    for kernel, E_Q in ((force_kernel, compiled), (force_kernel.py_func, plain)):
+        kernel(model.student_readout, model.teacher_readout, M, Q, model.teacher_overlap, E_Q)
+    np.testing.assert_allclose(compiled, plain, rtol=0, atol=1e-14)
 
 
 def test_invariants_of_sgd_have_a_run_axis_and_survive_divergence():

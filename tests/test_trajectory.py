@@ -116,3 +116,12 @@ def test_model_equality_and_replace():
     assert kept.student_readout.tolist() == [0.3, 0.4]
     assert model.is_uniform
     assert not kept.is_uniform
+
+
+def test_recorded_seed_gives_the_same_run_again():
+    model = tsode.TeacherStudent(2, 1, 0.1)
+    parent = np.random.SeedSequence(3)
+    for seed in (5, parent, parent.spawn(2)[1], np.random.default_rng(1), None):
+        sgd = tsode.simulate(model, None, [0.0, 1.0], N=50, runs=2, seed=seed)
+        again = tsode.simulate(model, None, [0.0, 1.0], N=50, runs=2, seed=np.random.SeedSequence(sgd.seed))
+        np.testing.assert_array_equal(again.Q, sgd.Q)

@@ -12,7 +12,8 @@ __all__ = ["generator", "run_sequence", "seed_sequence"]
 def seed_sequence(seed):
     """Return the SeedSequence that `seed` stands for: None, int, SeedSequence or Generator (from which it draws)."""
     if isinstance(seed, np.random.SeedSequence):
-        return seed
+        # A child is replaced by a sequence of its own numbers: results keep the entropy alone.
+        return np.random.SeedSequence(seed.generate_state(4).tolist()) if seed.spawn_key else seed
     if isinstance(seed, np.random.Generator):
         return np.random.SeedSequence(seed.integers(2**32, size=4).tolist())
     _refuse("seed", seed)

@@ -33,7 +33,6 @@ ceases to be exponential.
 """
 
 import numpy as np
-from scipy.integrate import solve_ivp
 
 from . import _checks
 from .fixed_points import branch_of
@@ -200,6 +199,8 @@ def _growth(branch, model, q):
 
 def _seed_after_transient(branch, model, start_q, q):
     """Return S for a start with Q = start_q 1, along the ODE for q at M = 0."""
+    from scipy.integrate import solve_ivp  # imported late, as in tsode.ode
+
     eta, v = model.learning_rate, model.student_readout[0]
     g, d = _growth(branch, model, q)
 

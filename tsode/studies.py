@@ -2,6 +2,7 @@
 
 import functools
 from dataclasses import dataclass
+from html import escape
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +34,7 @@ __all__ = ["Study", "study"]
 PARTS = ("ode", "sgd", "escapes")
 COLUMNS = ("theory", "ode", "sgd")
 POINTS = 241
+ESCAPE_RUNS = 8  # runs from random weights for each run from the start: they are short, and a law needs many
 ESCAPED = 0.02  # part of the solutions' tr M M^T that counts as escaped: growth is still exponential there
 
 
@@ -46,10 +48,11 @@ def study(model, N, runs=8, alpha_max=None, seed=0, engine="chain", progress=Fal
     N : int
         Input dimension, at least p + p_star.
     runs : int
-        Number of SGD runs from the one start, and again from random weights; at least 2.
+        Number of SGD runs from the one start, at least 2. From random weights there are 8 times as many with the
+        engine "chain", which end when all but one in ten thousand have escaped, and as many with "weights".
     alpha_max : float, optional
-        Last time; by default long enough for all but one run in a thousand to leave the plateau, and for the ODE
-        to lose 98 % of what it can lose.
+        Last time; by default long enough for SGD to leave the plateau, and for the ODE to lose 98 % of what it can
+        lose.
     seed : int, SeedSequence, Generator or None
         Seed of the start and of the runs.
     engine : str
@@ -80,17 +83,22 @@ def study(model, N, runs=8, alpha_max=None, seed=0, engine="chain", progress=Fal
     sequence = seed_sequence(seed)
     start_sequence, runs_sequence, escapes_sequence = (run_sequence(sequence, i) for i in range(3))
     start = Overlaps.random(model, N, rng=start_sequence)
+    law, threshold = _law(model, N)
+    last_escape = np.inf if law is None else float(law.ppf(0.9999))
     if alpha_max is None:
-        law, threshold = _law(model, N)
         alpha_max = time_to_learn(model, start, threshold)
-        alpha_max = alpha_max if law is None else max(alpha_max, float(law.ppf(0.999)))
+        alpha_max = max(alpha_max, last_escape) if np.isfinite(last_escape) else alpha_max
     alpha_max = _checks.number("alpha_max", alpha_max, above=0.0)
-    # SGD records after whole samples, so both are compared at those.
-    alpha = np.unique(np.rint(np.linspace(0, alpha_max, POINTS) * N)) / N
-    ode = integrate(model, start, alpha)
-    options = {"N": N, "runs": runs, "engine": engine, "progress": progress}
-    sgd = simulate(model, start, alpha, seed=runs_sequence, **options)
-    escapes = simulate(model, None, alpha, seed=escapes_sequence, **options)
+
+    def times(end):
+        """SGD records after whole samples, so the ODE is compared at those."""
+        return np.unique(np.rint(np.linspace(0, end, POINTS) * N)) / N
+
+    ode = integrate(model, start, times(alpha_max))
+    options = {"N": N, "engine": engine, "progress": progress}
+    sgd = simulate(model, start, times(alpha_max), runs=runs, seed=runs_sequence, **options)
+    many = ESCAPE_RUNS * runs if engine == "chain" else runs
+    escapes = simulate(model, None, times(min(alpha_max, last_escape)), runs=many, seed=escapes_sequence, **options)
     return Study(ode=ode, sgd=sgd, escapes=escapes)
 
 
@@ -116,7 +124,7 @@ class Study:
     sgd : Trajectory
         Runs of SGD from that start, at the same times.
     escapes : Trajectory
-        Runs of SGD from random weights of their own.
+        Runs of SGD from random weights of their own, until they have escaped.
     """
 
     ode: Trajectory
@@ -278,10 +286,6 @@ class Study:
             cells = [f"{row[column]:.4g}" if np.isfinite(row.get(column, np.nan)) else "" for column in COLUMNS]
             error = row.get("sgd_error", np.nan)
             rows.append((name, *cells[:2], f"{cells[2]} ± {error:.1g}" if np.isfinite(error) else cells[2]))
-        if not isinstance(self.hessian, str):
-            for name, side in (("plateau", self.hessian.plateau), ("solutions", self.hessian.manifold)):
-                text = f"{side.verdict}: {side.index:,} negative, {side.nullity:,} zero"
-                rows.append((f"Hessian, {name}", text, "", ""))
         model, sgd = self.model, self.sgd
         title = (
             f"Study of p = {model.p}, p* = {model.p_star}, η = {model.learning_rate:g}, Δ = {model.noise_variance:g}, "
@@ -289,8 +293,17 @@ class Study:
         )
         return title, ("", "theory", "ODE", "SGD"), rows
 
+    def _verdict(self):
+        if isinstance(self.hessian, str):
+            return f"Hessians not compared: {self.hessian}"
+        sides = (("plateau", self.hessian.plateau), ("solutions", self.hessian.manifold))
+        return "Hessians at " + "; ".join(
+            f"{name}: {side.verdict}, {side.index:,} negative and {side.nullity:,} zero eigenvalues"
+            for name, side in sides
+        )
+
     def __repr__(self):
-        return text_columns(*self._table())
+        return f"{text_columns(*self._table())}\n  {self._verdict()}"
 
     def _repr_html_(self):
-        return html_columns(*self._table())
+        return f"{html_columns(*self._table())}<p>{escape(self._verdict())}</p>"

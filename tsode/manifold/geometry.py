@@ -28,6 +28,12 @@ def dimension(model):
     ------
     TypeError, ValueError
         As in :func:`solution`.
+
+    Examples
+    --------
+    >>> import tsode
+    >>> tsode.manifold.dimension(tsode.TeacherStudent(p=4, p_star=2, learning_rate=0.1))
+    5
     """
     minima = Minima(model)
     p, rank = model.p, minima.rank
@@ -58,6 +64,12 @@ def tangent_basis(model, rotation=None):
     ------
     TypeError, ValueError
         As in :func:`solution`.
+
+    Examples
+    --------
+    >>> import tsode
+    >>> tsode.manifold.tangent_basis(tsode.TeacherStudent(p=4, p_star=2, learning_rate=0.1)).shape
+    (5, 4, 2)
     """
     minima = Minima(model)
     O = minima.check(rotation)
@@ -88,6 +100,14 @@ def random_rotation(model, rng=None):
     ------
     TypeError, ValueError
         As in :func:`solution`.
+
+    Examples
+    --------
+    >>> import tsode
+    >>> O = tsode.manifold.random_rotation(tsode.TeacherStudent(p=4, p_star=2, learning_rate=0.1), rng=0)
+    >>> (O.T @ O).round(12)
+    array([[1., 0.],
+           [0., 1.]])
     """
     minima = Minima(model)
     rng = generator("rng", rng)
@@ -122,6 +142,14 @@ def path(model, first, second, position):
     TypeError, ValueError
         As in :func:`solution`; also if the two lie on different components, of opposite determinant (for
         p = p*, and for p < p* with a fixed row space).
+
+    Examples
+    --------
+    >>> import tsode
+    >>> model = tsode.TeacherStudent(p=2, p_star=1, learning_rate=0.1)
+    >>> tsode.manifold.path(model, [[1], [0]], [[0], [1]], [0.5])[0].round(4)
+    array([[0.7071],
+           [0.7071]])
     """
     minima = Minima(model)
     first, second = minima.check(first, "first"), minima.check(second, "second")

@@ -25,10 +25,11 @@ those factors are functions of :math:`M M^T`: then only the singular values of M
 from dataclasses import dataclass
 
 import numpy as np
+from numba import njit
 from scipy.linalg import expm
 
 from .._display import html_table, text_table
-from ..moments import error_moments
+from ..moments import error_moments_kernel
 from ..overlaps import semidefinite_root
 from ..trajectory import Trajectory
 from .minima import polar_factor
@@ -229,9 +230,17 @@ def _flow_constant_change(trajectory, M, Q):
 
 
 def _asymmetry(model, M, Q):
-    v, v_star, P = model.student_readout, model.teacher_readout, model.teacher_overlap
-    X = np.empty(Q.shape)
-    for at in np.ndindex(Q.shape[:-2]):
-        X[at] = error_moments(v, v_star, M[at], Q[at], P, 0.0)[1] * v
+    v = model.student_readout
+    X = np.empty((Q[..., 0, 0].size, model.p, model.p))
+    force_kernel(v, model.teacher_readout, M.reshape(-1, *M.shape[-2:]), Q.reshape(X.shape), model.teacher_overlap, X)
+    X = X.reshape(Q.shape) * v
     size = _norm(X).max(axis=-1, keepdims=True) * np.ones(X.shape[:-2])
     return _ratio(_norm(X - np.swapaxes(X, -1, -2)), size)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def force_kernel(v, v_star, M, Q, P, E_Q):
+    """Write E[D lambda lambda^T] of every record into the last argument, shape (n, p, p)."""
+    E_M, E_QQ = np.empty(M.shape[1:]), np.empty(Q.shape[1:])
+    for i in range(len(M)):
+        error_moments_kernel(v, v_star, M[i], Q[i], P, 0.0, E_M, E_Q[i], E_QQ)

@@ -64,6 +64,15 @@ def solution_weights(model, W_star, rotation=None):
     ------
     TypeError, ValueError
         As in :func:`solution`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import tsode
+    >>> model = tsode.TeacherStudent(p=2, p_star=1, learning_rate=0.1)
+    >>> tsode.manifold.solution_weights(model, np.ones((1, 3))).round(4)
+    array([[1.4142, 1.4142, 1.4142],
+           [0.    , 0.    , 0.    ]])
     """
     minima = Minima(model)
     W_star = _checks.float_array("W_star", W_star, (model.p_star, None), "(p_star, N)")
@@ -90,6 +99,15 @@ def closest_rotation(model, start):
     TypeError, ValueError
         If the model has no solutions in closed form, or `start` does not fit; for p < p* also if some but not all
         eigenvalues of the teacher tie at the p-th place, which leaves no closed form.
+
+    Examples
+    --------
+    >>> import tsode
+    >>> model = tsode.TeacherStudent(p=2, p_star=1, learning_rate=0.1)
+    >>> start = tsode.Overlaps(M=[[0.03], [0.04]], Q=[[1, 0], [0, 1]])
+    >>> tsode.manifold.closest_rotation(model, start).round(6)
+    array([[0.6],
+           [0.8]])
     """
     return Minima(model).closest(_overlaps(model, start).M)
 
@@ -155,6 +173,14 @@ def distance(model, overlaps, rotation=None):
     ------
     TypeError, ValueError
         As in :func:`closest_rotation`.
+
+    Examples
+    --------
+    >>> import tsode
+    >>> model = tsode.TeacherStudent(p=2, p_star=1, learning_rate=0.1)
+    >>> start = tsode.Overlaps(M=[[0.03], [0.04]], Q=[[1, 0], [0, 1]])
+    >>> round(tsode.manifold.distance(model, start), 6)
+    1.964327
     """
     minima = Minima(model)
     here = _overlaps(model, overlaps)

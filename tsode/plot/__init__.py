@@ -1,10 +1,13 @@
 """Figures of results. Each function takes ``ax=None`` and returns the Axes; nothing is shown or saved."""
 
 from .curves import loss_curve, overlap_curves, overlap_matrix
+from .escape import escape_histogram, escape_means
 from .panels import hessian_panels, save, study_panels
 from .spectra import hessian_convergence, hessian_path, hessian_separation, hessian_spectra
 
 __all__ = [
+    "escape_histogram",
+    "escape_means",
     "hessian_convergence",
     "hessian_panels",
     "hessian_path",

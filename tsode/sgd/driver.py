@@ -197,7 +197,7 @@ class _Recorder:
         if self.stop.is_set():
             return
         engine = make(group)
-        rows = slice(group.start, group.stop)
+        rows, ended = slice(group.start, group.stop), engine.ended[: engine.runs]
         for i, step in enumerate(self.steps):
             while engine.step < step:
                 if self.stop.is_set():
@@ -206,15 +206,17 @@ class _Recorder:
                 going = engine.advance(int(step))
                 with self.lock:
                     self.bar.update((engine.step - before) * engine.runs)
-                ended = engine.ended[: engine.runs]
                 self.reached[rows] = np.where(ended < 0, engine.step, ended)
                 self.status[rows][ended >= 0] = "exhausted" if engine.exhausted else "diverged"
                 if not going:
                     return
-            alive = engine.ended[: engine.runs] < 0
-            for values, found in zip((self.M, self.Q), engine.overlaps()):
-                values[rows, i][alive] = found[alive]
-        self.status[rows][alive] = "completed"
+            M, Q = engine.overlaps()
+            # A run beyond the limit that has not met its next sample yet ends here.
+            ended[(ended < 0) & ~(np.trace(Q, axis1=1, axis2=2) < self.limit)] = step
+            self.reached[rows] = np.where(ended < 0, engine.step, ended)
+            alive = ended < 0
+            self.M[rows, i][alive], self.Q[rows, i][alive] = M[alive], Q[alive]
+        self.status[rows] = np.where(alive, "completed", "diverged")
 
     def trajectory(self, alpha, N, **provenance):
         """Return the result, cut after the last time that any run recorded."""
