@@ -14,13 +14,14 @@ Examples
 from importlib import import_module as _import_module
 from importlib.metadata import version as _version
 
-from . import hessian, manifold
+from . import hessian, manifold, scans
 from .escape import escape_law, escape_time
 from .model import TeacherStudent
 from .ode import integrate
 from .ode_batch import integrate_many
 from .overlaps import Overlaps
 from .plateaus import plateau
+from .scans import scan
 from .sgd import InputsExhausted, simulate
 from .studies import Study, study
 from .trajectory import Trajectory
@@ -39,6 +40,8 @@ __all__ = [
     "manifold",
     "plateau",
     "plot",
+    "scan",
+    "scans",
     "simulate",
     "study",
 ]

@@ -6,6 +6,7 @@ import sys
 
 from . import __version__, hessian
 from ._files import write_json
+from .cli_scan import add_scan
 from .model import CONSTRAINTS, TeacherStudent
 from .sgd import ENGINES
 from .studies import study
@@ -39,6 +40,7 @@ def _parser():
     parser.add_argument("--version", action="version", version=f"tsode {__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     _add_study(commands)
+    add_scan(commands)
     _add_hessian(commands)
     return parser
 

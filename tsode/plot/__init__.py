@@ -3,9 +3,12 @@
 from .curves import loss_curve, overlap_curves, overlap_matrix
 from .escape import escape_histogram, escape_means
 from .panels import hessian_panels, save, study_panels
+from .scans import deviation_curves, escape_curves, stability_map
 from .spectra import hessian_convergence, hessian_path, hessian_separation, hessian_spectra
 
 __all__ = [
+    "deviation_curves",
+    "escape_curves",
     "escape_histogram",
     "escape_means",
     "hessian_convergence",
@@ -17,5 +20,6 @@ __all__ = [
     "overlap_curves",
     "overlap_matrix",
     "save",
+    "stability_map",
     "study_panels",
 ]

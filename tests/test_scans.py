@@ -1,0 +1,426 @@
+"""The scan itself: grids, results, errors, seeds, and what a kept point depends on."""
+
+import functools
+import os
+import subprocess
+import sys
+
+import numba
+import numpy as np
+import pytest
+import threadpoolctl
+from hypothesis import given
+from hypothesis import strategies as st
+
+import tsode
+from tsode.scans import batched, failures, point_seed
+from tsode.scans.identity import function_digest
+
+xarray = pytest.importorskip("xarray")
+joblib = pytest.importorskip("joblib")
+
+FACTOR = 2.0
+
+
+def product(x, y):
+    return x * y
+
+
+def helped(x):
+    return helper(x) * FACTOR
+
+
+def helper(x):
+    return x + 1
+
+
+def seeded(x, seed, y=0):
+    return np.random.default_rng(seed).standard_normal(3)
+
+
+def scan(function, grid, **options):
+    return tsode.scan(function, grid, **{"n_jobs": 1, **options})
+
+
+# --- grids and results
+
+
+def test_product_has_the_names_as_dimensions():
+    table = scan(product, {"x": [1, 2, 3], "y": np.array([0.5, 2.0])})
+    assert table["value"].dims == ("x", "y")
+    np.testing.assert_array_equal(table["value"], np.outer([1, 2, 3], [0.5, 2.0]))
+    np.testing.assert_array_equal(table["x"], [1, 2, 3])
+    assert table["value"].sel(x=2, y=0.5).item() == 1.0
+
+
+def test_list_of_points_is_one_dimension_with_coordinates():
+    table = scan(product, [{"x": 1, "y": 4}, {"y": 5, "x": 2}])
+    assert table["value"].dims == ("point",)
+    np.testing.assert_array_equal(table["value"], [4, 10])
+    np.testing.assert_array_equal(table["y"], [4, 5])
+    assert table["y"].dims == ("point",)
+
+
+def test_scalars_stand_for_one_value_and_numpy_scalars_become_pythons():
+    seen = []
+    scan(lambda x, y, z: seen.append((x, y, z)) or 0, {"x": np.float32([0.5]), "y": np.int64(3), "z": "name"})
+    assert seen == [(0.5, 3, "name")]
+    assert [type(value) for value in seen[0]] == [float, int, str]
+
+
+def test_models_and_sequences_are_values_too():
+    models = [tsode.TeacherStudent(2, 1, 0.1), tsode.TeacherStudent(2, 1, 0.2)]
+    table = scan(lambda model, ends: model.learning_rate * ends[1], {"model": models, "ends": [(0, 1), (0, 2)]})
+    np.testing.assert_allclose(table["value"], [[0.1, 0.2], [0.2, 0.4]])
+    assert '"learning_rate": 0.2' in table["model"].values[1]
+    assert list(table["ends"].values) == ["[0, 1]", "[0, 2]"]
+
+
+def test_dicts_arrays_strings_and_named_dimensions():
+    def several(x):
+        return {"number": x, "word": "a" * x, "flag": x > 1, "rows": np.full((2, x), x), "named": ("run", [x, x])}
+
+    table = scan(several, {"x": [1, 3]})
+    assert table["number"].dtype == np.int64
+    assert list(table["word"].values) == ["a", "aaa"]
+    assert table["flag"].dtype == bool
+    assert table["rows"].dims == ("x", "rows_axis0", "rows_axis1")
+    np.testing.assert_array_equal(table["rows"][0], [[1, np.nan, np.nan]] * 2)
+    assert table["named"].dims == ("x", "run")
+
+
+def test_a_result_may_bear_a_name_of_the_grid():
+    table = scan(lambda x: {"x": x + 1, "y": ("x", [x])}, {"x": [1, 2]})
+    np.testing.assert_array_equal(table["x_"], [2, 3])
+    assert table["y"].dims == ("x", "x_")
+
+
+def test_trajectories_are_labelled_as_their_own_dataset():
+    def solve(p, learning_rate):
+        model = tsode.TeacherStudent(p, 1, learning_rate)
+        return tsode.integrate(model, tsode.Overlaps.random(model, 100, rng=0), np.linspace(0, 20, 11))
+
+    table = scan(solve, {"p": [1, 2], "learning_rate": [0.1, 5.0]})
+    one = solve(2, 0.1)
+    same = one.to_xarray()
+    part = table.sel(p=2, learning_rate=0.1)
+    for name in ("M", "Q", "loss", "excess_loss", "status", "stopped_at"):
+        assert part[name].dims == same[name].dims
+        np.testing.assert_array_equal(part[name], same[name])
+    np.testing.assert_array_equal(table["alpha"], one.alpha)
+    assert list(table["status"].values.ravel()) == ["completed", "diverged"] * 2
+    assert np.isnan(table["loss"].sel(learning_rate=5.0)[:, -1]).all()
+    assert np.isnan(table["M"].sel(p=1, learning_rate=0.1)[:, 1]).all()  # there is no second row
+    assert '"noise_variance": 0.0' in part["header"].item()
+
+
+def test_runs_and_times_of_their_own():
+    def run(x, seed):
+        return tsode.simulate(tsode.TeacherStudent(2, 1, 0.2), None, [0.0, 0.1 * x], N=100, runs=2, seed=seed)
+
+    table = scan(run, {"x": [1, 2]})
+    assert table["loss"].dims == ("x", "run", "alpha")
+    np.testing.assert_allclose(table["time"], [[0, 0.1], [0, 0.2]])
+
+
+# zarr remarks on its format's future at every string
+@pytest.mark.filterwarnings("ignore:.*Zarr V3 specification", "ignore:Consolidated metadata")
+@pytest.mark.parametrize("suffix", ["nc", "zarr"])
+def test_whole_goes_to_a_file_and_back(suffix, tmp_path):
+    def fate(p, constraint, slope):
+        if p == 1:
+            raise ValueError("no")
+        return {"loss": p * slope, "status": "completed", "flag": True, "M": np.ones((2, p))}
+
+    grid = {"p": [1, 2, 3], "constraint": ["free", "spherical"], "slope": [0.1 + 0.2]}
+    table = scan(fate, grid, on_error="record")
+    path = tmp_path / f"whole.{suffix}"
+    if suffix == "nc":
+        table.to_netcdf(path, engine="h5netcdf")
+        with xarray.open_dataset(path, engine="h5netcdf") as file:
+            back = file.load()
+    else:
+        pytest.importorskip("zarr")
+        table.to_zarr(path)
+        back = xarray.open_zarr(path).load()
+    assert back.equals(table)
+    assert back.attrs == table.attrs
+    assert failures(back) == failures(table)
+
+
+# --- bad input
+
+
+@pytest.mark.parametrize(
+    ("function", "grid", "options", "error", "message"),
+    [
+        (3, {"x": [1]}, {}, TypeError, "`function` must be callable, but is int"),
+        (product, {"x": [1]}, {}, TypeError, r"`grid` must fit the parameters of `function`, product\(x, y\), but nam"),
+        (product, {"x": [1], "y": [1], "z": [1]}, {}, TypeError, "but names x, y, z: got an unexpected keyword"),
+        (product, {}, {}, ValueError, "`grid` must hold at least one name and one point, but is empty"),
+        (product, [], {}, ValueError, "`grid` must hold at least one name and one point, but is empty"),
+        (product, {"x": [], "y": [1]}, {}, ValueError, "`grid` must give at least one value of `x`, but gives none"),
+        (product, {"x": [1, 1], "y": [1]}, {}, ValueError, "must hold every point once, but has {.x.: 1"),
+        (product, {"x": [object()], "y": [1]}, {}, TypeError, "`grid` must have numbers, .* but `x` has a object"),
+        (product, {1: [1]}, {}, TypeError, "`grid` must have names of parameters as keys, but has 1"),
+        (product, "xy", {}, TypeError, "`grid` must be a dict of values or a list of dicts, but is str"),
+        (product, [{"x": 1}, {"y": 1}], {}, ValueError, "`grid` must have points of equal names"),
+        (product, [1], {}, TypeError, "`grid` must be a dict of values or a list of dicts, but holds a int"),
+        (product, [{"point": 1}], {}, ValueError, "`grid` must not use the name 'point'"),
+        (product, {"x": [1], "y": [1]}, {"n_jobs": 0}, ValueError, "`n_jobs` must be"),
+        (product, {"x": [1], "y": [1]}, {"n_jobs": 1.5}, ValueError, "`n_jobs` must be a whole number, but is 1.5"),
+        (product, {"x": [1], "y": [1]}, {"on_error": "ignore"}, ValueError, "`on_error` must be one of 'raise', 'rec"),
+        (product, {"x": [1], "y": [1]}, {"progress": 1}, TypeError, "`progress` must be True or False"),
+        (lambda x: None, {"x": [1]}, {}, TypeError, "must return a number, .* but returned NoneType as 'val"),
+        (lambda x: {1: 2}, {"x": [1]}, {}, TypeError, "must return a dict with strings as keys, but has the key 1"),
+        (lambda x: {}, {"x": [1]}, {}, TypeError, "`function` must return .*, but returned no value"),
+        (lambda x: [[1], [1, 2]], {"x": [1]}, {}, TypeError, "but returned list as 'value'"),
+        (lambda x: {"a": ("t", [[1]])}, {"x": [1]}, {}, ValueError, "must return 'a' with 2 different names of dim"),
+        (lambda x: [1] if x else 1, {"x": [0, 1]}, {}, ValueError, "'value' with the same dimensions at every point"),
+    ],
+)  # fmt: skip
+def test_bad_input_is_named(function, grid, options, error, message):
+    with pytest.raises(error, match=message):
+        scan(function, grid, **options)
+
+
+def test_path_that_is_a_file_is_refused_at_once(tmp_path):
+    (tmp_path / "file").write_text("")
+    calls = []
+    with pytest.raises(OSError, match="file"):
+        scan(lambda x: calls.append(x) or x, {"x": [1]}, path=tmp_path / "file")
+    assert calls == []
+
+
+# --- errors at points
+
+
+def some_fail(x):
+    if x == 2:
+        raise ZeroDivisionError("two")
+    return {"value": x, "word": "yes"}
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_raise_keeps_the_exception_and_names_the_point(n_jobs, tmp_path):
+    with pytest.raises(ZeroDivisionError, match="two") as caught:
+        scan(some_fail, {"x": range(6)}, n_jobs=n_jobs, path=tmp_path)
+    assert str(caught.value.__cause__).startswith("at x = 2\nTraceback")
+    assert "some_fail" in str(caught.value.__cause__)
+    table = scan(some_fail, {"x": [0, 1]}, path=tmp_path)  # and what was finished before is right
+    np.testing.assert_array_equal(table["value"], [0, 1])
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_record_leaves_nan_and_lists_the_points(n_jobs):
+    table = scan(some_fail, {"x": range(4)}, n_jobs=n_jobs, on_error="record")
+    np.testing.assert_array_equal(table["value"], [0, 1, np.nan, 3])
+    assert list(table["word"].values) == ["yes", "yes", "", "yes"]
+    assert failures(table) == [{"point": {"x": 2}, "error": "ZeroDivisionError: two"}]
+    assert failures(scan(some_fail, {"x": [1]})) == []
+
+
+def test_record_where_all_fail_and_where_one_cannot_travel():
+    class Odd(Exception):
+        def __init__(self, one, two):
+            super().__init__(f"{one} {two}")
+
+    def fail(x):
+        raise Odd(x, x)
+
+    table = scan(fail, {"x": [1, 2]}, on_error="record")
+    assert list(table["x"].values) == [1, 2]
+    assert [failure["point"] for failure in failures(table)] == [{"x": 1}, {"x": 2}]
+    assert failures(table)[0]["error"].endswith("Odd: 1 1")
+    with pytest.raises(RuntimeError, match="Odd: 1 1"):
+        scan(fail, {"x": [1, 2]}, n_jobs=2)
+
+
+def test_failed_points_are_tried_again_and_finished_ones_are_not(tmp_path):
+    calls = []
+
+    def fail_once(x):
+        calls.append(x)
+        if x == 1 and calls.count(1) == 1:
+            raise OSError("busy")
+        return x
+
+    first = scan(fail_once, {"x": range(3)}, path=tmp_path, on_error="record")
+    assert len(failures(first)) == 1
+    second = scan(fail_once, {"x": range(3)}, path=tmp_path, on_error="record")
+    assert calls == [0, 1, 2, 1]
+    np.testing.assert_array_equal(second["value"], [0, 1, 2])
+
+
+def test_store_that_cannot_be_written_is_no_failed_point(tmp_path, monkeypatch):
+    def full(*arguments):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("tsode.scans.store.write_npz", full)
+    with pytest.raises(OSError, match="No space left"):
+        scan(product, {"x": [1], "y": [1]}, path=tmp_path, on_error="record")
+
+
+# --- seeds
+
+
+def test_seed_depends_on_the_point_alone():
+    table = scan(seeded, {"x": [1, 2, 3], "y": [0, 1]})
+    other = scan(seeded, {"y": [1], "x": [7, 3, 2]}, n_jobs=2)
+    np.testing.assert_array_equal(table["value"].sel(x=3, y=1), other["value"].sel(x=3, y=1))
+    listed = scan(seeded, [{"y": 1, "x": 3}])
+    np.testing.assert_array_equal(table["value"].sel(x=3, y=1), listed["value"][0])
+    assert len(np.unique(table["value"])) == table["value"].size
+    expected = np.random.default_rng(point_seed({"x": 3, "y": 1})).standard_normal(3)
+    np.testing.assert_array_equal(table["value"].sel(x=3, y=1), expected)
+
+
+def test_seed_of_the_grid_or_with_a_default_is_left_alone():
+    np.testing.assert_array_equal(scan(lambda x, seed: seed, {"x": [1], "seed": [4, 5]})["value"], [[4, 5]])
+    assert scan(lambda x, seed=9: seed, {"x": [1]})["value"].item() == 9
+    assert scan(functools.partial(lambda x, seed: seed, seed=8), {"x": [1]})["value"].item() == 8
+
+
+@given(st.floats(allow_nan=False), st.integers(0, 2**70))
+def test_seed_of_the_last_digit(x, n):
+    assert 0 <= point_seed({"x": x, "n": n}) < 2**128
+    assert point_seed({"x": x, "n": n}) == point_seed({"n": n, "x": float(repr(x))})
+    assert point_seed({"x": x, "n": n}) != point_seed({"x": np.nextafter(x, 0.0 if x else 1.0), "n": n})
+    assert point_seed({"x": x, "n": n}) != point_seed({"x": x, "n": n + 1})
+
+
+# --- what a kept point depends on
+
+
+def called(function, grid, path):
+    """Return how many points are computed, counted by the files that appear."""
+    folder = path / "points"
+    before = set(folder.iterdir()) if folder.exists() else set()
+    scan(function, grid, path=path)
+    return len(set(folder.iterdir()) - before)
+
+
+def test_points_are_kept_by_their_last_digit_and_found_from_other_grids(tmp_path):
+    assert called(product, {"x": [0.1, 0.2], "y": [1, 2]}, tmp_path) == 4
+    assert called(product, {"y": [2, 1, 3], "x": np.array([0.2, 0.1])}, tmp_path) == 2
+    assert called(product, [{"x": 0.1, "y": 3}], tmp_path) == 0
+    assert called(product, {"x": [np.nextafter(0.1, 1)], "y": [1]}, tmp_path) == 1
+
+
+def test_digest_follows_source_helpers_constants_and_bound_values(monkeypatch):
+    first = function_digest(helped)
+    assert function_digest(helped) == first
+    monkeypatch.setitem(globals(), "FACTOR", 3.0)
+    assert function_digest(helped) != first
+    monkeypatch.setitem(globals(), "FACTOR", 2.0)
+    assert function_digest(helped) == first
+    monkeypatch.setitem(globals(), "helper", lambda x: x + 2)
+    assert function_digest(helped) != first
+
+    def closed(value):
+        return lambda x: x + value
+
+    assert function_digest(closed(1)) == function_digest(closed(1))
+    assert function_digest(closed(1)) != function_digest(closed(2))
+    assert function_digest(closed(np.arange(3))) != function_digest(closed(np.arange(4)))
+    assert function_digest(lambda x: x + 1) != function_digest(lambda x: x + 2)
+    assert function_digest(functools.partial(product, y=1)) != function_digest(functools.partial(product, y=2))
+    assert function_digest(functools.partial(product, y=[1])) != function_digest(functools.partial(product, y=[2]))
+    assert function_digest(batched(product)) != function_digest(product)
+    assert function_digest(batched(product, 3)) == function_digest(batched(product, 4))
+    compiled = numba.njit(helper)
+    assert function_digest(compiled) != function_digest(numba.njit(product))
+
+
+def test_digest_is_the_same_in_another_process():
+    code = (
+        "from tsode.scans.identity import function_digest; import test_scans; print(function_digest(test_scans.helped))"
+    )
+    environment = {**os.environ, "PYTHONPATH": os.path.dirname(__file__), "PYTHONHASHSEED": "77"}
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
+    assert found.stdout.strip() == function_digest(helped)
+
+
+def test_new_version_computes_again(tmp_path, monkeypatch):
+    assert called(product, {"x": [1], "y": [1]}, tmp_path) == 1
+    monkeypatch.setattr("tsode.scans.store.versions", lambda: {"tsode": "99.0"})
+    assert called(product, {"x": [1], "y": [1]}, tmp_path) == 1
+
+
+def test_nothing_in_a_store_is_executed(tmp_path):
+    """Every array of every file can be read without pickle."""
+    scan(lambda x: {"word": "a", "rows": [1.0, x]}, {"x": [1, 2]}, path=tmp_path)
+    for file in (tmp_path / "points").iterdir():
+        with np.load(file, allow_pickle=False) as arrays:
+            assert {name: arrays[name].dtype.kind for name in arrays.files} == {
+                "header": "U", "0.word": "U", "0.rows": "f",
+            }  # fmt: skip
+
+
+# --- batches, threads, progress
+
+
+def test_batches_are_consecutive_kept_and_resumed_together(tmp_path):
+    batches = []
+
+    def squares(points):
+        batches.append([point["x"] for point in points])
+        return [point["x"] ** 2 for point in points]
+
+    table = scan(batched(squares, size=4), {"x": range(10)}, path=tmp_path)
+    np.testing.assert_array_equal(table["value"], np.arange(10) ** 2)
+    assert batches == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9]]
+    assert len(list((tmp_path / "points").iterdir())) == 3
+    next((tmp_path / "points").iterdir()).unlink()
+    again = scan(batched(squares, size=4), {"x": range(10)}, path=tmp_path)
+    assert again.identical(table)
+    assert len(batches) == 4
+
+
+def test_failing_points_of_a_batch_are_found():
+    def picky(points):
+        if any(point["x"] == 3 for point in points):
+            raise ValueError("three")
+        return [point["x"] for point in points]
+
+    table = scan(batched(picky, size=4), {"x": range(6)}, on_error="record")
+    np.testing.assert_array_equal(table["value"], [0, 1, 2, np.nan, 4, 5])
+    assert failures(table) == [{"point": {"x": 3}, "error": "ValueError: three"}]
+    with pytest.raises(ValueError, match="must return one result for each of 1 points, but returned 2"):
+        scan(batched(lambda points: [1, 2], size=1), {"x": [1]})
+    for wrong, error in (((3,), TypeError), ((product, 0), ValueError)):
+        with pytest.raises(error):
+            batched(*wrong)
+
+
+def threads(x):
+    blas = [pool["num_threads"] for pool in threadpoolctl.threadpool_info() if pool["user_api"] == "blas"]
+    return {"blas": max(blas), "numba": numba.get_num_threads()}
+
+
+@pytest.mark.parametrize("options", [{"n_jobs": 1}, {"n_jobs": 2}, {"n_jobs": 2, "backend": "threading"}])
+def test_points_have_one_thread_and_what_was_set_is_restored(options):
+    before = threads(0)
+    backend = options.pop("backend", None)
+    with joblib.parallel_config(**({"backend": backend} if backend else {})):
+        table = scan(threads, {"x": range(20)}, **options)
+    assert (table["blas"] == 1).all()
+    assert (table["numba"] == 1).all()
+    assert threads(0) == before
+
+
+def test_no_progress_bar_in_a_pipe(capsys):
+    scan(product, {"x": [1, 2], "y": [1]}, progress=True)
+    assert capsys.readouterr() == ("", "")
+
+
+def test_import_leaves_the_extra_alone():
+    code = "import sys, tsode; print({'joblib', 'xarray', 'dask', 'matplotlib', 'pandas'} & set(sys.modules))"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout == "set()\n"
+
+
+def test_missing_extra_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "xarray", None)
+    with pytest.raises(ImportError, match=r"scan needs xarray: pip install tsode\[scan\]"):
+        scan(product, {"x": [1], "y": [1]})

@@ -1,0 +1,88 @@
+"""Escape times of SGD over a grid, beside their law."""
+
+import functools
+
+import numpy as np
+
+from .. import _checks
+from ..escape import escape_law, escape_time
+from ..model import TeacherStudent
+from ..sgd import simulate
+from .model_grids import model_grid, stream
+from .runner import scan
+
+__all__ = ["escape"]
+
+TAIL = 1e-4  # part of the runs that, by the law, escape after the end
+RECORDS = 401
+
+
+def escape(grid, runs=32, threshold=0.05, seed=0, **options):
+    """Measure when SGD leaves the plateau, over widths, learning rates and dimensions.
+
+    Each run starts from Gaussian weights of unit variance; escape is the first time with tr M M^T above the
+    threshold. Runs last until, by the law of the escape time, all but 1 in 10 000 have left.
+
+    Parameters
+    ----------
+    grid : mapping of str to (value or sequence of values)
+        Any of p, p_star, learning_rate, noise_variance, constraint and dimension.
+    runs : int
+        Runs at each point, at least 2.
+    threshold : float
+        Value of tr M M^T.
+    seed : int
+        Seed of all points, each of which has a stream of its own.
+    **options
+        `path`, `n_jobs`, `progress` and `on_error` of :func:`tsode.scan`.
+
+    Returns
+    -------
+    xarray.Dataset
+        With `escape_time` (a further dimension, run; nan where a run did not escape), its `mean` and `std_error`
+        over the runs that `escaped` (their number), and `law_mean` and `law_std` of :func:`tsode.escape_law`.
+        Where there is no law because theory sees no escape, all of them are nan and `reason` says why.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is of the wrong type or out of range.
+
+    Examples
+    --------
+    >>> import tsode
+    >>> table = tsode.scans.escape({"p": 2, "p_star": 1, "learning_rate": [0.2, 0.3], "dimension": 1000}, runs=4,
+    ...                            n_jobs=1)
+    >>> table["escape_time"].dims
+    ('p', 'p_star', 'learning_rate', 'noise_variance', 'constraint', 'dimension', 'run')
+    """
+    grid = model_grid(grid)
+    runs = _checks.integer("runs", runs, minimum=2)
+    threshold = _checks.number("threshold", threshold, above=0.0)
+    seed = _checks.integer("seed", seed, minimum=0)
+    return scan(functools.partial(escape_point, runs=runs, threshold=threshold, base=seed), grid, **options)
+
+
+def escape_point(dimension, seed, runs, threshold, base, **parameters):
+    """Return the escape times of one point, their mean and its error, and the law's."""
+    model = TeacherStudent(**parameters)
+    try:
+        law = escape_law(model, dimension, threshold, start="random")
+    except ValueError as error:
+        return _result(np.full(runs, np.nan), np.nan, np.nan, str(error))
+    alpha = np.linspace(0.0, law.ppf(1 - TAIL), RECORDS)
+    sgd = simulate(model, None, alpha, N=dimension, runs=runs, seed=stream(base, seed))
+    return _result(escape_time(sgd, threshold), law.mean(), law.std(), "")
+
+
+def _result(times, law_mean, law_std, reason):
+    found = times[np.isfinite(times)]
+    return {
+        "escape_time": ("run", times),
+        "escaped": float(found.size),
+        "mean": found.mean() if found.size else np.nan,
+        "std_error": found.std(ddof=1) / np.sqrt(found.size) if found.size > 1 else np.nan,
+        "law_mean": law_mean,
+        "law_std": law_std,
+        "reason": reason,
+    }

@@ -1,0 +1,88 @@
+"""The grids of the ready scans: parameters of a model, and of the run where there is one."""
+
+from collections.abc import Mapping
+from numbers import Real
+
+import numpy as np
+
+from .. import _checks
+from ..model import TeacherStudent
+
+__all__ = ["DEFAULTS", "model_grid", "natural_time", "stream"]
+
+DEFAULTS = {
+    "p": 4,
+    "p_star": 2,
+    "learning_rate": 0.4,
+    "noise_variance": 0.0,
+    "constraint": "free",
+    "dimension": 10_000,
+}
+WHOLE = ("p", "p_star", "dimension")
+
+
+def model_grid(grid, dimension=True):
+    """Return a grid of model parameters, checked and with defaults for what it leaves out.
+
+    Parameters
+    ----------
+    grid : mapping of str to (value or sequence of values)
+        Any of p, p_star, learning_rate, noise_variance, constraint and, if `dimension`, dimension.
+    dimension : bool
+        Whether the input dimension N is one of them.
+
+    Returns
+    -------
+    dict of str to list
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a name is unknown, or a value no model can have.
+    """
+    if not isinstance(grid, Mapping):
+        raise TypeError(f"`grid` must be a dict of values, but is {type(grid).__name__}")
+    known = [name for name in DEFAULTS if dimension or name != "dimension"]
+    for name in grid:
+        if name not in known:
+            raise ValueError(f"`grid` must name some of {', '.join(known)}, but names {name!r}")
+    full = {}
+    for name in known:
+        values = grid.get(name, DEFAULTS[name])
+        values = [values] if isinstance(values, (str, Real)) else list(values)
+        if name in WHOLE:
+            values = [_checks.integer(name, value, minimum=1) for value in values]
+        elif name != "constraint":
+            values = [_checks.number(name, value) for value in values]
+        # Each is tried now, in a model that is right otherwise: not after hours.
+        if name != "dimension":
+            for value in values:
+                TeacherStudent(**{"p": 1, "p_star": 1, "learning_rate": 1.0, name: value})
+        full[name] = values
+    if dimension:
+        smallest, widest = min(full["dimension"], default=1), max(full["p"], default=1) + max(full["p_star"], default=1)
+        _checks.integer("dimension", smallest, minimum=widest)
+    return full
+
+
+def natural_time(model):
+    r"""Return :math:`1 / (\eta \max|v| \max|v^*|)`, the unit of time in which a model learns."""
+    v, v_star = np.abs(model.student_readout).max(), np.abs(model.teacher_readout).max()
+    return 1 / (model.learning_rate * v * v_star)
+
+
+def stream(base, seed):
+    """Return the random stream of a point within the scan of a user's seed.
+
+    Parameters
+    ----------
+    base : int
+        The seed that the user gave.
+    seed : int
+        The seed of the point.
+
+    Returns
+    -------
+    numpy.random.SeedSequence
+    """
+    return np.random.SeedSequence((base, seed))

@@ -1,0 +1,193 @@
+"""What a scanned function may return, and the labelled whole that its values become."""
+
+import json
+from collections.abc import Mapping
+
+import numpy as np
+
+from ..trajectory import Trajectory
+
+__all__ = ["dataset", "failures", "labelled"]
+
+RUN = ("run",)
+TRAJECTORY = {
+    "header": (),
+    "alpha": ("alpha",),
+    "M": ("alpha", "student", "teacher"),
+    "Q": ("alpha", "student", "student_2"),
+    "loss": ("alpha",),
+    "excess_loss": ("alpha",),
+    "status": (),
+    "stopped_at": (),
+}
+WITHOUT_RUNS = ("header", "alpha")
+
+
+def labelled(result):
+    """Return a function's result as name -> (dimensions, array).
+
+    Parameters
+    ----------
+    result : number, str, array_like, mapping of str to those, or Trajectory
+
+    Returns
+    -------
+    dict of str to (tuple of str, ndarray)
+
+    Raises
+    ------
+    TypeError
+        If it is something else.
+    ValueError
+        If it names other dimensions than it has.
+    """
+    if isinstance(result, Trajectory):
+        arrays = {**result.to_arrays(), "loss": result.loss, "excess_loss": result.excess_loss}
+        lead = () if result.runs is None else RUN
+        return {
+            name: (dims if name in WITHOUT_RUNS else lead + dims, np.asarray(arrays[name]))
+            for name, dims in TRAJECTORY.items()
+        }
+    parts = result if isinstance(result, Mapping) else {"value": result}
+    if not parts:
+        raise TypeError("`function` must return a number, array, dict of those or Trajectory, but returned no value")
+    return {_text(name): _variable(name, part) for name, part in parts.items()}
+
+
+def _text(name):
+    if not isinstance(name, str):
+        raise TypeError(f"`function` must return a dict with strings as keys, but has the key {name!r}")
+    return name
+
+
+def _variable(name, part):
+    """Return one value as (dimensions, array); as in xarray, a pair (names, array) names its dimensions."""
+    dims = None
+    if isinstance(part, tuple) and len(part) == 2 and isinstance(part[0], (str, tuple)):
+        dims, part = part
+        dims = (dims,) if isinstance(dims, str) else dims
+    try:
+        array = np.asarray(part)
+    except ValueError:  # rows of different lengths
+        array = np.asarray(None)
+    if array.dtype.kind not in "biufcU":
+        raise TypeError(
+            "`function` must return a number, array, dict of those or Trajectory, "
+            f"but returned {type(part).__name__} as {name!r}"
+        )
+    dims = tuple(f"{name}_axis{i}" for i in range(array.ndim)) if dims is None else dims
+    if len(dims) != array.ndim or len(set(dims)) < len(dims) or name in dims:
+        raise ValueError(
+            f"`function` must return {name!r} with {array.ndim} different names of dimensions, none its own, "
+            f"but names {dims}"
+        )
+    return dims, array
+
+
+def dataset(grid, outcomes, attributes):
+    """Return the values of all points as one ``xarray.Dataset``.
+
+    Parameters
+    ----------
+    grid : Grid
+    outcomes : list of (dict or None)
+        What `labelled` returned for each point; None for a failed one.
+    attributes : dict of str to str
+        Attributes of the dataset.
+
+    Returns
+    -------
+    xarray.Dataset
+        Arrays that are longer at some points than at others are filled up, like failed points: numbers with nan,
+        strings with "". A value that bears a name of the grid has an underscore appended.
+
+    Raises
+    ------
+    ValueError
+        If a value has two numbers of dimensions.
+    """
+    import xarray
+
+    names = dict.fromkeys(name for values in outcomes if values is not None for name in values)
+    taken = {*grid.shape, *grid.coordinates}
+    coordinates = dict(grid.coordinates)
+    variables = {}
+    for name in names:
+        parts = [None if values is None else values.get(name) for values in outcomes]
+        dims = _common_dims(name, parts, grid)
+        renamed = tuple(f"{dim}_" if dim in taken else dim for dim in dims)
+        label = f"{name}_" if name in taken else name
+        arrays = [None if part is None else part[1] for part in parts]
+        if name in dims:
+            axis = _common_axis(arrays)
+            if axis is not None:
+                coordinates[label] = (renamed, axis)
+                continue
+            label = "time"
+        whole = _stack(arrays)
+        variables[label] = ((*grid.shape, *renamed), whole.reshape(*grid.shape.values(), *whole.shape[1:]))
+    return xarray.Dataset(variables, coords=coordinates, attrs=attributes)
+
+
+def failures(dataset):
+    """Return the points of a scan that failed.
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        What ``scan(..., on_error="record")`` returned, or its copy from a file.
+
+    Returns
+    -------
+    list of dict
+        With "point", the parameters, and "error", the exception as text; empty where nothing failed.
+
+    Examples
+    --------
+    >>> import tsode
+    >>> table = tsode.scan(lambda x: 1 // x, {"x": [0, 1, 2]}, n_jobs=1, on_error="record")
+    >>> table["value"].values
+    array([nan,  1.,  0.])
+    >>> tsode.scans.failures(table)
+    [{'point': {'x': 0}, 'error': 'ZeroDivisionError: integer division or modulo by zero'}]
+    """
+    return json.loads(dataset.attrs.get("failures", "[]"))
+
+
+def _common_dims(name, parts, grid):
+    found = {}
+    for point, part in zip(grid.points, parts):
+        if part is not None:
+            found.setdefault(part[0], point)
+    if len(found) > 1:
+        (few, one), (more, other) = list(found.items())[:2]
+        raise ValueError(
+            f"`function` must return {name!r} with the same dimensions at every point, "
+            f"but it has {len(few)} at {one} and {len(more)} at {other}"
+        )
+    return next(iter(found))
+
+
+def _common_axis(arrays):
+    """Return the longest of some axes if all others are its beginnings (a run that ended early), else None."""
+    arrays = [array for array in arrays if array is not None]
+    longest = max(arrays, key=len)
+    return longest if all(np.array_equal(array, longest[: len(array)]) for array in arrays) else None
+
+
+def _stack(arrays):
+    """Return arrays of equal dimension as one, those missing or too short filled up."""
+    present = [array for array in arrays if array is not None]
+    shape = tuple(np.max([array.shape for array in present], axis=0, initial=0).astype(int))
+    complete = len(present) == len(arrays) and all(array.shape == shape for array in present)
+    kind = np.result_type(*present)
+    if kind.kind == "U":
+        whole = np.full((len(arrays), *shape), "", dtype=kind)
+    elif complete:
+        whole = np.empty((len(arrays), *shape), dtype=kind)
+    else:
+        whole = np.full((len(arrays), *shape), np.nan, dtype=np.result_type(kind, np.float64))
+    for i, array in enumerate(arrays):
+        if array is not None:
+            whole[(i, *map(slice, array.shape))] = array
+    return whole
