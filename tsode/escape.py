@@ -29,7 +29,8 @@ the solution of the ODE for q at M = 0. The threshold :math:`\epsilon` is crosse
 At large :math:`N \epsilon` its mean is :math:`[\ln(N \epsilon / 2 S) - \psi(p p^* / 2)] / (2 g)`: ln N / (2 g) to
 leading order, while the widths enter through the second term and S only. :math:`\epsilon` has to be large against
 the start's q p p*/N, and small against the :math:`\mathrm{tr}\, M M^T` of the solutions, before which the growth
-ceases to be exponential.
+ceases to be exponential. M being Gaussian, Q being sharp: both hold up to corrections of order 1/N (at p = 32,
+eta v = 0.1 and N = 4000 they are 3 % of the mean).
 """
 
 import numpy as np

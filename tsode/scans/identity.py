@@ -31,10 +31,10 @@ def function_name(function):
 def function_digest(function):
     """Return a hash of the code of a function.
 
-    It covers the function's source, its defaults and what ``functools.partial`` binds, the constants (numbers,
-    strings, arrays, models, tuples of them) among its closure and the globals that it reads, and in the same way the
-    functions of its own module that it calls. Code of other packages counts by name. Lists, dicts and other objects
-    that may change are no part of it unless they are bound by ``partial``.
+    It covers the function's source and instructions, its defaults and what ``functools.partial`` binds, the constants
+    (numbers, strings, arrays, models, tuples of them) among its closure and the globals that it reads, and in the same
+    way the functions of its own module that it calls. Code of other packages counts by name. Lists, dicts and other
+    objects that may change are no part of it unless they are bound by ``partial``.
 
     Parameters
     ----------
@@ -77,7 +77,7 @@ def _describe(function, parts, seen):
     elif hasattr(function, "__qualname__"):  # a builtin or a class
         parts.append(f"{function.__module__}.{function.__qualname__}")
         if inspect.isclass(function):
-            parts.append(_source(function) or "")
+            parts.append(_source(function))
     else:  # an object with __call__, or a ufunc, whose name stands in its repr
         _bound("function", function, parts, seen)
         _describe(type(function), parts, seen)
@@ -85,9 +85,10 @@ def _describe(function, parts, seen):
 
 def _describe_function(function, parts, seen):
     code = function.__code__
-    # The source of a lambda is the whole statement around it, of which the grid may be a part.
-    source = None if function.__name__ == "<lambda>" else _source(code)
-    parts += [function.__qualname__, _code_text(code) if source is None else source]
+    # The source of a lambda is the whole statement around it, of which the grid may be a part. The instructions are
+    # those that run, also where the file was edited after it was imported.
+    source = "" if function.__name__ == "<lambda>" else _source(code)
+    parts += [function.__qualname__, source, _code_text(code)]
     for name, value in [*enumerate(function.__defaults__ or ()), *sorted((function.__kwdefaults__ or {}).items())]:
         _read(str(name), value, function, parts, seen)
     if function.__module__.partition(".")[0] == _checks.__name__.partition(".")[0]:
@@ -130,7 +131,7 @@ def _read(name, value, function, parts, seen):
             _describe(value, parts, seen)
         else:
             parts.append(f"{name} is {getattr(value, '__module__', '')}.{getattr(value, '__qualname__', '')}")
-            parts.append((_source(value) or "") if own else "")
+            parts.append(_source(value) if own else "")
     else:
         parts.append(f"{name} is a {type(value).__qualname__}")
 
@@ -155,11 +156,18 @@ def _source(thing):
     try:
         return textwrap.dedent(inspect.getsource(thing))
     except (OSError, TypeError):  # typed in where nothing keeps it
-        return None
+        return ""
 
 
 def _code_text(code):
     """Return the instructions of a code object, without places in files."""
-    constants = [_code_text(c) if isinstance(c, types.CodeType) else repr(c) for c in code.co_consts]
     names = (code.co_names, code.co_varnames, code.co_freevars)
-    return f"{code.co_code.hex()} {names} {constants}"
+    return f"{code.co_code.hex()} {names} {[_constant_text(constant) for constant in code.co_consts]}"
+
+
+def _constant_text(constant):
+    if isinstance(constant, types.CodeType):
+        return _code_text(constant)
+    if isinstance(constant, frozenset):  # its order differs from process to process
+        return str(sorted(map(repr, constant)))
+    return repr(constant)

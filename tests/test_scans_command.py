@@ -1,0 +1,159 @@
+"""The command line of the scans."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+import tsode
+from tsode import cli
+from tsode.cli_scan import _numbers
+
+xarray = pytest.importorskip("xarray")
+pytest.importorskip("h5netcdf")
+
+QUICK = ["--p-star", "1", "--jobs", "1"]
+
+
+def test_command_escape_writes_prints_and_resumes(tmp_path, capsys):
+    arguments = ["scan", "escape", "--p", "1", "2", "--learning-rate", "0.1:0.2:3", "-N", "1e2", "--runs", "2", *QUICK]
+    assert cli.main([*arguments, "--path", str(tmp_path)]) == 0
+    out, err = capsys.readouterr()
+    assert err == ""
+    lines = out.splitlines()
+    assert lines[1].split() == ["p", "learning_rate", "mean", "std_error", "law_mean", "escaped"]
+    assert len(lines) == 9
+    assert sorted(os.listdir(tmp_path)) == ["escape.nc", "escape.png", "points"]
+    grid = {"p": [1, 2], "p_star": 1, "learning_rate": np.linspace(0.1, 0.2, 3), "dimension": 100}
+    wanted = tsode.scans.escape(grid, runs=2, n_jobs=1)
+    with xarray.open_dataset(tmp_path / "escape.nc", engine="h5netcdf") as table:
+        assert table.load().equals(wanted)
+    kept = {file.name: file.stat().st_mtime_ns for file in (tmp_path / "points").iterdir()}
+    assert len(kept) == 6
+    assert cli.main([*arguments, "--path", str(tmp_path)]) == 0
+    assert capsys.readouterr().out == out
+    assert {file.name: file.stat().st_mtime_ns for file in (tmp_path / "points").iterdir()} == kept
+
+
+@pytest.mark.parametrize("kind", ["stability", "deviation"])
+def test_other_commands_write_their_files(kind, tmp_path, capsys):
+    more = ["-N", "100", "300", "--runs", "2", "--alpha-max", "1"] if kind == "deviation" else []
+    assert cli.main(["scan", kind, "--p", "1:2:2", "--path", str(tmp_path), *more, *QUICK]) == 0
+    assert sorted(os.listdir(tmp_path)) == sorted([f"{kind}.nc", f"{kind}.png", "points"])
+    assert "p_star = 1" in capsys.readouterr().out.splitlines()[0]
+
+
+def test_toml_file_stands_for_flags_and_flags_override_it(tmp_path, capsys):
+    config = tmp_path / "scan.toml"
+    config.write_text('p = [1, 2]\np-star = 1\nlearning_rate = "0.1:0.2:2"\ndimension = 1e2\nruns = 2\njobs = 1\n'
+                      f"path = {json.dumps(str(tmp_path / 'a'))}\n")  # fmt: skip
+    assert cli.main(["scan", "escape", "--config", str(config)]) == 0
+    from_file = capsys.readouterr().out
+    flags = ["--p", "1", "2", "--learning-rate", "0.1:0.2:2", "-N", "100", "--runs", "2", "--path", str(tmp_path / "b")]
+    assert cli.main(["scan", "escape", *flags, *QUICK]) == 0
+    assert capsys.readouterr().out.splitlines()[:-1] == from_file.splitlines()[:-1]
+    assert cli.main(["scan", "escape", "--config", str(config), "--p", "1"]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 5
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "required: KIND"),
+        (["fly"], "invalid choice: 'fly'"),
+        (["escape", "--p", "two"], "`p` must be a number or first:last:count[:log], but has 'two'"),
+        (["escape", "--learning-rate", "0:1:5:log"], "but has '0:1:5:log'"),
+        (["escape", "--learning-rate", "1:2:0"], "but has '1:2:0'"),
+        (["escape", "--p", "0"], "`p` must be at least 1, but is 0"),
+        (["escape", "--runs", "1"], "`runs` must be at least 2, but is 1"),
+        (["escape", "--jobs", "0"], "`n_jobs` must be"),
+        (["escape", "--config", "none.toml"], "No such file"),
+        (["escape", "--config", "bad.toml"], "bad.toml must be a TOML file, but is not:"),
+        (["stability", "--config", "other.toml"], "other.toml must have some of p, p_star, "),
+        (["stability", "--dimension", "3"], "unrecognized arguments: --dimension 3"),
+        (["stability", "--path", "file/below"], "Not a directory"),
+    ],
+)
+def test_command_refuses_in_one_line(arguments, message, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").write_text("")
+    (tmp_path / "bad.toml").write_text("p = = 3")
+    (tmp_path / "other.toml").write_text("runs = 3")
+    try:
+        status = cli.main(["scan", *arguments])
+    except SystemExit as stop:
+        status = stop.code
+    out, err = capsys.readouterr()
+    assert status == 2
+    assert out == ""
+    assert err.count("\n") == 1
+    assert err.startswith("tsode")
+    assert message in err
+
+
+def fail_at(monkeypatch, width):
+    """Let the law of the escape time break at one width."""
+    real = tsode.escape_law
+
+    def broken(model, *arguments, **options):
+        if model.p == width:
+            raise FloatingPointError("broken")
+        return real(model, *arguments, **options)
+
+    monkeypatch.setattr("tsode.scans.escape_scans.escape_law", broken)
+
+
+def test_command_with_a_failing_point(tmp_path, monkeypatch, capsys):
+    fail_at(monkeypatch, 2)
+    arguments = ["scan", "escape", "--p", "1", "2", "-N", "100", "--runs", "2", "--learning-rate", "0.1", *QUICK]
+    arguments += ["--path", str(tmp_path)]
+    assert cli.main(arguments) == 2
+    err = capsys.readouterr().err
+    assert err.count("\n") == 1
+    assert err.startswith("tsode: at p = 2, p_star = 1, learning_rate = 0.1")
+    assert err.endswith("FloatingPointError: broken\n")
+    assert cli.main([*arguments, "--on-error", "record"]) == 0
+    out, err = capsys.readouterr()
+    assert "nan" in out
+    assert err.count("\n") == 1
+    assert "failed at p = 2, " in err
+
+
+def test_command_where_all_points_fail(tmp_path, monkeypatch, capsys):
+    fail_at(monkeypatch, 2)
+    assert cli.main(["scan", "escape", "--p", "2", "--on-error", "record", "--path", str(tmp_path), *QUICK]) == 0
+    assert "failed at p = 2" in capsys.readouterr().err
+    assert sorted(os.listdir(tmp_path)) == ["escape.nc", "points"]
+
+
+def test_ctrl_c_on_the_command_is_one_line(tmp_path):
+    arguments = ["scan", "escape", "--p", "1", "--p-star", "1", "--learning-rate", "0.05:0.1:20", "--runs", "2",
+                 "--dimension", "2e5", "--path", str(tmp_path), "--jobs", "1"]  # fmt: skip
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tsode", *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        start_new_session=True, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )  # fmt: skip
+    end = time.monotonic() + 60
+    while not list(tmp_path.glob("points/*.npz")):
+        assert process.poll() is None
+        assert time.monotonic() < end
+        time.sleep(0.01)
+    os.killpg(process.pid, signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert out == ""
+    assert err.startswith("tsode: interrupted after ")
+    assert err.endswith(f"of 20 points; the same call goes on from {tmp_path}\n")
+    assert err.count("\n") == 1
+
+
+def test_numbers_of_the_command_line():
+    assert _numbers("p", "1:8:8") == [1, 2, 3, 4, 5, 6, 7, 8]
+    assert _numbers("learning_rate", "0.1:1.0:10") == np.linspace(0.1, 1.0, 10).tolist()
+    assert _numbers("dimension", "1e2:1e4:3:log") == [100, 1000, 10_000]
+    assert _numbers("p", "4") == [4]
