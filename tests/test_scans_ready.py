@@ -113,6 +113,8 @@ def test_deviation_falls_with_the_root_of_N():
         ("escape", {"width": 3}, {}, "`grid` must name some of p, p_star, .*, but names 'width'"),
         ("escape", {"p": [2, 0]}, {}, "`p` must be at least 1, but is 0"),
         ("escape", {"dimension": 4}, {}, "`dimension` must be at least 6, but is 4"),
+        ("escape", {"p": None}, {}, "`p` must be a value or a sequence of values, but is NoneType"),
+        ("escape", [], {}, "`grid` must be a dict of values, but is list"),
         ("escape", {"p": 2.5}, {}, "`p` must be a whole number, but is 2.5"),
         ("escape", {"noise_variance": -1}, {}, "`noise_variance` must be at least 0, but is -1"),
         ("escape", {"constraint": "cubic"}, {}, "`constraint` must be one of"),
@@ -125,7 +127,7 @@ def test_deviation_falls_with_the_root_of_N():
     ],
 )
 def test_bad_input_is_named(scan, arguments, options, message):
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises((TypeError, ValueError), match=message):
         getattr(tsode.scans, scan)(arguments, **options)
 
 

@@ -1,6 +1,6 @@
 """The grids of the ready scans: parameters of a model, and of the run where there is one."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from numbers import Real
 
 import numpy as np
@@ -49,6 +49,8 @@ def model_grid(grid, dimension=True):
     full = {}
     for name in known:
         values = grid.get(name, DEFAULTS[name])
+        if not isinstance(values, (Iterable, Real)):
+            raise TypeError(f"`{name}` must be a value or a sequence of values, but is {type(values).__name__}")
         values = [values] if isinstance(values, (str, Real)) else list(values)
         if name in WHOLE:
             values = [_checks.integer(name, value, minimum=1) for value in values]

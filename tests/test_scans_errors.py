@@ -1,0 +1,99 @@
+"""Points that fail, and folders that cannot be written."""
+
+import numpy as np
+import pytest
+
+import tsode
+from tsode.scans import failures
+
+pytest.importorskip("xarray")
+
+
+def product(x, y):
+    return x * y
+
+
+def scan(function, grid, **options):
+    return tsode.scan(function, grid, **{"n_jobs": 1, **options})
+
+
+def some_fail(x):
+    if x == 2:
+        raise ZeroDivisionError("two")
+    return {"value": x, "word": "yes"}
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_raise_keeps_the_exception_and_names_the_point(n_jobs, tmp_path):
+    with pytest.raises(ZeroDivisionError, match="two") as caught:
+        scan(some_fail, {"x": range(6)}, n_jobs=n_jobs, path=tmp_path)
+    assert str(caught.value.__cause__).startswith("at x = 2\nTraceback")
+    assert "some_fail" in str(caught.value.__cause__)
+    table = scan(some_fail, {"x": [0, 1]}, path=tmp_path)  # and what was finished before is right
+    np.testing.assert_array_equal(table["value"], [0, 1])
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_record_leaves_nan_and_lists_the_points(n_jobs):
+    table = scan(some_fail, {"x": range(4)}, n_jobs=n_jobs, on_error="record")
+    np.testing.assert_array_equal(table["value"], [0, 1, np.nan, 3])
+    assert list(table["word"].values) == ["yes", "yes", "", "yes"]
+    assert failures(table) == [{"point": {"x": 2}, "error": "ZeroDivisionError: two"}]
+    assert failures(scan(some_fail, {"x": [1]})) == []
+
+
+def test_record_where_all_fail_and_where_one_cannot_travel():
+    class Odd(Exception):
+        def __init__(self, one, two):
+            super().__init__(f"{one} {two}")
+
+    def fail(x):
+        raise Odd(x, x)
+
+    table = scan(fail, {"x": [1, 2]}, on_error="record")
+    assert list(table["x"].values) == [1, 2]
+    assert [failure["point"] for failure in failures(table)] == [{"x": 1}, {"x": 2}]
+    assert failures(table)[0]["error"].endswith("Odd: 1 1")
+    with pytest.raises(RuntimeError, match="Odd: 1 1"):
+        scan(fail, {"x": [1, 2]}, n_jobs=2)
+
+
+def test_failed_points_are_tried_again_and_finished_ones_are_not(tmp_path):
+    calls = []
+
+    def fail_once(x):
+        calls.append(x)
+        if x == 1 and calls.count(1) == 1:
+            raise OSError("busy")
+        return x
+
+    first = scan(fail_once, {"x": range(3)}, path=tmp_path, on_error="record")
+    assert len(failures(first)) == 1
+    second = scan(fail_once, {"x": range(3)}, path=tmp_path, on_error="record")
+    assert calls == [0, 1, 2, 1]
+    np.testing.assert_array_equal(second["value"], [0, 1, 2])
+
+
+def test_store_that_cannot_be_written_is_no_failed_point(tmp_path, monkeypatch):
+    def full(*arguments):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("tsode.scans.store.write_npz", full)
+    with pytest.raises(OSError, match="No space left"):
+        scan(product, {"x": [1], "y": [1]}, path=tmp_path, on_error="record")
+
+
+def test_point_that_its_worker_cannot_write_is_written_by_the_scan(tmp_path, monkeypatch):
+    """As where a worker of a cluster does not see the folder."""
+    real, tries = tsode.scans.store.write_npz, []
+
+    def fail_first(*arguments):
+        tries.append(arguments)
+        if len(tries) % 2:
+            raise OSError(30, "Read-only file system")
+        real(*arguments)
+
+    monkeypatch.setattr("tsode.scans.store.write_npz", fail_first)
+    scan(product, {"x": [1, 2], "y": [1]}, path=tmp_path)
+    assert len(tries) == 4
+    assert len(list((tmp_path / "points").iterdir())) == 2
