@@ -74,7 +74,7 @@ def study(model, N, runs=8, alpha_max=None, seed=0, engine="chain", progress=Fal
     >>> import tsode
     >>> model = tsode.TeacherStudent(p=2, p_star=1, learning_rate=0.3)
     >>> result = tsode.study(model, N=200, runs=2, alpha_max=5.0)
-    >>> sorted(result.summary()["results"]["escape rate"])
+    >>> sorted(result.summary()["results"]["final excess loss"])
     ['ode', 'sgd', 'sgd_error', 'theory']
     """
     check_model(model)

@@ -72,7 +72,7 @@ def escape_curves(dataset, x=None, ax=None):
                     label="SGD, mean and its error")  # fmt: skip
         ax.set(xlabel=LABELS[x], ylabel=r"escape time $\alpha$ = samples / $N$")
         _scales(ax, dataset[x].values, dataset["mean"].values)
-        ax.legend(fontsize=8)
+        _legend(ax)
     return ax
 
 
@@ -114,7 +114,7 @@ def deviation_curves(dataset, ax=None):
                     line.set_label(r"proportional to $N^{-1/2}$")
         ax.set(xscale="log", yscale="log", xlabel=LABELS["dimension"],
                ylabel="rms deviation of $M$ and $Q$\nfrom the ODE")  # fmt: skip
-        ax.legend(fontsize=8)
+        _legend(ax)
     return ax
 
 
@@ -215,6 +215,11 @@ def _curves(dataset, x):
         yield label, curve
 
 
+def _legend(ax):
+    beside = {"loc": "upper left", "bbox_to_anchor": (1.0, 1.0)} if len(ax.get_legend_handles_labels()[0]) > 6 else {}
+    ax.legend(fontsize=8, **beside)
+
+
 def _short(value):
     return value if isinstance(value, str) else f"{value:g}"
 
@@ -223,5 +228,12 @@ def _scales(ax, x, y):
     for values, axis in ((x, "x"), (y[np.isfinite(y)], "y")):
         if values.size and values.min() > 0 and values.max() > LOGARITHMIC * values.min():
             ax.set(**{f"{axis}scale": "log"})
-            for which in ("major", "minor"):  # 20 and 50 instead of 2 x 10^1 and 5 x 10^1
-                getattr(ax, f"{axis}axis").set(**{f"{which}_formatter": LogFormatter(minor_thresholds=(2, 0.5))})
+            for which in ("major", "minor"):
+                getattr(ax, f"{axis}axis").set(**{f"{which}_formatter": _PlainNumbers(minor_thresholds=(2, 0.5))})
+
+
+class _PlainNumbers(LogFormatter):
+    """Labels 0.2 and 50 instead of 2e-01 and 5 x 10^1."""
+
+    def __call__(self, x, pos=None):
+        return f"{x:g}" if super().__call__(x, pos) else ""
