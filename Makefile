@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SOURCES := setup.cfg pyproject.toml
 
-.PHONY: demo test test-slow bench clean
+.PHONY: demo test test-slow bench notebooks claims clean
 
 demo: .venv/installed
 	$(BIN)/tsode study --p 4 --p-star 2 --dimension 4000 --learning-rate 0.4 --runs 8 --out out/demo
@@ -17,6 +17,14 @@ test: .venv/installed-test
 test-slow: .venv/installed-test
 	$(BIN)/pytest -m slow
 
+# Runs every notebook from top to bottom in full size; the pictures go to out/notebooks, the notebooks stay as they are.
+notebooks: .venv/installed-notebooks
+	for notebook in notebooks/*.ipynb; do $(BIN)/jupyter execute $$notebook || exit 1; done
+
+# Measures the table of claims: printed, and written to out/claims.md.
+claims: .venv/installed
+	$(BIN)/python notebooks/claims.py
+
 .venv/bin/python:
 	$(PYTHON) -m venv .venv
 
@@ -26,6 +34,10 @@ test-slow: .venv/installed-test
 
 .venv/installed-test: .venv/bin/python $(SOURCES)
 	$(BIN)/pip install --quiet --editable ".[test]"
+	touch .venv/installed $@
+
+.venv/installed-notebooks: .venv/bin/python $(SOURCES)
+	$(BIN)/pip install --quiet --editable ".[notebooks]"
 	touch .venv/installed $@
 
 bench: .venv/installed

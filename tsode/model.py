@@ -132,7 +132,13 @@ class TeacherStudent:
         return TeacherStudent(**{**kept, **changes})
 
     def to_dict(self):
-        """Return the parameters as plain numbers, strings and lists, as JSON takes them."""
+        """Return the parameters as plain numbers, strings and lists, as JSON takes them.
+
+        Examples
+        --------
+        >>> TeacherStudent(p=2, p_star=1, learning_rate=0.4).to_dict()["student_readout"]
+        [0.5, 0.5]
+        """
         parameters = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         return {name: value.tolist() if isinstance(value, np.ndarray) else value for name, value in parameters.items()}
 

@@ -87,6 +87,14 @@ class Overlaps:
         ------
         TypeError, ValueError
             If a shape is wrong or an entry not finite.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> rng = np.random.default_rng(0)
+        >>> start = Overlaps.from_weights(rng.standard_normal((4, 1000)), rng.standard_normal((2, 1000)))
+        >>> start.M.shape, start.Q.shape, start.P.shape
+        ((4, 2), (4, 4), (2, 2))
         """
         W = _checks.float_array("W", W, (None, None), "(p, N)")
         N = W.shape[1]
@@ -156,6 +164,14 @@ class Overlaps:
         ------
         TypeError, ValueError
             If N is not a whole number or too small.
+
+        Examples
+        --------
+        >>> start = Overlaps(M=[[0.3], [0.1]], Q=[[1.0, 0.0], [0.0, 1.0]])
+        >>> W, W_star = start.realise(50, rng=0)
+        >>> Overlaps.from_weights(W, W_star).M.round(12)
+        array([[0.3],
+               [0.1]])
         """
         width = self.p + self.p_star
         N = _checks.integer("N", N, minimum=width)

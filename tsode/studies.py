@@ -194,7 +194,16 @@ class Study:
         return found
 
     def summary(self):
-        """Return everything that is worth a line, as plain numbers and strings (JSON takes it)."""
+        """Return everything that is worth a line, as plain numbers and strings (JSON takes it).
+
+        Examples
+        --------
+        >>> import tsode
+        >>> model = tsode.TeacherStudent(p=2, p_star=1, learning_rate=0.3)
+        >>> study = tsode.study(model, N=200, runs=2, alpha_max=5.0)
+        >>> study.summary()["N"]
+        200
+        """
         sgd = self.sgd
         return {
             "model": self.model.to_dict(),
@@ -219,6 +228,14 @@ class Study:
         Returns
         -------
         matplotlib.figure.Figure
+
+        Examples
+        --------
+        >>> import tsode
+        >>> model = tsode.TeacherStudent(p=2, p_star=1, learning_rate=0.3)
+        >>> study = tsode.study(model, N=200, runs=2, alpha_max=5.0)
+        >>> len(study.plot().axes) >= 6
+        True
         """
         from . import plot  # matplotlib takes longer to import than all the rest
 
@@ -239,6 +256,16 @@ class Study:
         -------
         list of pathlib.Path
             The files written.
+
+        Examples
+        --------
+        >>> import tsode
+        >>> model = tsode.TeacherStudent(p=2, p_star=1, learning_rate=0.3)
+        >>> study = tsode.study(model, N=200, runs=2, alpha_max=5.0)
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     [path.name for path in study.save(folder)]
+        ['study.npz', 'study.png', 'summary.json']
         """
         from . import plot
 
@@ -268,6 +295,18 @@ class Study:
         ------
         FileNotFoundError, ValueError
             If there is no such file, or it is not a complete study.
+
+        Examples
+        --------
+        >>> import tsode
+        >>> model = tsode.TeacherStudent(p=2, p_star=1, learning_rate=0.3)
+        >>> study = tsode.study(model, N=200, runs=2, alpha_max=5.0)
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     _ = study.save(folder)
+        ...     again = tsode.Study.load(folder)
+        >>> bool((again.sgd.M == study.sgd.M).all())
+        True
         """
         path = Path(path)
         return read_npz(path / "study.npz" if path.is_dir() else path, cls._from_arrays)

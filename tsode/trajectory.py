@@ -97,6 +97,15 @@ class Trajectory:
         ------
         ValueError
             If `run` is missing, or given where there is no run axis, or the run had ended before.
+
+        Examples
+        --------
+        >>> import tsode
+        >>> model = tsode.TeacherStudent(p=2, p_star=1, learning_rate=0.2)
+        >>> start = tsode.Overlaps.random(model, N=100, rng=0)
+        >>> ode = tsode.integrate(model, start, 30.0)
+        >>> ode.overlaps(-1).M.shape
+        (2, 1)
         """
         if (run is None) != (self.runs is None):
             wanted = "be left out: there is no run axis" if self.runs is None else f"be one of {self.runs} runs"
@@ -116,6 +125,17 @@ class Trajectory:
         -------
         pathlib.Path
             The file written.
+
+        Examples
+        --------
+        >>> import tsode
+        >>> model = tsode.TeacherStudent(p=2, p_star=1, learning_rate=0.2)
+        >>> start = tsode.Overlaps.random(model, N=100, rng=0)
+        >>> ode = tsode.integrate(model, start, 30.0)
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     ode.save(f"{folder}/run").name
+        'run.npz'
         """
         path = Path(path)
         path = path if path.suffix else path.with_suffix(".npz")
@@ -141,11 +161,33 @@ class Trajectory:
             If there is no such file.
         ValueError
             If the file is truncated, or no trajectory, or of a newer format.
+
+        Examples
+        --------
+        >>> import tsode
+        >>> model = tsode.TeacherStudent(p=2, p_star=1, learning_rate=0.2)
+        >>> start = tsode.Overlaps.random(model, N=100, rng=0)
+        >>> ode = tsode.integrate(model, start, 30.0)
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     again = tsode.Trajectory.load(ode.save(f"{folder}/run"))
+        >>> bool((again.M == ode.M).all()), again.model == ode.model
+        (True, True)
         """
         return read_npz(path, cls.from_arrays)
 
     def to_arrays(self):
-        """Return all of it as a dict of arrays, the provenance as one JSON string."""
+        """Return all of it as a dict of arrays, the provenance as one JSON string.
+
+        Examples
+        --------
+        >>> import tsode
+        >>> model = tsode.TeacherStudent(p=2, p_star=1, learning_rate=0.2)
+        >>> start = tsode.Overlaps.random(model, N=100, rng=0)
+        >>> ode = tsode.integrate(model, start, 30.0)
+        >>> sorted(ode.to_arrays())
+        ['M', 'Q', 'alpha', 'header', 'status', 'stopped_at']
+        """
         header = {
             "format": FORMAT,
             "model": self.model.to_dict(),
@@ -179,6 +221,15 @@ class Trajectory:
         ------
         KeyError, ValueError
             If something is missing, or the format is newer than this version knows.
+
+        Examples
+        --------
+        >>> import tsode
+        >>> model = tsode.TeacherStudent(p=2, p_star=1, learning_rate=0.2)
+        >>> start = tsode.Overlaps.random(model, N=100, rng=0)
+        >>> ode = tsode.integrate(model, start, 30.0)
+        >>> tsode.Trajectory.from_arrays(ode.to_arrays()).engine == ode.engine
+        True
         """
         header = json.loads(str(arrays["header"]))
         if header["format"] > FORMAT:
@@ -201,6 +252,15 @@ class Trajectory:
         ------
         ImportError
             If xarray (extra ``scan``) is not installed.
+
+        Examples
+        --------
+        >>> import tsode
+        >>> model = tsode.TeacherStudent(p=2, p_star=1, learning_rate=0.2)
+        >>> start = tsode.Overlaps.random(model, N=100, rng=0)
+        >>> ode = tsode.integrate(model, start, 30.0)
+        >>> dict(ode.to_xarray().sizes)
+        {'alpha': 201, 'student': 2, 'teacher': 1, 'student_2': 2}
         """
         try:
             import xarray

@@ -56,7 +56,15 @@ class Comparison:
     escape_rate: float
 
     def to_dict(self):
-        """Return all of it as plain numbers, strings and lists, as JSON takes them."""
+        """Return all of it as plain numbers, strings and lists, as JSON takes them.
+
+        Examples
+        --------
+        >>> import tsode
+        >>> both = tsode.hessian.compare(tsode.TeacherStudent(p=2, p_star=1, learning_rate=0.1), N=20)
+        >>> both.to_dict()["plateau"]["verdict"]
+        'saddle'
+        """
 
         def side(spectrum, modes):
             return {
@@ -201,6 +209,13 @@ def gradient_flow_plateau(model):
     ------
     ValueError
         If gradient flow has no attracting fixed point at M = 0.
+
+    Examples
+    --------
+    >>> import tsode
+    >>> overlaps, rate = gradient_flow_plateau(tsode.TeacherStudent(p=4, p_star=2, learning_rate=0.1))
+    >>> overlaps.Q.diagonal().round(6), round(rate, 6)
+    (array([0.666667, 0.666667, 0.666667, 0.666667]), 0.5)
     """
     limit = plateau(model.replace(learning_rate=LIMIT))
     if limit.overlaps is None:

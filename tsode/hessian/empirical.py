@@ -102,6 +102,16 @@ def empirical_gradient(model, W, X, y):
     ------
     TypeError, ValueError
         If an argument is of the wrong type, shape or range; the message names it.
+
+    Examples
+    --------
+    >>> import numpy as np, tsode
+    >>> model = tsode.TeacherStudent(p=2, p_star=1, learning_rate=0.1)
+    >>> W, W_star = tsode.plateau(model).overlaps.realise(20, rng=0)
+    >>> X = np.random.default_rng(1).standard_normal((500, 20))
+    >>> y = np.square(X @ W_star.T / np.sqrt(20)) @ model.teacher_readout
+    >>> tsode.hessian.empirical_gradient(model, W, X, y).shape
+    (2, 20)
     """
     U, X, lam, D = _samples(model, W, X, y)
     g = _gradient(model.student_readout, X, lam, D)
@@ -131,6 +141,16 @@ def empirical_spectrum(model, W, X, y, tolerance=TOLERANCE):
     Notes
     -----
     Needs memory (p N)^2 and time n (p N)^2 / 2 + (p N)^3.
+
+    Examples
+    --------
+    >>> import numpy as np, tsode
+    >>> model = tsode.TeacherStudent(p=2, p_star=1, learning_rate=0.1)
+    >>> W, W_star = tsode.plateau(model).overlaps.realise(20, rng=0)
+    >>> X = np.random.default_rng(1).standard_normal((500, 20))
+    >>> y = np.square(X @ W_star.T / np.sqrt(20)) @ model.teacher_readout
+    >>> tsode.hessian.empirical_spectrum(model, W, X, y).dimension
+    40
     """
     U, X, lam, D = _samples(model, W, X, y)
     v = model.student_readout

@@ -37,7 +37,26 @@ class SpectralDensity:
     dimension: int
 
     def density(self, x, width):
-        """Return the normalised density, every node broadened to a Gaussian; as :meth:`Spectrum.density`."""
+        """Return the normalised density, every node broadened to a Gaussian.
+
+        Parameters
+        ----------
+        x : array_like, shape (m,)
+            Where to evaluate it.
+        width : float
+            Standard deviation of the Gaussians.
+
+        Returns
+        -------
+        ndarray, shape (m,)
+            Integrates to 1; in units of 1 / eigenvalue.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> spectral_density(np.diag(np.linspace(-1, 1, 500)), steps=20).density([0.0, 5.0], 0.3).round(1)
+        array([0.5, 0. ])
+        """
         return smooth(x, width, self.nodes.ravel(), self.weights.ravel() / len(self.nodes))
 
     def mean(self, function):
@@ -52,6 +71,13 @@ class SpectralDensity:
         -------
         mean, error : float
             `error` is nan for a single probe.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> mean, error = spectral_density(np.diag(np.linspace(0, 1, 500)), steps=20).mean(np.sqrt)
+        >>> bool(abs(mean - 2 / 3) < 5 * error)
+        True
         """
         each = (self.weights * function(self.nodes)).sum(axis=1)
         error = each.std(ddof=1) / np.sqrt(len(each)) if len(each) > 1 else np.nan

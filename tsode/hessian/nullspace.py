@@ -178,6 +178,14 @@ def rotations(model, overlaps):
     ------
     TypeError, ValueError
         If an argument is of the wrong type, shape or range; the message names it.
+
+    Examples
+    --------
+    >>> import tsode
+    >>> model = tsode.TeacherStudent(p=2, p_star=1, learning_rate=0.1)
+    >>> saddle = tsode.plateau(model, gradient_flow=True).overlaps
+    >>> tsode.hessian.null_space(model, saddle, N=10, families=[rotations(model, saddle)]).counts
+    (15, 0)
     """
     reduction = Reduction.of(model, overlaps, model.p + model.p_star)
     U, U_star = reduction.U, reduction.U_star

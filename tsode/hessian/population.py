@@ -154,6 +154,14 @@ def population_gradient(model, W, W_star):
     ------
     TypeError, ValueError
         If an argument is of the wrong type, shape or range; the message names it.
+
+    Examples
+    --------
+    >>> import numpy as np, tsode
+    >>> model = tsode.TeacherStudent(p=2, p_star=1, learning_rate=0.1)
+    >>> saddle = tsode.plateau(model, gradient_flow=True).overlaps
+    >>> bool(np.abs(tsode.hessian.population_gradient(model, *saddle.realise(20, rng=0))).max() < 1e-12)
+    True
     """
     U, U_star = check_weights(model, W, W_star)
     g = gradient(model.student_readout, model.teacher_readout, U, U_star)

@@ -138,6 +138,11 @@ class Spectrum:
         ------
         TypeError, ValueError
             If an argument is of the wrong type or shape, or `width` is not positive.
+
+        Examples
+        --------
+        >>> Spectrum([-0.5, 0.0, 1.0], [8, 38, 10]).density([0.0, 5.0], 0.1).round(2)
+        array([2.71, 0.  ])
         """
         return smooth(x, width, self.values, self.multiplicities / self.dimension)
 

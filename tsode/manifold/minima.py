@@ -126,6 +126,13 @@ class Minima:
 
 
 def polar_factor(matrix):
-    """Return the partial isometry U V^T of the singular value decomposition, shape (..., m, n) as `matrix`."""
+    """Return the partial isometry U V^T of the singular value decomposition, shape (..., m, n) as `matrix`.
+
+    Examples
+    --------
+    >>> polar_factor([[3.0, 0.0], [0.0, -2.0]])
+    array([[ 1.,  0.],
+           [ 0., -1.]])
+    """
     U, _, Vt = np.linalg.svd(matrix, full_matrices=False)
     return U @ Vt

@@ -30,6 +30,17 @@ def loss_curve(ode=None, sgd=None, plateau_loss=None, ax=None):
     ------
     ValueError
         If there is nothing to draw.
+
+    Examples
+    --------
+    >>> import tsode
+    >>> model = tsode.TeacherStudent(p=2, p_star=1, learning_rate=0.2)
+    >>> start = tsode.Overlaps.random(model, N=100, rng=0)
+    >>> ode = tsode.integrate(model, start, 30.0)
+    >>> sgd = tsode.simulate(model, start, 30.0, N=100, runs=3)
+    >>> ax = tsode.plot.loss_curve(ode, sgd, tsode.plateau(model).excess_loss)
+    >>> ax.get_yscale()
+    'log'
     """
     _need(ode, sgd)
     with style():
@@ -73,6 +84,16 @@ def overlap_curves(ode=None, sgd=None, which="M", ax=None):
     ------
     ValueError
         If there is nothing to draw or `which` is neither.
+
+    Examples
+    --------
+    >>> import tsode
+    >>> model = tsode.TeacherStudent(p=2, p_star=1, learning_rate=0.2)
+    >>> start = tsode.Overlaps.random(model, N=100, rng=0)
+    >>> ode = tsode.integrate(model, start, 30.0)
+    >>> sgd = tsode.simulate(model, start, 30.0, N=100, runs=3)
+    >>> tsode.plot.overlap_curves(ode, sgd, "Q").get_ylabel()
+    'student-student overlap $Q_{kl}$'
     """
     _need(ode, sgd)
     if which not in ("M", "Q"):
@@ -117,6 +138,15 @@ def overlap_matrix(overlaps, title=None, ax=None):
     Returns
     -------
     matplotlib.axes.Axes
+
+    Examples
+    --------
+    >>> import tsode
+    >>> model = tsode.TeacherStudent(p=2, p_star=1, learning_rate=0.2)
+    >>> start = tsode.Overlaps.random(model, N=100, rng=0)
+    >>> ode = tsode.integrate(model, start, 30.0)
+    >>> tsode.plot.overlap_matrix(ode.overlaps(-1), "the end").get_title()
+    'the end'
     """
     with style():
         ax = axes_or_new(ax, figsize=(3.6, 3.2))

@@ -31,6 +31,15 @@ def escape_histogram(times, law=None, bins="auto", ax=None):
     ------
     ValueError
         If no run escaped.
+
+    Examples
+    --------
+    >>> import tsode
+    >>> model = tsode.TeacherStudent(p=2, p_star=1, learning_rate=0.3)
+    >>> law = tsode.escape_law(model, N=1000, threshold=0.05, start="random")
+    >>> times = tsode.escape_time(tsode.simulate(model, None, law.ppf(0.999), N=1000, runs=20), threshold=0.05)
+    >>> tsode.plot.escape_histogram(times, law).get_ylabel()
+    'probability density'
     """
     times = np.ravel(np.asarray(times, dtype=float))
     escaped = times[np.isfinite(times)]
@@ -79,6 +88,15 @@ def escape_means(values, times=None, laws=None, label=None, quantity="student wi
     ------
     ValueError
         If neither `times` nor `laws` is given, or their number is not that of `values`.
+
+    Examples
+    --------
+    >>> import tsode
+    >>> model = tsode.TeacherStudent(p=2, p_star=1, learning_rate=0.3)
+    >>> law = tsode.escape_law(model, N=1000, threshold=0.05, start="random")
+    >>> times = tsode.escape_time(tsode.simulate(model, None, law.ppf(0.999), N=1000, runs=20), threshold=0.05)
+    >>> tsode.plot.escape_means([2], [times], [law]).get_xlabel()
+    'student width $p$'
     """
     values = np.asarray(values, dtype=float)
     if times is None and laws is None:

@@ -31,6 +31,17 @@ def study_panels(ode, sgd, plateau_loss=None, escapes=None, law=None, hessian=No
     Returns
     -------
     matplotlib.figure.Figure
+
+    Examples
+    --------
+    >>> import tsode
+    >>> model = tsode.TeacherStudent(p=2, p_star=1, learning_rate=0.2)
+    >>> start = tsode.Overlaps.random(model, N=100, rng=0)
+    >>> ode = tsode.integrate(model, start, 30.0)
+    >>> sgd = tsode.simulate(model, start, 30.0, N=100, runs=3)
+    >>> figure = tsode.plot.study_panels(ode, sgd, tsode.plateau(model).excess_loss)
+    >>> len(figure.axes) >= 6
+    True
     """
     model = ode.model
     with style():
@@ -68,6 +79,13 @@ def hessian_panels(comparison, samples=None):
     Returns
     -------
     matplotlib.figure.Figure
+
+    Examples
+    --------
+    >>> import tsode
+    >>> both = tsode.hessian.compare(tsode.TeacherStudent(p=2, p_star=1, learning_rate=0.1), N=20)
+    >>> len(tsode.plot.hessian_panels(both).axes)
+    1
     """
     with style():
         columns = 1 if samples is None else 3
@@ -91,6 +109,18 @@ def save(figure, path):
     ----------
     figure : matplotlib.figure.Figure
     path : path-like
+
+    Examples
+    --------
+    >>> import tsode
+    >>> model = tsode.TeacherStudent(p=2, p_star=1, learning_rate=0.2)
+    >>> start = tsode.Overlaps.random(model, N=100, rng=0)
+    >>> ode = tsode.integrate(model, start, 30.0)
+    >>> import os, tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     tsode.plot.save(tsode.plot.loss_curve(ode).figure, f"{folder}/loss.png")
+    ...     os.listdir(folder)
+    ['loss.png']
     """
     with atomic_path(path) as temporary:
         figure.savefig(temporary, format="png", dpi=160)

@@ -46,6 +46,14 @@ def escape_curves(dataset, x=None, ax=None):
     ------
     ValueError
         If `x` is no parameter of the scan with numbers for values.
+
+    Examples
+    --------
+    >>> import tsode
+    >>> table = tsode.scans.escape({"p": 2, "p_star": 1, "learning_rate": [0.2, 0.3], "dimension": 1000}, runs=4,
+    ...                            n_jobs=1)
+    >>> tsode.plot.escape_curves(table).get_xlabel().split(" $")[0]
+    'learning rate'
     """
     x = _axis(dataset, x)
     dataset = dataset.sortby(x)
@@ -81,6 +89,13 @@ def deviation_curves(dataset, ax=None):
     Returns
     -------
     matplotlib.axes.Axes
+
+    Examples
+    --------
+    >>> import tsode
+    >>> table = tsode.scans.deviation({"p": 2, "p_star": 1, "dimension": [100, 1000]}, runs=4, n_jobs=1)
+    >>> tsode.plot.deviation_curves(table).get_xlabel()
+    'input dimension $N$'
     """
     dataset = dataset.sortby("dimension")
     with style():
@@ -124,6 +139,13 @@ def stability_map(dataset, ax=None, **selection):
     ------
     ValueError
         If there is no other parameter with numbers for values.
+
+    Examples
+    --------
+    >>> import tsode
+    >>> table = tsode.scans.stability({"p": [2, 4], "p_star": 8, "learning_rate": [0.3, 0.55, 0.7]}, n_jobs=1)
+    >>> tsode.plot.stability_map(table).get_ylabel().split(" $")[0]
+    'learning rate'
     """
     dataset = dataset.sel(selection)
     x = _axis(dataset.drop_dims("learning_rate"), None)

@@ -28,6 +28,13 @@ def hessian_spectra(comparison, empirical=None, ax=None):
     -------
     matplotlib.axes.Axes
         With a logarithmic count axis; multiplicities are written at the spikes.
+
+    Examples
+    --------
+    >>> import tsode
+    >>> both = tsode.hessian.compare(tsode.TeacherStudent(p=2, p_star=1, learning_rate=0.1), N=20)
+    >>> tsode.plot.hessian_spectra(both).get_ylabel()
+    'number of eigenvalues'
     """
     sides = (comparison.plateau, comparison.manifold)
     names = ("plateau", "solution manifold")
@@ -71,6 +78,14 @@ def hessian_convergence(result, which="plateau", ax=None):
     ------
     ValueError
         If `which` is neither.
+
+    Examples
+    --------
+    >>> import tsode
+    >>> model = tsode.TeacherStudent(p=2, p_star=1, learning_rate=0.1)
+    >>> samples = tsode.hessian.convergence(model, N=20, ratios=[4, 64])
+    >>> tsode.plot.hessian_convergence(samples, "manifold").get_yscale()
+    'log'
     """
     if which not in ("plateau", "manifold"):
         raise ValueError(f"`which` must be 'plateau' or 'manifold', but is {which!r}")
@@ -118,6 +133,13 @@ def hessian_separation(result, ax=None):
     -------
     matplotlib.axes.Axes
         With a logarithmic n/N axis.
+
+    Examples
+    --------
+    >>> import tsode
+    >>> model = tsode.TeacherStudent(p=2, p_star=1, learning_rate=0.1)
+    >>> tsode.plot.hessian_separation(tsode.hessian.separation(model, N=60, ratios=[1, 16, 64])).get_xscale()
+    'log'
     """
     k = result.index
     with style():
@@ -153,6 +175,15 @@ def hessian_path(path, ax=None):
     -------
     matplotlib.axes.Axes
         The axes of the eigenvalue.
+
+    Examples
+    --------
+    >>> import tsode
+    >>> model = tsode.TeacherStudent(p=2, p_star=1, learning_rate=0.2)
+    >>> start = tsode.Overlaps.random(model, N=100, rng=0)
+    >>> ode = tsode.integrate(model, start, 30.0)
+    >>> tsode.plot.hessian_path(tsode.hessian.along(ode, N=100)).get_title()
+    'population Hessian, N = 100'
     """
     with style():
         ax = axes_or_new(ax, figsize=(5.4, 3.4))

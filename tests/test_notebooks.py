@@ -1,0 +1,84 @@
+"""The notebooks: without outputs as committed, and run from top to bottom in small sizes."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+
+FOLDER = Path(__file__).parents[1] / "notebooks"
+NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
+# What each draws, so that a notebook that stops early or draws nothing is found out
+PICTURES = {
+    "01": {"sgd_and_ode", "deviation"},
+    "02": {"plateaus", "prefactor", "escape_times"},
+    "03": {"two_circles", "closest_solution", "noise", "late_times"},
+    "04": {"spectra", "along", "samples", "separation"},
+    "05": {"map", "escape", "own"},
+    "06": {"dense", "sparse", "digits"},
+}
+
+# A process of its own: the warnings of Jupyter's event loop and sockets are none of tsode's
+RUN = """
+import sys, nbformat
+from nbclient import NotebookClient
+notebook = nbformat.read(sys.argv[1], as_version=4)
+NotebookClient(notebook, timeout=300, resources={"metadata": {"path": sys.argv[2]}}).execute()
+nbformat.write(notebook, sys.argv[3])
+"""
+
+
+@pytest.fixture(params=NOTEBOOKS, ids=lambda path: path.stem)
+def path(request):
+    return request.param
+
+
+def test_all_six_are_there():
+    assert [path.name[:2] for path in NOTEBOOKS] == sorted(PICTURES)
+
+
+def test_committed_without_outputs(path):
+    notebook = nbformat.read(path, as_version=4)
+    nbformat.validate(notebook)
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            assert cell.outputs == []
+            assert cell.execution_count is None
+    assert set(notebook.metadata) == {"kernelspec", "language_info"}
+    assert set(notebook.metadata.language_info) == {"name"}, "no version of Python: it changes with every user"
+
+
+def test_one_cell_of_parameters_at_the_top(path):
+    notebook = nbformat.read(path, as_version=4)
+    first, *rest = [cell.source for cell in notebook.cells if cell.cell_type == "code"]
+    assert 'small = os.environ.get("TSODE_SMALL") == "1"' in first
+    assert not any("environ" in source for source in rest)
+
+
+def test_runs_from_top_to_bottom(path, tmp_path):
+    executed = tmp_path / path.name
+    environment = os.environ | {
+        "TSODE_SMALL": "1",
+        "TSODE_OUT": str(tmp_path),
+        "MPLBACKEND": "module://matplotlib_inline.backend_inline",
+    }
+    found = subprocess.run(
+        [sys.executable, "-c", RUN, str(path), str(FOLDER), str(executed)],
+        env=environment, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert found.returncode == 0, found.stderr[-3000:]
+    pictures = {picture.stem for picture in tmp_path.glob("*.png")}
+    assert pictures == {f"{path.name[:2]}_{name}" for name in PICTURES[path.name[:2]]}
+    outputs = [
+        output
+        for cell in nbformat.read(executed, as_version=4).cells
+        if cell.cell_type == "code"
+        for output in cell.outputs
+    ]
+    warnings = [output.text for output in outputs if output.get("name") == "stderr"]
+    assert not warnings
+    printed = "".join(output.text for output in outputs if output.get("name") == "stdout")
+    assert re.search(r"\d ± \d|agree at \d|digits +final loss", printed), "no number with its error"
