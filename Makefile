@@ -22,7 +22,7 @@ notebooks: .venv/installed-notebooks
 	for notebook in notebooks/*.ipynb; do $(BIN)/jupyter execute $$notebook || exit 1; done
 
 # Measures the table of claims: printed, and written to out/claims.md.
-claims: .venv/installed
+claims: .venv/installed-notebooks
 	$(BIN)/python notebooks/claims.py
 
 # Times everything beside its baselines: benchmarks/results.md.

@@ -325,6 +325,39 @@ def hessians():
     yield Claim(name, -4.0, both.plateau.lowest * 8, 1e-9, "solver", "04")
 
 
+def learning_rates():
+    """The thresholds of the plateau say at which learning rates the ODEs escape, stay or diverge."""
+    rates = np.geomspace(0.1, 8, 12 if SMALL else 48)
+    grid = {"p": (2, 8) if SMALL else (1, 2, 4, 8, 16), "p_star": 4, "learning_rate": rates}
+    table = tsode.scans.stability(grid, n_jobs=1, progress=False)
+    differ = int((table["fate"] != table["theory"]).sum())
+    name = f"Map of learning rates: points of {table['fate'].size} at which ODE and theory differ"
+    yield Claim(name, 0, differ, 0, "count", "05")
+
+
+def other_inputs():
+    """A teacher that reads single components sees their kurtosis: M grows with kappa - 1 in place of 2."""
+    model, kurtosis = tsode.TeacherStudent(p=2, p_star=1, learning_rate=0.05), 1.8  # of uniform components
+    N, runs = (200, 96) if SMALL else (1000, 256)
+    p, eta_v, v_star = model.p, model.learning_rate / model.p, model.teacher_readout[0]
+    # The plateau of tsode.fixed_points with (kappa - 1) T_2 in E[D^2]: x = t + 2 y at this learning rate
+    a, b, c = (p + 4) / (p + 2), 4 * v_star / (p + 2), (2 / (p + 2) + kurtosis - 1) * v_star**2
+    x = 2 * eta_v * c / (1 - eta_v * b + np.sqrt((1 - eta_v * b) ** 2 - 4 * eta_v**2 * a * c))
+    flow = 4 * eta_v * v_star
+    theory = 2 * eta_v * ((kurtosis - 1) * v_star - x) / flow
+    rng = np.random.default_rng(5)
+    W_star, duration, ends = np.sqrt(N) * np.eye(1, N), 8.0, []
+    for seed in range(runs):
+        W = np.sqrt(tsode.plateau(model).q) * rng.standard_normal((p, N))
+        W[:, 0] = 0.05 * np.sqrt(N)  # M = 0.05
+        sgd = tsode.simulate(model, (W, W_star), [0.0, duration], N=N, seed=seed, engine="weights", inputs="uniform")
+        ends.append(sgd.M[0, -1].mean())
+    mean, error = mean_and_error(ends)
+    found = np.log(mean / 0.05) / duration / flow, error / mean / duration / flow
+    name = "Beyond Gaussian inputs: escape rate / (4ηvv*), teacher of one uniform component, (κ-1)/2 + O(η)"
+    yield Claim(name, theory, *found, "runs", "06")
+
+
 MEASUREMENTS = (
     sgd_meets_ode,
     plateau_loss,
@@ -336,6 +369,8 @@ MEASUREMENTS = (
     conserved_quantity,
     late_times,
     hessians,
+    learning_rates,
+    other_inputs,
 )
 
 

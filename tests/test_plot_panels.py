@@ -1,0 +1,48 @@
+"""What the figures of several panels show."""
+
+import numpy as np
+import pytest
+
+import tsode
+from tsode import plot
+
+
+@pytest.fixture(scope="module")
+def model():
+    return tsode.TeacherStudent(p=3, p_star=2, learning_rate=0.4)
+
+
+def test_study_panels_name_their_axes_and_draw_what_they_are_given(model):
+    start = tsode.Overlaps.random(model, N=100, rng=0)
+    ode = tsode.integrate(model, start, 20.0)
+    sgd = tsode.simulate(model, start, 20.0, N=100, runs=3)
+    times, comparison = np.array([3.0, 4.0, 5.0]), tsode.hessian.compare(model, 100)
+    loss, M, Q, escapes, spectra, matrix = plot.study_panels(ode, sgd, 0.5, times, None, comparison).axes[:6]
+    assert any(np.array_equal(line.get_ydata(), ode.excess_loss) for line in loss.lines)
+    assert any(np.array_equal(line.get_ydata(), ode.M[:, 0, 0]) for line in M.lines)
+    assert any(np.array_equal(line.get_ydata(), ode.Q[:, 0, 0]) for line in Q.lines)
+    np.testing.assert_allclose(sum(bar.get_height() * bar.get_width() for bar in escapes.patches), 1.0)
+    np.testing.assert_array_equal(matrix.images[0].get_array(), ode.overlaps(-1).joint)
+    for axes, words in ((loss, "excess loss"), (M, "$M_{kr}$"), (Q, "$Q_{kl}$"), (spectra, "number of eigenvalues")):
+        assert words in axes.get_ylabel()
+    assert "escape time" in escapes.get_xlabel()
+    assert "N = 100" in loss.figure.get_suptitle()
+
+
+def test_study_panels_say_what_is_missing(model):
+    ode = tsode.integrate(model, tsode.Overlaps.random(model, N=100, rng=0), 1.0)
+    sgd = tsode.simulate(model, None, 1.0, N=100, runs=2)
+    texts = [text.get_text() for axes in plot.study_panels(ode, sgd).axes for text in axes.texts]
+    assert "no run escaped" in texts
+    assert any("no Hessians to compare" in text for text in texts)
+
+
+def test_hessian_panels_have_one_panel_or_three(model):
+    comparison = tsode.hessian.compare(model, 12)
+    assert len(plot.hessian_panels(comparison).axes) == 1
+    samples = tsode.hessian.convergence(model, N=12, ratios=[4, 16])
+    both, plateau, manifold = plot.hessian_panels(comparison, samples).axes
+    assert "plateau: saddle" in [text.get_text() for text in both.get_legend().get_texts()]
+    for axes, name in ((plateau, "plateau"), (manifold, "solution manifold")):
+        assert axes.get_title().startswith(name)
+        assert {"n/N = 4", "n/N = 16"} <= {text.get_text() for text in axes.get_legend().get_texts()}
