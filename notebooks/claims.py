@@ -327,7 +327,7 @@ def hessians():
 
 def learning_rates():
     """The thresholds of the plateau say at which learning rates the ODEs escape, stay or diverge."""
-    rates = np.geomspace(0.1, 8, 12 if SMALL else 48)
+    rates = np.geomspace(0.1, 10, 12 if SMALL else 48)
     grid = {"p": (2, 8) if SMALL else (1, 2, 4, 8, 16), "p_star": 4, "learning_rate": rates}
     table = tsode.scans.stability(grid, n_jobs=1, progress=False)
     differ = int((table["fate"] != table["theory"]).sum())
@@ -345,10 +345,11 @@ def other_inputs():
     x = 2 * eta_v * c / (1 - eta_v * b + np.sqrt((1 - eta_v * b) ** 2 - 4 * eta_v**2 * a * c))
     flow = 4 * eta_v * v_star
     theory = 2 * eta_v * ((kurtosis - 1) * v_star - x) / flow
+    q = (x + v_star) / (p + 2) * p  # its plateau: y = v q
     rng = np.random.default_rng(5)
     W_star, duration, ends = np.sqrt(N) * np.eye(1, N), 8.0, []
     for seed in range(runs):
-        W = np.sqrt(tsode.plateau(model).q) * rng.standard_normal((p, N))
+        W = np.sqrt(q) * rng.standard_normal((p, N))
         W[:, 0] = 0.05 * np.sqrt(N)  # M = 0.05
         sgd = tsode.simulate(model, (W, W_star), [0.0, duration], N=N, seed=seed, engine="weights", inputs="uniform")
         ends.append(sgd.M[0, -1].mean())
