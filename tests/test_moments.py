@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from conftest import GENERAL, generic_start
+from models import GENERAL, generic_start
 from reference import joint_moments
 
 import tsode

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from conftest import MODELS, generic_start
+from models import MODELS, generic_start
 
 import tsode
 

@@ -1,7 +1,7 @@
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
-from conftest import generic_start
+from models import generic_start
 
 import tsode
 from tsode import plot

@@ -4,7 +4,7 @@ import pickle
 
 import numpy as np
 import pytest
-from conftest import generic_start
+from models import generic_start
 
 import tsode
 

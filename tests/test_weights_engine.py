@@ -1,7 +1,7 @@
 import numba
 import numpy as np
 import pytest
-from conftest import GENERAL, MODELS, generic_start
+from models import GENERAL, MODELS, generic_start
 from reference import sgd as plain_sgd
 from scipy import stats
 
