@@ -162,6 +162,16 @@ CASES = {
     "plot of nothing": (
         lambda: tsode.plot.loss_curve(), ValueError, "`ode` or `sgd` must be a Trajectory, but both are None"
     ),
+    "plot of text": (
+        lambda: tsode.plot.loss_curve("a"),
+        TypeError,
+        "`ode` must be a Trajectory, but is str",
+    ),
+    "plot of two swapped": (
+        lambda: tsode.plot.loss_curve(sgd=tsode.integrate(MODEL, START, 1.0)),
+        ValueError,
+        "`sgd` must be what `simulate` returns, but is of the engine 'ode, DOP853",
+    ),
     "plot of no overlap": (
         lambda: tsode.plot.overlap_curves(tsode.integrate(MODEL, START, 1.0), which="R"), ValueError,
         "`which` must be 'M' or 'Q', but is 'R'",

@@ -50,13 +50,22 @@ def test_save_and_load(result, tmp_path):
     assert json.loads(paths[2].read_text())["results"] == result.summary()["results"]
 
 
-def test_stuck_and_diverging_models_are_studied_too(tmp_path):
-    for model in (tsode.TeacherStudent(2, 2, 1.2), tsode.TeacherStudent(2, 1, 8.0)):
-        result = tsode.study(model, N=50, runs=2)
+def test_unusual_models_are_studied_too(tmp_path):
+    """Stuck, diverging, spherical, fewer units than the teacher."""
+    for model in (
+        tsode.TeacherStudent(2, 2, 1.2),
+        tsode.TeacherStudent(2, 1, 8.0),
+        tsode.TeacherStudent(3, 1, 0.3, constraint="spherical"),
+        tsode.TeacherStudent(1, 2, 0.1),
+        tsode.TeacherStudent(2, 4, 0.2),
+    ):
+        result = tsode.study(model, N=50, runs=2, alpha_max=None if model.p_star == 1 else 10.0)
         assert result.plot() is not None
         assert "theory" in repr(result)
+        assert ("diverged at alpha" in repr(result)) == (model.learning_rate == 8.0)
         json.dumps(result.summary(), allow_nan=False)
         result.save(tmp_path)
+        assert cli.main(["hessian", "--p", "2", "--p-star", "4", "--out", str(tmp_path)]) == 0
 
 
 def test_escape_agrees_with_the_law(result):
@@ -78,7 +87,7 @@ def test_end_is_the_solution_closest_to_the_start():
         model = tsode.TeacherStudent(p=p, p_star=2, learning_rate=0.05 * p)
         results = tsode.study(model, N=10_000, runs=2).results
         chosen, random = (
-            results[f"chosen solution to {name}"]["ode"] for name in ("the one closest to start", "random ones")
+            results[f"distance of the end's solution to {name}"]["ode"] for name in ("the start's", "random ones")
         )
         assert chosen < 0.05 * random
         late = results["late exponent in alpha, gradient flow" if p == 4 else "late rate, gradient flow"]

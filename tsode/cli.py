@@ -17,7 +17,7 @@ __all__ = ["main"]
 class _Parser(argparse.ArgumentParser):
     def error(self, message):
         """Print one line instead of the usage and a line."""
-        self.exit(2, f"{self.prog}: {' '.join(message.split())}\n")
+        self.exit(2, f"{self.prog}: {' '.join(message.split())}; see {self.prog} --help\n")
 
 
 def main(arguments=None):

@@ -113,19 +113,23 @@ def late_exponent(model, start):
 
 
 def deviation(ode, sgd):
-    """Return the largest |mean of the runs - ODE| in standard errors of that mean, and its root mean square.
+    """Return the largest |mean of the runs - ODE| in standard errors, its 5 % level, and the root mean square.
 
     `ode` and `sgd` are overlaps of shapes (T, ...) and (runs, T', ...); the start is left out, and so is what a
-    constraint keeps fixed, which has no statistical error.
+    constraint keeps fixed, which has no statistical error. The level is that of Student's t with runs - 1 degrees
+    of freedom over all times and entries (Bonferroni): noise alone stays below it in at least 19 of 20 studies.
     """
+    from scipy.special import stdtrit  # imported late, as SciPy in tsode.ode
+
     times = min(len(ode), sgd.shape[1])
     sgd = sgd[np.isfinite(sgd).all(axis=(1, 2, 3))][:, 1:times]
     if len(sgd) < 2 or times < 2:
-        return np.nan, np.nan
+        return np.nan, np.nan, np.nan
     difference = sgd.mean(axis=0) - ode[1:times]
     error = sgd.std(axis=0, ddof=1) / np.sqrt(len(sgd))
     moving = error > 1e-12
-    return np.max(np.abs(difference[moving]) / error[moving]), np.sqrt(np.mean(difference**2))
+    level = stdtrit(len(sgd) - 1, 1 - 0.025 / max(1, moving.sum()))
+    return np.max(np.abs(difference[moving]) / error[moving]), level, np.sqrt(np.mean(difference**2))
 
 
 def time_to_learn(model, start, threshold):

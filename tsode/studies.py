@@ -33,6 +33,13 @@ __all__ = ["Study", "study"]
 
 PARTS = ("ode", "sgd", "escapes")
 COLUMNS = ("theory", "ode", "sgd")
+NOTES = (
+    "Escape: tr M M^T above a threshold; its rate is fitted below it, on a window that is finite and thus biased.",
+    "Deviations: largest over times and entries of |mean of the runs - ODE|; under 'theory' the level that noise alone "
+    "exceeds in 1 study of 20. At finite N the noise of SGD seeds the escape: it comes earlier than in the ODE.",
+    "The end's solution is the one closest to the end. The ODE picks that closest to the start, up to 1/sqrt(N); SGD "
+    "leaves it as far as the noise of its steps outweighs M at the start.",
+)
 POINTS = 241
 ESCAPE_RUNS = 8  # runs from random weights for each run from the start: they are short, and a law needs many
 ESCAPED = 0.02  # part of the solutions' tr M M^T that counts as escaped: growth is still exponential there
@@ -153,9 +160,7 @@ class Study:
     def results(self):
         """The compared quantities: name -> {"theory", "ode", "sgd", "sgd_error"}, absent where undefined.
 
-        Errors are standard errors of the mean over runs. Deviations are maxima over times and entries of
-        |mean of the runs - ODE|, in standard errors of that mean; at finite N the escape from the plateau
-        is seeded by noise, which moves the mean by more than its error.
+        Errors are standard errors of the mean over runs; `NOTES` says what each row means.
         """
         ode, sgd, model = self.ode, self.sgd, self.model
         saddle, (law, threshold) = plateau(model), self.escape
@@ -173,14 +178,14 @@ class Study:
         found["final excess loss"] = both(np.nan, lambda run: run.excess_loss[..., -1])
         found.update(self._implicit_bias())
         for which in ("M", "Q"):
-            largest, typical = deviation(getattr(ode, which), getattr(sgd, which))
-            found[f"largest deviation of {which} (standard errors)"] = {"sgd": largest}
+            largest, level, typical = deviation(getattr(ode, which), getattr(sgd, which))
+            found[f"largest deviation of {which} (standard errors)"] = {"theory": level, "sgd": largest}
             found[f"rms deviation of {which}"] = {"sgd": typical}
         return {name: {column: float(value) for column, value in row.items()} for name, row in found.items()}
 
     def _implicit_bias(self):
         """Where the end is, and how gradient flow gets there; nothing for models without solutions in closed form."""
-        names = "chosen solution to the one closest to start", "chosen solution to random ones"
+        names = "distance of the end's solution to the start's", "distance of the end's solution to random ones"
         try:
             measured = [chosen_solution(run, np.random.default_rng(0)) for run in (self.ode, self.sgd)]
             late, found = late_exponent(self.model, self.ode.overlaps(0)), {}
@@ -332,6 +337,21 @@ class Study:
         )
         return title, ("", "theory", "ODE", "SGD"), rows
 
+    def _remarks(self):
+        return [*self._ends(), self._verdict(), *NOTES]
+
+    def _ends(self):
+        """What a reader must know first: which runs did not finish."""
+        ode, sgd, largest = self.ode, self.sgd, plateau(self.model).max_learning_rate
+        limit = f"; no plateau above learning rate {largest:.4g}" if np.isfinite(largest) else ""
+        if ode.status != "completed":
+            yield f"The ODE {ode.status} at alpha = {ode.stopped_at:.4g}{limit}."
+        if (sgd.status != "completed").any():
+            yield (
+                f"{(sgd.status != 'completed').sum()} of {sgd.runs} SGD runs did not finish, the first ended at "
+                f"alpha = {sgd.stopped_at.min():.4g}{limit}. Numbers are of the others."
+            )
+
     def _verdict(self):
         if isinstance(self.hessian, str):
             return f"Hessians not compared: {self.hessian}"
@@ -342,7 +362,7 @@ class Study:
         )
 
     def __repr__(self):
-        return f"{text_columns(*self._table())}\n  {self._verdict()}"
+        return "\n  ".join([text_columns(*self._table()), *self._remarks()])
 
     def _repr_html_(self):
-        return f"{html_columns(*self._table())}<p>{escape(self._verdict())}</p>"
+        return html_columns(*self._table()) + "".join(f"<p>{escape(remark)}</p>" for remark in self._remarks())

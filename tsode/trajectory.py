@@ -288,6 +288,7 @@ class Trajectory:
     def _rows(self):
         final = np.atleast_1d(self.excess_loss[..., -1])
         final = final[np.isfinite(final)]
+        whole = bool(np.all(np.asarray(self.status) == "completed"))
         statuses, counts = np.unique(self.status, return_counts=True)
         return [
             ("model", f"p = {self.model.p}, p* = {self.model.p_star}, η = {self.model.learning_rate:g}, "
@@ -296,7 +297,9 @@ class Trajectory:
             ("runs", "one solution" if self.runs is None else self.runs),
             ("time alpha", f"{self.alpha[0]:g} to {self.alpha[-1]:g}, {len(self.alpha)} points"),
             ("status", ", ".join(f"{s} ({n})" if self.runs else s for s, n in zip(statuses, counts))),
-            ("final excess loss", f"{final.mean():.4g}" if final.size else "none finite"),
+            *([] if whole else [("first run ended at alpha", f"{np.min(self.stopped_at):.4g}")]),
+            ("final excess loss" if whole else "last excess loss before the end",
+             f"{final.mean():.4g}" if final.size else "none finite"),
             ("engine", self.engine),
             ("seed", self.seed),
         ]  # fmt: skip

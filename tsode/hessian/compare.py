@@ -103,7 +103,10 @@ class Comparison:
             ("  rotations | tangent", *(f"{mode.counts[0]:,}" for mode in modes)),
             ("  others, order of the loss", *(_others(mode) for mode in modes)),
             ("escape rate / η", f"{self.escape_rate:.6g}", ""),
-            ("trace", *(f"{side.trace:.6g}" for side in sides)),
+            (
+                "trace",
+                *(f"{0.0 if abs(side.trace) <= side.zero * side.dimension else side.trace:.6g}" for side in sides),
+            ),
             ("gradient norm", *(f"{side.gradient_norm:.2g}" for side in sides)),
         ]
         lists = [_lines(side) for side in sides]

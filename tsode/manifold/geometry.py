@@ -38,10 +38,10 @@ def dimension(model):
     minima = Minima(model)
     p, rank = model.p, minima.rank
     if p >= rank:
-        return p * rank - rank * (rank + 1) // 2
+        return int(p * rank - rank * (rank + 1) // 2)
     tied = minima.tied
     kept = p - tied[0]
-    return p * (p - 1) // 2 + kept * (len(tied) - kept)
+    return int(p * (p - 1) // 2 + kept * (len(tied) - kept))
 
 
 def tangent_basis(model, rotation=None):

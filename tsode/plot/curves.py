@@ -2,9 +2,12 @@
 
 import numpy as np
 
-from ._style import COLOURS, GREY, axes_or_new, style
+from ..trajectory import Trajectory
+from ._style import COLOURS, GREY, MARKERS, axes_or_new, style
 
 __all__ = ["loss_curve", "overlap_curves", "overlap_matrix"]
+
+MOST_ENTRIES = 6  # of an overlap matrix in one panel: more cannot be told apart
 
 TIME = r"time $\alpha$ = samples / $N$"
 
@@ -64,7 +67,9 @@ def loss_curve(ode=None, sgd=None, plateau_loss=None, ax=None):
 
 
 def overlap_curves(ode=None, sgd=None, which="M", ax=None):
-    """Draw the entries of one overlap matrix against time: ODE as lines, the mean of the SGD runs as markers.
+    """Draw entries of one overlap matrix against time: ODE as lines, the mean of the SGD runs as markers.
+
+    The six entries that move most are drawn; the label of the axis says of how many.
 
     Parameters
     ----------
@@ -100,26 +105,32 @@ def overlap_curves(ode=None, sgd=None, which="M", ax=None):
         raise ValueError(f"`which` must be 'M' or 'Q', but is {which!r}")
     with style():
         ax = axes_or_new(ax, figsize=(5, 3.4))
-        if sgd is not None:
-            shown = np.unique(np.linspace(0, len(sgd.alpha) - 1, 16).astype(int))
-            values = getattr(sgd, which)[:, shown]
-            for i, (k, l) in enumerate(_entries(values, which)):
-                entry = values[..., k, l]
+        entries = _entries(getattr(ode if ode is not None else sgd, which), which)
+        for i, (k, l) in enumerate(entries[:MOST_ENTRIES]):
+            look = {"color": COLOURS[i % len(COLOURS)], "zorder": 4 - i / 10}
+            if ode is not None:
+                values = getattr(ode, which)[:, k, l]
+                ax.plot(ode.alpha, values, lw=1.3, ls="--" if which == "Q" and k != l else "-", **look)
+            if sgd is not None:
+                shown = np.unique(np.linspace(0, len(sgd.alpha) - 1, 13).astype(int))
+                entry = getattr(sgd, which)[:, shown, k, l]
                 ax.errorbar(
-                    sgd.alpha[shown], _over_runs(np.nanmean, entry), _over_runs(np.nanstd, entry), fmt="o", ms=3,
-                    lw=0.8, color=COLOURS[1], alpha=0.8, label="SGD, mean and spread of runs" if i == 0 else None,
+                    sgd.alpha[shown], _over_runs(np.nanmean, entry), _over_runs(np.nanstd, entry), lw=0.6, ms=3.5,
+                    fmt=MARKERS[i % len(MARKERS)], alpha=0.8, **look,
                 )  # fmt: skip
+            ax.plot(
+                [], [], marker=MARKERS[i % len(MARKERS)], color=look["color"], ms=3.5, ls="", label=_symbol(which, k, l)
+            )
         if ode is not None:
-            values = getattr(ode, which)
-            for i, (k, l) in enumerate(_entries(values, which)):
-                diagonal = which == "Q" and k == l
-                ax.plot(
-                    ode.alpha, values[:, k, l], color=COLOURS[0], lw=1.3 if diagonal or which == "M" else 0.9,
-                    ls="-" if diagonal or which == "M" else "--", zorder=4, label="theory (ODE)" if i == 0 else None,
-                )  # fmt: skip
-        symbol = "student-teacher overlap $M_{kr}$" if which == "M" else r"student-student overlap $Q_{kl}$"
-        ax.set(xlabel=TIME, ylabel=symbol)
-        ax.legend()
+            ax.plot(
+                [], [], color="black", lw=1.3, label="theory (ODE)" + (", dashed: $k \\neq l$" if which == "Q" else "")
+            )
+        if sgd is not None:
+            ax.errorbar([], [], [], color="black", fmt="o", ms=3.5, lw=0.6, label="SGD, mean and spread of runs")
+        name = "student-teacher overlap $M_{kr}$" if which == "M" else r"student-student overlap $Q_{kl}$"
+        more = len(entries) - MOST_ENTRIES
+        ax.set(xlabel=TIME, ylabel=name + (f", {MOST_ENTRIES} of {len(entries)}" if more > 0 else ""))
+        ax.legend(fontsize=7, ncols=2)
     return ax
 
 
@@ -193,10 +204,23 @@ def _over_runs(statistic, values):
 
 
 def _entries(values, which):
+    """Return the entries (k, l) of M, or of the lower triangle of Q, those that move most first."""
     rows, columns = values.shape[-2:]
-    return [(k, l) for k in range(rows) for l in range(columns if which == "M" else k + 1)]
+    entries = [(k, l) for k in range(rows) for l in range(columns if which == "M" else k + 1)]
+    moves = np.abs(values[..., -1, :, :] - values[..., 0, :, :])
+    moves = np.nan_to_num(moves.mean(axis=0) if moves.ndim == 3 else moves)
+    return sorted(entries, key=lambda entry: -moves[entry])
+
+
+def _symbol(which, k, l):
+    return f"${which}_{{{k + 1},{l + 1}}}$"
 
 
 def _need(ode, sgd):
     if ode is None and sgd is None:
         raise ValueError("`ode` or `sgd` must be a Trajectory, but both are None")
+    for name, run, wanted in (("ode", ode, "integrate"), ("sgd", sgd, "simulate")):
+        if run is not None and not isinstance(run, Trajectory):
+            raise TypeError(f"`{name}` must be a Trajectory, but is {type(run).__name__}")
+        if run is not None and (run.runs is None) != (name == "ode"):
+            raise ValueError(f"`{name}` must be what `{wanted}` returns, but is of the engine '{run.engine}'")
