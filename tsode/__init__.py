@@ -1,5 +1,20 @@
 """Teacher-student learning in high dimension: one-pass SGD beside its ordinary differential equations.
 
+===========================  ====================================================================
+`TeacherStudent`             what is learned, by what, and how fast
+`Overlaps`                   the order parameters M, Q, P: where a run starts
+`integrate`                  the ODEs, N = infinity; `integrate_many` for many at once
+`simulate`                   one-pass SGD at dimension N
+`Trajectory`                 what both return: save, load, to_xarray
+`plateau`                    the fixed point at M = 0, its escape rate, the bounds of the learning rate
+`escape_law`, `escape_time`  when the plateau is left: the law, and what a trajectory shows
+`manifold`                   the solutions, the closest one, what is conserved, late times
+`hessian`                    of the loss: on the plateau, on the solutions, on samples
+`study`                      all of this for one model; also the command ``tsode study``
+`scan`, `scans`              functions over grids of parameters, resumable
+`plot`                       figures of all results
+===========================  ====================================================================
+
 Examples
 --------
 >>> import tsode

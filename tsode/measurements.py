@@ -139,7 +139,7 @@ def time_to_learn(model, start, threshold):
     for _ in range(10):
         ode = integrate(model, start, np.linspace(0, horizon, 2001), rtol=1e-6)
         if ode.status == "diverged":
-            return float(ode.stopped_at)
+            return float(1.5 * ode.stopped_at)  # so that the divergence is seen
         lost = ode.excess_loss[0] - ode.excess_loss
         learnt = np.argmax(lost > 0.98 * lost[-1])
         # Settled: the loss has fallen long ago, and M has grown, so that the escape is not still to come.

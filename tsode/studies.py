@@ -105,7 +105,9 @@ def study(model, N, runs=8, alpha_max=None, seed=0, engine="chain", progress=Fal
     options = {"N": N, "engine": engine, "progress": progress}
     sgd = simulate(model, start, times(alpha_max), runs=runs, seed=runs_sequence, **options)
     many = ESCAPE_RUNS * runs if engine == "chain" else runs
-    escapes = simulate(model, None, times(min(alpha_max, last_escape)), runs=many, seed=escapes_sequence, **options)
+    # Who interrupts the first runs does not want to wait for more: of these there is then the start alone.
+    end = [0.0] if "interrupted" in sgd.status else times(min(alpha_max, last_escape))
+    escapes = simulate(model, None, end, runs=many, seed=escapes_sequence, **options)
     return Study(ode=ode, sgd=sgd, escapes=escapes)
 
 

@@ -6,9 +6,8 @@ import json
 import os
 import warnings
 
-from tqdm.auto import tqdm
-
 from .. import _checks
+from .._progress import progress_bar
 from ..trajectory import versions
 from .batches import Batched
 from .grids import make_grid, point_seed
@@ -128,7 +127,7 @@ def _run(work, waiting, outcomes, n_jobs, progress):
     if not waiting:
         return
     finished = sum(outcome is not None for outcome in outcomes)
-    bar = tqdm(total=len(outcomes), initial=finished, desc="scan", unit=" points", disable=None if progress else True)
+    bar = progress_bar(progress, total=len(outcomes), initial=finished, desc="scan", unit=" points")
     parallel = joblib.Parallel(n_jobs=n_jobs, return_as="generator_unordered")
     results = parallel(joblib.delayed(work)(*task) for task in waiting)
     with bar:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numba
 from threadpoolctl import ThreadpoolController
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from .batches import Batched
 from .values import labelled

@@ -7,9 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 import numba
 import numpy as np
 from threadpoolctl import threadpool_limits
-from tqdm.auto import tqdm
 
 from .. import _checks
+from .._progress import progress_bar
 from .._random import run_sequence, seed_sequence
 from ..model import check_model
 from ..overlaps import Overlaps, check_start, divergence_limit
@@ -168,13 +168,8 @@ class _Recorder:
         self.Q = np.full((runs, len(steps), model.p, model.p), np.nan)
         self.status = np.full(runs, "interrupted", dtype="<U11")
         self.reached = np.zeros(runs, dtype=np.int64)
-        self.bar = tqdm(
-            total=int(steps[-1]) * runs,
-            desc="SGD",
-            unit=" samples",
-            unit_scale=True,
-            disable=None if progress else True,
-        )
+        total = int(steps[-1]) * runs
+        self.bar = progress_bar(progress, total=total, desc="SGD", unit=" samples", unit_scale=True)
         self.stop = threading.Event()
         self.lock = threading.Lock()
 

@@ -1,0 +1,15 @@
+"""Progress bars: where a person watches (a terminal or a notebook), and nothing in a pipe."""
+
+import warnings
+
+from tqdm import TqdmWarning
+
+__all__ = ["progress_bar"]
+
+
+def progress_bar(show, **options):
+    """Return a tqdm bar, drawn as a widget in a notebook that has widgets and as text elsewhere."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", TqdmWarning)  # without widgets text is good enough
+        from tqdm.auto import tqdm
+    return tqdm(disable=None if show else True, **options)
