@@ -56,7 +56,7 @@ def escape_histogram(times, law=None, bins="auto", ax=None):
             t = np.linspace(*law.ppf([1e-4, 1 - 1e-4]), 400)
             ax.plot(t, law.pdf(t), color=COLOURS[0], lw=1.6, label="theory")
             ax.axvline(law.mean(), color=COLOURS[0], ls="--", lw=1.1, label=f"mean of the theory: {law.mean():.4g}")
-        ax.set(xlabel=TIME, ylabel="probability density")
+        ax.set(xlabel=TIME, ylabel="probability density", ylim=(0, 1.5 * ax.get_ylim()[1]))  # room for the legend
         ax.legend()
     return ax
 
