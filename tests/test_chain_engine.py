@@ -5,7 +5,7 @@ from models import GENERAL, MODELS, generic_start
 from scipy import stats
 
 import tsode
-from tsode.sgd import chain, random_numbers
+from tsode.sgd import chain, chain_draws, random_numbers
 
 LANES = 8
 
@@ -57,8 +57,10 @@ def test_kernels_agree_with_their_python_twins(model, monkeypatch):
         if python:
             for module, names in (
                 (random_numbers, ("xoshiro", "minus_two_log", "normal_pair", "normal_lanes", "uniform_lanes")),
-                (chain, ("xoshiro", "normal_pair", "normal_lanes", "uniform_lanes", "draw_kernel", "decide_kernel",
-                         "sample_kernel", "absorb_kernel", "normalise_kernel", "retire_kernel", "chain_kernel")),
+                (chain_draws, ("xoshiro", "normal_pair", "normal_lanes", "uniform_lanes", "decide_kernel",
+                               "draw_kernel")),
+                (chain, ("draw_kernel", "sample_kernel", "absorb_kernel", "normalise_kernel", "retire_kernel",
+                         "chain_kernel")),
             ):  # fmt: skip
                 for name in names:
                     monkeypatch.setattr(module, name, getattr(getattr(module, name), "py_func"))  # noqa: B009
@@ -75,7 +77,7 @@ def test_chi_squared_is_exact(degrees):
     """Kolmogorov-Smirnov of 65536 draws at each number of degrees: p above 1e-4."""
     runs, draws = group(tsode.TeacherStudent(2, 1, 0.1), runs=LANES, seed=degrees), []
     for _ in range(256):
-        chain.draw_kernel(runs.normals, runs.rest, runs.state, runs.redraw_state, 3, degrees)
+        chain_draws.draw_kernel(runs.normals, runs.rest, runs.state, runs.redraw_state, 3, degrees)
         draws.append(runs.rest.copy())
     draws = np.ravel(draws)
     if degrees == 0:
@@ -88,7 +90,7 @@ def test_chi_squared_at_huge_degrees():
     """At 1e15 degrees the law is normal with relative deviation sqrt(2/n); doubles still resolve it."""
     n, runs, draws = 10**15, group(tsode.TeacherStudent(2, 1, 0.1), runs=LANES, seed=1), []
     for _ in range(256):
-        chain.draw_kernel(runs.normals, runs.rest, runs.state, runs.redraw_state, 3, n)
+        chain_draws.draw_kernel(runs.normals, runs.rest, runs.state, runs.redraw_state, 3, n)
         draws.append((runs.rest - n) / np.sqrt(2 * n))
     assert stats.kstest(np.ravel(draws), "norm").pvalue > 1e-4
 

@@ -8,6 +8,7 @@ import pytest
 
 import tsode
 from tsode import cli
+from tsode.sgd import chain
 
 
 @pytest.fixture(scope="module")
@@ -179,3 +180,19 @@ def test_help_and_module_form(tmp_path):
 def test_import_leaves_matplotlib_and_random_state_alone():
     code = "import sys, tsode; assert 'matplotlib' not in sys.modules; tsode.plot; assert 'matplotlib' in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_interrupted_study_keeps_what_it_has(monkeypatch):
+    advance = chain.ChainRuns.advance
+
+    def interrupted(runs, stop):
+        if runs.step > 200:
+            raise KeyboardInterrupt
+        return advance(runs, stop)
+
+    monkeypatch.setattr(chain.ChainRuns, "advance", interrupted)
+    result = tsode.study(tsode.TeacherStudent(2, 1, 0.2), N=100, runs=2, alpha_max=5.0)
+    assert result.escapes.alpha.tolist() == [0.0]
+    assert result.sgd.status.tolist() == ["interrupted", "interrupted"]
+    assert "2 of 2 SGD runs did not finish" in repr(result)
+    json.dumps(result.summary(), allow_nan=False)

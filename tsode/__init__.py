@@ -38,7 +38,8 @@ from .overlaps import Overlaps
 from .plateaus import plateau
 from .scans import scan
 from .sgd import InputsExhausted, simulate
-from .studies import Study, study
+from .studies import study
+from .study_results import Study
 from .trajectory import Trajectory
 
 __all__ = [

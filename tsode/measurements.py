@@ -5,7 +5,7 @@ Each function takes trajectories and returns plain numbers; nan where there is n
 
 import numpy as np
 
-from .escape import escape_time
+from .escape import escape_law, escape_time
 from .manifold import closest_rotation, distance, power_law, random_rotation, relaxation_rate, solution
 from .ode import integrate
 from .overlaps import Overlaps
@@ -13,6 +13,7 @@ from .overlaps import Overlaps
 __all__ = [
     "chosen_solution",
     "deviation",
+    "escape_setting",
     "fitted_escape_rate",
     "late_exponent",
     "mean_and_error",
@@ -22,6 +23,7 @@ __all__ = [
 
 RANDOM_SOLUTIONS = 200
 LATE_POINTS = 41
+ESCAPED = 0.02  # part of the solutions' tr M M^T that counts as escaped: growth is still exponential there
 
 
 def mean_and_error(values):
@@ -46,6 +48,17 @@ def plateau_level(trajectory):
     fallen = int(np.argmax(smooth < (smooth[0] + smooth.min()) / 2))
     first = int(np.argmin(np.abs(np.diff(smooth))[: max(fallen, 1)]))
     return trajectory.excess_loss[..., first : first + width].mean(axis=-1)
+
+
+def escape_setting(model, N):
+    """Return the law of the escape time from random weights (None where it has no closed form), and its threshold."""
+    solution = min(model.p, model.p_star) * np.abs(model.teacher_readout).max() / np.abs(model.student_readout).max()
+    lowest = model.p * model.p_star / N
+    threshold = max(ESCAPED * solution, np.sqrt(lowest * solution) if 5 * lowest > ESCAPED * solution else 0.0)
+    try:
+        return escape_law(model, N, threshold, start="random"), threshold
+    except ValueError:
+        return None, threshold
 
 
 def fitted_escape_rate(trajectory, threshold):

@@ -32,7 +32,8 @@ from numba import njit
 
 from .._random import run_sequence
 from ..overlaps import random_rows, semidefinite_root
-from .random_numbers import I64, U64, normal_lanes, normal_pair, stream_state, uniform_lanes, xoshiro
+from .chain_draws import draw_kernel
+from .random_numbers import stream_state
 
 __all__ = ["ChainRuns", "group_size"]
 
@@ -149,69 +150,6 @@ def chain_kernel(
         if bad > 0:
             retire_kernel(A, L, lam, ended, step, limit)
     return step
-
-
-@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
-def draw_kernel(normals, rest, state, redraw_state, row, degrees):
-    """Draw the numbers of a batch of samples: standard normals, and `rest`, chi-squared with `degrees`.
-
-    Marsaglia and Tsang: with d = degrees/2 - 1/3, x normal and y = x / sqrt(9 d), twice d (1 + y)^3 is accepted
-    with probability exp(h), h = d (3 y^2 / 2 - 3 y - y^3 + 3 log(1 + y)). The series gives h >= -1.4 d y^4 for
-    y > -1/2, so a uniform number below 1 - 1.4 d y^4 accepts at once; the others, of order 1 / degrees, are
-    decided one by one. This is exact for all degrees >= 2 and no normal approximation is ever needed; one
-    degree is a squared normal and none is zero.
-    """
-    batch, width, lanes = normals.shape
-    generators = state.shape[1] * lanes
-    s0, s1 = state[0].reshape(generators), state[1].reshape(generators)
-    s2, s3 = state[2].reshape(generators), state[3].reshape(generators)
-    flat = normals.reshape(batch * width * lanes)
-    for i in range(0, flat.shape[0], 2 * generators):
-        normal_lanes(s0, s1, s2, s3, flat[i : i + generators], flat[i + generators : i + 2 * generators])
-    if degrees < 2:
-        for b in range(batch):
-            for l in range(lanes):
-                rest[b, l] = degrees * normals[b, row, l] ** 2
-        return
-    flat_rest = rest.reshape(batch * lanes)
-    for i in range(0, flat_rest.shape[0], generators):
-        uniform_lanes(s0, s1, s2, s3, flat_rest[i : i + generators], 0.0, 1.0)
-    d = 0.5 * degrees - 1.0 / 3.0
-    root = 1.0 / math.sqrt(9.0 * d)
-    for b in range(batch):
-        undecided = 0
-        for l in range(lanes):
-            y = normals[b, row, l] * root
-            undecided += int(not (y > -0.5 and rest[b, l] < 1.0 - 1.4 * d * (y * y) * (y * y)))
-        if undecided == 0:
-            for l in range(lanes):
-                y = 1.0 + normals[b, row, l] * root
-                rest[b, l] = 2.0 * d * (y * y * y)
-        else:
-            for l in range(lanes):
-                rest[b, l] = decide_kernel(normals[b, row, l], rest[b, l], d, redraw_state[:, l])
-
-
-@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
-def decide_kernel(x, u, d, redraw_state):
-    """Return a chi-squared number from the candidate (x, u), or from new ones if it is rejected."""
-    root = 1.0 / math.sqrt(9.0 * d)
-    while True:
-        y = x * root
-        if y > -1.0:
-            if y > -0.5 and u < 1.0 - 1.4 * d * (y * y) * (y * y):
-                break
-            if math.log(u) < d * (1.5 * y * y - 3.0 * y - y * y * y + 3.0 * math.log1p(y)):
-                break
-        s0, s1, s2, s3 = redraw_state[0], redraw_state[1], redraw_state[2], redraw_state[3]
-        r1, s0, s1, s2, s3 = xoshiro(s0, s1, s2, s3)
-        r2, s0, s1, s2, s3 = xoshiro(s0, s1, s2, s3)
-        r3, s0, s1, s2, s3 = xoshiro(s0, s1, s2, s3)
-        redraw_state[0], redraw_state[1], redraw_state[2], redraw_state[3] = s0, s1, s2, s3
-        x, _ = normal_pair(r1, r2)
-        u = (np.float64(I64(r3 >> U64(11))) + 0.5) * 2.0**-53
-    y = 1.0 + x * root
-    return 2.0 * d * (y * y * y)
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})

@@ -1,0 +1,284 @@
+"""The result of a study: three trajectories, what is read off them beside theory, and how it is shown and kept."""
+
+import functools
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+
+import numpy as np
+
+from ._display import html_columns, text_columns
+from ._files import read_npz, write_json, write_npz
+from .escape import escape_time
+from .hessian import compare
+from .measurements import (
+    chosen_solution,
+    deviation,
+    escape_setting,
+    fitted_escape_rate,
+    late_exponent,
+    mean_and_error,
+    plateau_level,
+)
+from .plateaus import plateau
+from .trajectory import Trajectory
+
+__all__ = ["Study"]
+
+PARTS = ("ode", "sgd", "escapes")
+COLUMNS = ("theory", "ode", "sgd")
+NOTES = (
+    "Escape: tr M M^T above a threshold; its rate is fitted below it, on a window that is finite and thus biased.",
+    "Deviations: largest over times and entries of |mean of the runs - ODE|; under 'theory' the level that noise alone "
+    "exceeds in 1 study of 20. At finite N the noise of SGD seeds the escape: it comes earlier than in the ODE.",
+    "The end's solution is the one closest to the end. The ODE picks that closest to the start, up to 1/sqrt(N); SGD "
+    "leaves it as far as the noise of its steps outweighs M at the start.",
+)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Study:
+    """SGD beside its ODE and theory.
+
+    Attributes
+    ----------
+    ode : Trajectory
+        The ODE's solution from one random start.
+    sgd : Trajectory
+        Runs of SGD from that start, at the same times.
+    escapes : Trajectory
+        Runs of SGD from random weights of their own, until they have escaped.
+    """
+
+    ode: Trajectory
+    sgd: Trajectory
+    escapes: Trajectory
+
+    @property
+    def model(self):
+        """The pair that was studied."""
+        return self.ode.model
+
+    @functools.cached_property
+    def hessian(self):
+        """Comparison of the Hessians on plateau and solution manifold, or a str that says why there is none."""
+        try:
+            return compare(self.model, self.sgd.N)
+        except ValueError as error:
+            return str(error)
+
+    @functools.cached_property
+    def escape(self):
+        """Law of the escape time from random weights, None where it has no closed form; and its threshold."""
+        return escape_setting(self.model, self.sgd.N)
+
+    @functools.cached_property
+    def results(self):
+        """The compared quantities: name -> {"theory", "ode", "sgd", "sgd_error"}, absent where undefined.
+
+        Errors are standard errors of the mean over runs; `NOTES` says what each row means.
+        """
+        ode, sgd, model = self.ode, self.sgd, self.model
+        saddle, (law, threshold) = plateau(model), self.escape
+
+        def both(theory, measure, runs=sgd):
+            mean, error = mean_and_error(measure(runs))
+            return {"theory": theory, "ode": measure(ode), "sgd": mean, "sgd_error": error}
+
+        found = {"plateau excess loss": both(saddle.excess_loss, plateau_level)}
+        found["escape rate"] = both(saddle.escape_rate, lambda run: fitted_escape_rate(run, threshold), self.escapes)
+        found["escape time from this start"] = both(np.nan, lambda run: escape_time(run, threshold))
+        mean, error = mean_and_error(escape_time(self.escapes, threshold))
+        theory = law.mean() if law is not None else np.nan
+        found["escape time from random weights"] = {"theory": theory, "sgd": mean, "sgd_error": error}
+        found["final excess loss"] = both(np.nan, lambda run: run.excess_loss[..., -1])
+        found.update(self._implicit_bias())
+        for which in ("M", "Q"):
+            largest, level, typical = deviation(getattr(ode, which), getattr(sgd, which))
+            found[f"largest deviation of {which} (standard errors)"] = {"theory": level, "sgd": largest}
+            found[f"rms deviation of {which}"] = {"sgd": typical}
+        return {name: {column: float(value) for column, value in row.items()} for name, row in found.items()}
+
+    def _implicit_bias(self):
+        """Where the end is, and how gradient flow gets there; nothing for models without solutions in closed form."""
+        names = "distance of the end's solution to the start's", "distance of the end's solution to random ones"
+        try:
+            measured = [chosen_solution(run, np.random.default_rng(0)) for run in (self.ode, self.sgd)]
+            late, found = late_exponent(self.model, self.ode.overlaps(0)), {}
+        except ValueError:
+            return {}
+        for name, ode, sgd in zip(names, *measured):
+            mean, error = mean_and_error(sgd)
+            found[name] = {"ode": ode, "sgd": mean, "sgd_error": error}
+        kind = "exponent in alpha" if self.model.p > self.model.p_star else "rate"
+        found[f"late {kind}, gradient flow"] = {"theory": late[0], "ode": late[1]}
+        return found
+
+    def summary(self):
+        """Return everything that is worth a line, as plain numbers and strings (JSON takes it).
+
+        Examples
+        --------
+        >>> import tsode
+        >>> model = tsode.TeacherStudent(p=2, p_star=1, learning_rate=0.3)
+        >>> study = tsode.study(model, N=200, runs=2, alpha_max=5.0)
+        >>> study.summary()["N"]
+        200
+        """
+        sgd = self.sgd
+        return {
+            "model": self.model.to_dict(),
+            "N": sgd.N,
+            "runs": sgd.runs,
+            "seed": sgd.seed,
+            "alpha_max": float(self.ode.alpha[-1]),
+            "engine": sgd.engine,
+            "status": {name: np.asarray(getattr(self, name).status).tolist() for name in PARTS},
+            "escape_threshold": float(self.escape[1]),
+            "results": {
+                name: {column: value if np.isfinite(value) else None for column, value in row.items()}
+                for name, row in self.results.items()
+            },
+            "hessian": self.hessian if isinstance(self.hessian, str) else self.hessian.to_dict(),
+            "versions": sgd.versions,
+        }
+
+    def plot(self):
+        """Draw the study: loss with the plateau, both overlaps, escape times, Hessians, final overlap matrix.
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+
+        Examples
+        --------
+        >>> import tsode
+        >>> model = tsode.TeacherStudent(p=2, p_star=1, learning_rate=0.3)
+        >>> study = tsode.study(model, N=200, runs=2, alpha_max=5.0)
+        >>> len(study.plot().axes) >= 6
+        True
+        """
+        from . import plot  # matplotlib takes longer to import than all the rest
+
+        law, threshold = self.escape
+        hessian = None if isinstance(self.hessian, str) else self.hessian
+        times = escape_time(self.escapes, threshold)
+        return plot.study_panels(self.ode, self.sgd, plateau(self.model).excess_loss, times, law, hessian)
+
+    def save(self, directory):
+        """Write ``study.npz``, ``study.png`` and ``summary.json``, each of them complete or absent.
+
+        Parameters
+        ----------
+        directory : path-like
+            Made if it does not exist.
+
+        Returns
+        -------
+        list of pathlib.Path
+            The files written.
+
+        Examples
+        --------
+        >>> import tsode
+        >>> model = tsode.TeacherStudent(p=2, p_star=1, learning_rate=0.3)
+        >>> study = tsode.study(model, N=200, runs=2, alpha_max=5.0)
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     [path.name for path in study.save(folder)]
+        ['study.npz', 'study.png', 'summary.json']
+        """
+        from . import plot
+
+        directory = Path(directory)
+        directory.mkdir(parents=True, exist_ok=True)
+        paths = [directory / name for name in ("study.npz", "study.png", "summary.json")]
+        arrays = {f"{part}.{name}": array for part in PARTS for name, array in getattr(self, part).to_arrays().items()}
+        write_npz(paths[0], arrays)
+        plot.save(self.plot(), paths[1])
+        write_json(paths[2], self.summary())
+        return paths
+
+    @classmethod
+    def load(cls, path):
+        """Read a ``study.npz``.
+
+        Parameters
+        ----------
+        path : path-like
+            The file, or the folder that it is in.
+
+        Returns
+        -------
+        Study
+
+        Raises
+        ------
+        FileNotFoundError, ValueError
+            If there is no such file, or it is not a complete study.
+
+        Examples
+        --------
+        >>> import tsode
+        >>> model = tsode.TeacherStudent(p=2, p_star=1, learning_rate=0.3)
+        >>> study = tsode.study(model, N=200, runs=2, alpha_max=5.0)
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     _ = study.save(folder)
+        ...     again = tsode.Study.load(folder)
+        >>> bool((again.sgd.M == study.sgd.M).all())
+        True
+        """
+        path = Path(path)
+        return read_npz(path / "study.npz" if path.is_dir() else path, cls._from_arrays)
+
+    @classmethod
+    def _from_arrays(cls, arrays):
+        split = {part: {} for part in PARTS}
+        for name, array in arrays.items():
+            part, _, field = name.partition(".")
+            split[part][field] = array
+        return cls(**{part: Trajectory.from_arrays(fields) for part, fields in split.items()})
+
+    def _table(self):
+        rows = []
+        for name, row in self.results.items():
+            cells = [f"{row[column]:.4g}" if np.isfinite(row.get(column, np.nan)) else "" for column in COLUMNS]
+            error = row.get("sgd_error", np.nan)
+            rows.append((name, *cells[:2], f"{cells[2]} ± {error:.1g}" if np.isfinite(error) else cells[2]))
+        model, sgd = self.model, self.sgd
+        title = (
+            f"Study of p = {model.p}, p* = {model.p_star}, η = {model.learning_rate:g}, Δ = {model.noise_variance:g}, "
+            f"{model.constraint}: N = {sgd.N:,}, {sgd.runs} runs, alpha to {self.ode.alpha[-1]:.4g}"
+        )
+        return title, ("", "theory", "ODE", "SGD"), rows
+
+    def _remarks(self):
+        return [*self._ends(), self._verdict(), *NOTES]
+
+    def _ends(self):
+        """What a reader must know first: which runs did not finish."""
+        ode, sgd, largest = self.ode, self.sgd, plateau(self.model).max_learning_rate
+        limit = f"; no plateau above learning rate {largest:.4g}" if np.isfinite(largest) else ""
+        if ode.status != "completed":
+            yield f"The ODE {ode.status} at alpha = {ode.stopped_at:.4g}{limit}."
+        if (sgd.status != "completed").any():
+            yield (
+                f"{(sgd.status != 'completed').sum()} of {sgd.runs} SGD runs did not finish, the first ended at "
+                f"alpha = {sgd.stopped_at.min():.4g}{limit}. Numbers are of the others."
+            )
+
+    def _verdict(self):
+        if isinstance(self.hessian, str):
+            return f"Hessians not compared: {self.hessian}"
+        sides = (("plateau", self.hessian.plateau), ("solutions", self.hessian.manifold))
+        return "Hessians at " + "; ".join(
+            f"{name}: {side.verdict}, {side.index:,} negative and {side.nullity:,} zero eigenvalues"
+            for name, side in sides
+        )
+
+    def __repr__(self):
+        return "\n  ".join([text_columns(*self._table()), *self._remarks()])
+
+    def _repr_html_(self):
+        return html_columns(*self._table()) + "".join(f"<p>{escape(remark)}</p>" for remark in self._remarks())
