@@ -220,7 +220,7 @@ def _seed_after_transient(branch, model, start_q, q):
     relaxation = (drift(q - step) - drift(q + step)) / (2 * step)
     end = RELAXATIONS / relaxation
     solution = solve_ivp(
-        right_hand_side, (0.0, end), [start_q, 0.0, 0.0], method="LSODA", rtol=1e-10, atol=1e-12, events=too_large
+        right_hand_side, (0.0, end), [start_q, 0.0, 0.0], method="DOP853", rtol=1e-10, atol=1e-12, events=too_large
     )
     final_q, log_growth, noise = solution.y[:, -1]
     if solution.status != 0 or not abs(final_q - q) < 1e-6 * q:
