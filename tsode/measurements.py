@@ -8,7 +8,6 @@ import numpy as np
 from .escape import escape_law, escape_time
 from .manifold import closest_rotation, distance, power_law, random_rotation, relaxation_rate, solution
 from .ode import integrate
-from .overlaps import Overlaps
 
 __all__ = [
     "chosen_solution",
@@ -88,12 +87,10 @@ def chosen_solution(trajectory, rng):
     rotations = [random_rotation(model, rng) for _ in range(RANDOM_SOLUTIONS)]
     found = []
     for run in range(runs or 1):
-        at = (slice(None),) if runs is None else (run,)
-        M, Q = trajectory.M[at], trajectory.Q[at]
-        if not np.isfinite(Q[-1]).all():
+        if not np.isfinite(trajectory.Q[-1] if runs is None else trajectory.Q[run, -1]).all():
             found.append((np.nan, np.nan))
             continue
-        start, end = (Overlaps(M[i], Q[i], model.teacher_overlap) for i in (0, -1))
+        start, end = (trajectory.overlaps(i, run if runs else None) for i in (0, -1))
         chosen = solution(model, closest_rotation(model, end))
         random = np.mean([distance(model, chosen, rotation) for rotation in rotations])
         found.append((distance(model, chosen, closest_rotation(model, start)), random))

@@ -11,7 +11,7 @@ from numba import njit
 from . import _checks
 from .model import check_model
 from .ode import METHODS, engine_name, integrate, quiet, rhs_kernel, unpack
-from .overlaps import check_start
+from .overlaps import check_start, norm_scale
 from .trajectory import Trajectory, versions
 
 __all__ = ["integrate_many"]
@@ -116,10 +116,7 @@ def _solve_chunk(models, starts, alpha, gradient_flow, options):
     p, p_star = models[0].p, models[0].p_star
     states = np.empty((len(models), len(alpha), p * p_star + p * p))
     states[:, 0] = [np.concatenate([start.M.ravel(), start.Q.ravel()]) for start in starts]
-    bounds = np.array([
-        RUNAWAY * max(np.trace(start.Q), np.trace(start.P) * _norm_ratio(model), 1.0)
-        for model, start in zip(models, starts)
-    ])  # fmt: skip
+    bounds = RUNAWAY * np.array([norm_scale(model, start.Q) for model, start in zip(models, starts)])
     diagonal = p * p_star + (p + 1) * np.arange(p)
     alive, done, time, y = np.arange(len(models)), 1, alpha[0], states[:, 0]
     while alive.size and done < len(alpha):
@@ -152,11 +149,6 @@ def _solve_chunk(models, starts, alpha, gradient_flow, options):
         kept = limit - y[:, diagonal].sum(axis=1) > 1e-6 * limit
         alive, y = alive[kept], y[kept]
     return [states[i] if i in alive else None for i in range(len(models))]
-
-
-def _norm_ratio(model):
-    """Return how much longer than the teacher's rows a solution's may be: the ratio of the largest readouts."""
-    return np.abs(model.teacher_readout).max() / max(np.abs(model.student_readout).max(), np.finfo(float).tiny)
 
 
 def _constants(models, gradient_flow):

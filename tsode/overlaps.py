@@ -8,7 +8,15 @@ from . import _checks
 from ._display import html_table, text_table
 from ._random import generator
 
-__all__ = ["Overlaps", "check_start", "divergence_limit", "impose_overlaps", "random_rows", "semidefinite_root"]
+__all__ = [
+    "Overlaps",
+    "check_start",
+    "divergence_limit",
+    "impose_overlaps",
+    "norm_scale",
+    "random_rows",
+    "semidefinite_root",
+]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -256,10 +264,15 @@ def check_start(model, start, name="start"):
     return start
 
 
+def norm_scale(model, Q):
+    """Return the larger of tr Q of a start and of a solution, at least 1: what tr Q is to be compared with."""
+    ratio = np.abs(model.teacher_readout).max() / max(np.abs(model.student_readout).max(), np.finfo(float).tiny)
+    return max(1.0, np.trace(Q), ratio * np.trace(model.teacher_overlap))
+
+
 def divergence_limit(model, Q):
     """Return the tr Q that counts as diverged: 1e6 times that of the start Q or of a solution, if larger.
 
     The ODEs diverge as one over the root of the time left: much later, that is lost in rounding.
     """
-    ratio = np.abs(model.teacher_readout).max() / max(np.abs(model.student_readout).max(), np.finfo(float).tiny)
-    return 1e6 * max(1.0, np.trace(Q), ratio * np.trace(model.teacher_overlap))
+    return 1e6 * norm_scale(model, Q)

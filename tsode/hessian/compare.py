@@ -15,9 +15,6 @@ from .spectrum import TOLERANCE, Spectrum
 
 __all__ = ["Comparison", "compare", "gradient_flow_plateau"]
 
-# The plateau of gradient flow is that of SGD in the limit of small learning rate: its distance to the limit is
-# of the order of the learning rate, here far below rounding.
-LIMIT = 1e-100
 MOST_LINES = 8  # eigenvalues listed in a table
 
 
@@ -220,10 +217,10 @@ def gradient_flow_plateau(model):
     >>> overlaps.Q.diagonal().round(6), round(rate, 6)
     (array([0.666667, 0.666667, 0.666667, 0.666667]), 0.5)
     """
-    limit = plateau(model.replace(learning_rate=LIMIT))
+    limit = plateau(model, gradient_flow=True)
     if limit.overlaps is None:
         raise ValueError(f"`model` must have a plateau, but has none: {limit.reasons['q']}")
-    return limit.overlaps, limit.escape_rate / LIMIT
+    return limit.overlaps, limit.escape_rate / model.learning_rate
 
 
 def _others(modes):
