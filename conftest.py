@@ -1,9 +1,15 @@
 """For tests and doctests alike: figures are drawn without a screen, and closed after each test."""
 
 import matplotlib
+import numba
 import pytest
 
 matplotlib.use("Agg")
+
+
+def pytest_configure(config):
+    if numba.config.DISABLE_JIT:  # 64-bit integers wrap around in the generators: plain NumPy warns of it
+        config.addinivalue_line("filterwarnings", "ignore:overflow encountered in scalar:RuntimeWarning")
 
 
 @pytest.fixture(autouse=True)

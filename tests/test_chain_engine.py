@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 from models import GENERAL, MODELS, generic_start
 from scipy import stats
+from twins import python_twin
 
 import tsode
 from tsode.sgd import chain, chain_draws, random_numbers
@@ -63,7 +64,7 @@ def test_kernels_agree_with_their_python_twins(model, monkeypatch):
                          "chain_kernel")),
             ):  # fmt: skip
                 for name in names:
-                    monkeypatch.setattr(module, name, getattr(getattr(module, name), "py_func"))  # noqa: B009
+                    monkeypatch.setattr(module, name, python_twin(getattr(module, name)))
         runs = group(model, N=9, runs=2, seed=4)
         with np.errstate(over="ignore"):
             runs.advance(70)

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 from scipy.optimize import minimize
+from twins import python_twin
 
 import tsode
 from tsode import manifold
@@ -330,7 +331,7 @@ def test_compiled_forces_are_those_of_plain_python():
     starts = [tsode.Overlaps.random(model, 20, rng=seed) for seed in range(3)]
     M, Q = np.array([start.M for start in starts]), np.array([start.Q for start in starts])
     compiled, plain = np.empty_like(Q), np.empty_like(Q)
-    for kernel, E_Q in ((force_kernel, compiled), (force_kernel.py_func, plain)):
+    for kernel, E_Q in ((force_kernel, compiled), (python_twin(force_kernel), plain)):
         kernel(model.student_readout, model.teacher_readout, M, Q, model.teacher_overlap, E_Q)
     np.testing.assert_allclose(compiled, plain, rtol=0, atol=1e-14)
 

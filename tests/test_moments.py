@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from models import GENERAL, generic_start
 from reference import joint_moments
+from twins import python_twin
 
 import tsode
 from tsode.moments import error_moments, error_moments_kernel, excess_loss
@@ -24,7 +25,7 @@ def test_moments_agree_with_the_joint_formulas(model, start):
     for found in (
         error_moments(*arguments(model, start), model.noise_variance),
         in_loops(error_moments_kernel, model, start),
-        in_loops(error_moments_kernel.py_func, model, start),
+        in_loops(python_twin(error_moments_kernel), model, start),
     ):
         for a, b in zip(found, wanted):
             np.testing.assert_allclose(a, b, rtol=0, atol=1e-14)

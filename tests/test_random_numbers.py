@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 from scipy import stats
+from twins import python_twin
 
 from tsode.sgd import random_numbers
 from tsode.sgd.random_numbers import (
@@ -86,10 +87,10 @@ def test_normal_pair_is_box_muller():
 def test_kernels_agree_with_their_python_twins(kernel, monkeypatch):
     results = []
     with np.errstate(over="ignore"):  # the generator's sums are meant to wrap
-        for function in (kernel, kernel.py_func):
-            if function is kernel.py_func:  # Python all the way down
+        for function in (kernel, python_twin(kernel)):
+            if function is python_twin(kernel):  # Python all the way down
                 for part in (xoshiro, minus_two_log, normal_pair):
-                    monkeypatch.setattr(random_numbers, part.py_func.__name__, part.py_func)
+                    monkeypatch.setattr(random_numbers, part.__name__, python_twin(part))
             s = state(3)
             out = [np.empty(LANES) for _ in range(2 if kernel is normal_lanes else 1)]
             function(*s, *out, *((-1.0, 3.0) if kernel is uniform_lanes else ()))

@@ -4,6 +4,7 @@ import pytest
 from models import GENERAL, MODELS, generic_start
 from reference import sgd as plain_sgd
 from scipy import stats
+from twins import python_twin
 
 import tsode
 from tsode.sgd import weights
@@ -38,17 +39,17 @@ def test_kernels_agree_with_their_python_twins(model):
     fixed = (model.student_readout, model.teacher_readout, model.learning_rate, N, model.spherical, 1e8)
     preactivation, gram = np.einsum("tki,tsi->ks", run.W, X), np.einsum("tki,tsi->ks", X, X)
     compiled = weights.sample_kernel(preactivation, gram, 2, 7, noise, *fixed)
-    python = weights.sample_kernel.py_func(preactivation, gram, 2, 7, noise, *fixed)
+    python = python_twin(weights.sample_kernel)(preactivation, gram, 2, 7, noise, *fixed)
     for a, b in zip(compiled, python):
         np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-14)
     results = []
-    for function in (weights.block_kernel, weights.block_kernel.py_func):
+    for function in (weights.block_kernel, python_twin(weights.block_kernel)):
         W = run.W.copy()
         assert function(W, X, 0, 8, noise, *fixed) == 8
         results.append(W)
     np.testing.assert_allclose(*results, rtol=1e-12, atol=1e-14)
     results = []
-    for function in (weights.advance_kernel, weights.advance_kernel.py_func):
+    for function in (weights.advance_kernel, python_twin(weights.advance_kernel)):
         run = weights.WeightsRun(model, generic_start(model), N, np.random.SeedSequence(1), "gaussian", 1e8)
         assert function(run.W, run.X, run.noise, run.state, run.noise_state, run.law, 0.3, 0, 21, *fixed) == 21
         results.append(run.W)
