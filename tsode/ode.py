@@ -120,7 +120,9 @@ def _solve(model, state, alpha, gradient_flow, **options):
     too_large.terminal = True
     with quiet():
         solution = solve_ivp(rhs, (alpha[0], alpha[-1]), state, t_eval=alpha, events=too_large, **options)
-    states = solution.y.T
+    states = np.asarray(solution.y).T.reshape(-1, len(state))  # an empty list where not even the start was recorded
+    if len(states) == 0:
+        return state[None].copy(), float(alpha[0])
     finite = np.isfinite(states).all(axis=1)
     if solution.status == 0 and finite.all():
         return states, None
@@ -150,7 +152,7 @@ def right_hand_side(model, gradient_flow=False):
         model.teacher_readout,
         model.teacher_overlap,
         eta,
-        0.0 if gradient_flow else eta**2,
+        0.0 if gradient_flow else eta * eta,  # eta**2 would raise where it overflows
         model.noise_variance,
         model.spherical,
     )

@@ -153,12 +153,14 @@ def _solve_chunk(models, starts, alpha, gradient_flow, options):
 
 def _constants(models, gradient_flow):
     eta = np.array([model.learning_rate for model in models])
+    with np.errstate(over="ignore"):  # such a solution diverges at once
+        eta2 = 0.0 * eta if gradient_flow else eta**2
     return (
         np.array([model.student_readout for model in models]),
         np.array([model.teacher_readout for model in models]),
         np.array([model.teacher_overlap for model in models]),
         eta,
-        0.0 * eta if gradient_flow else eta**2,
+        eta2,
         np.array([model.noise_variance for model in models]),
         np.array([model.spherical for model in models]),
     )
