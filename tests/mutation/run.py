@@ -116,7 +116,7 @@ class Tests:
 
         What runs at import only (a constant, a default) is left to the tests that run anything of the module.
         """
-        contexts = self.data.contexts_by_lineno(str(ROOT / path))
+        contexts = self.data.contexts_by_lineno(path)
         names = {c.split("|")[0] for c in contexts.get(first_line, []) if c}
         names = names or {c.split("|")[0] for line in contexts.values() for c in line if c}
         timed = sorted((max(self.seconds[key], 0.03), name) for name in names if (key := key_of(name)) in self.seconds)
