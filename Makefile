@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SOURCES := setup.cfg pyproject.toml
 
-.PHONY: demo test test-slow bench notebooks claims clean
+.PHONY: demo test test-slow mutation bench notebooks claims clean
 
 demo: .venv/installed
 	$(BIN)/tsode study --p 4 --p-star 2 --dimension 4000 --learning-rate 0.4 --runs 8 --out out/demo
@@ -16,6 +16,11 @@ test: .venv/installed-test
 
 test-slow: .venv/installed-test
 	$(BIN)/pytest -m slow
+
+# Line coverage with the compiler off, then one broken operator or number at a time: some two hours on 2 cores.
+mutation: .venv/installed-mutation
+	$(BIN)/python tests/mutation/run.py cover
+	$(BIN)/python tests/mutation/run.py break
 
 # Runs every notebook from top to bottom in full size; the pictures go to out/notebooks, the notebooks stay as they are.
 notebooks: .venv/installed-notebooks
@@ -39,6 +44,10 @@ bench: .venv/installed-test
 .venv/installed-test: .venv/bin/python $(SOURCES)
 	$(BIN)/pip install --quiet --editable ".[test]"
 	touch .venv/installed $@
+
+.venv/installed-mutation: .venv/installed-test
+	$(BIN)/pip install --quiet --editable ".[mutation]"
+	touch $@
 
 .venv/installed-notebooks: .venv/bin/python $(SOURCES)
 	$(BIN)/pip install --quiet --editable ".[notebooks]"

@@ -198,6 +198,7 @@ def break_all(modules, options):
         for mutant in mutants_of(path):
             if identity(mutant) not in known:
                 tasks.append((mutant, *tests.of(path, mutant["statement"], options.budget)))
+    compile_tests()
     preload()
     with (
         multiprocessing.get_context("fork").Pool(options.processes) as pool,
@@ -207,6 +208,13 @@ def break_all(modules, options):
             file.write(json.dumps(record) + "\n")
             file.flush()
     report(modules)
+
+
+def compile_tests():
+    """Let pytest write what it compiles the tests to, which would else be done for every mutant."""
+    environment = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
+    command = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "no:cacheprovider"]
+    subprocess.run(command, env=environment, stdout=subprocess.DEVNULL, check=True)
 
 
 def preload():
