@@ -6,8 +6,9 @@ r"""Mutation testing of the physics: change one operator or number at a time, an
 
 The mutants are those of cosmic-ray, one replacement for each operator (`OPERATORS`) and both neighbours of every
 number. The compiler is off, so that the kernels count and their lines can be told. A mutant meets the tests that
-run its line, those of its room and the quickest first, until one fails or the next would exceed the budget; it is compiled in a child of
-a process that has imported the libraries, and no file is changed. What fails to import or to end is killed, too.
+run its line, those of its room and the quickest first, until one fails or the next would exceed the budget. It is
+compiled in a child of a process that has imported the libraries, and no file is changed. What fails to import or
+to end is killed, too.
 """
 
 import argparse
