@@ -18,6 +18,7 @@ import json
 import multiprocessing
 import os
 import pathlib
+import random
 import signal
 import subprocess
 import sys
@@ -54,12 +55,13 @@ def main():
     parser.add_argument("--modules", nargs="+", default=PHYSICS, help="modules or packages below tsode")
     parser.add_argument("--budget", type=float, default=15.0, help="seconds of tests that a mutant meets")
     parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--tests", nargs="+", default=[], help="cover: only these tests, beside what is known already")
     parser.add_argument("--again", action="store_true", help="only what survived so far, against the tests as they are")
     options = parser.parse_args()
     os.chdir(ROOT)
     OUT.mkdir(parents=True, exist_ok=True)
     if options.command == "cover":
-        return cover(options.processes)
+        return cover(options.processes, options.tests)
     modules = [path for name in options.modules for path in module_files(name)]
     if options.command == "break":
         return break_all(modules, options)
@@ -76,16 +78,17 @@ def module_files(name):
 # Which test runs which line ------------------------------------------------------------------------------------------
 
 
-def cover(processes):
-    """Run all quick tests without the compiler; note lines and seconds of every test that passes."""
-    ignored = [f"--ignore={path}" for path in LEFT_OUT]
+def cover(processes, tests):
+    """Run all quick tests, or some, without the compiler; note lines and seconds of every test that passes."""
+    ignored = " ".join(f"--ignore={path}" for path in LEFT_OUT)
+    name = "-".join(pathlib.Path(path).stem for path in tests) or "all"
     environment = {key: value for key, value in os.environ.items() if key != "PYTEST_DISABLE_PLUGIN_AUTOLOAD"}
     subprocess.run(
         [
-            sys.executable, "-m", "pytest", "-q", "-n", str(processes), f"--timeout={SECONDS_A_TEST}", "--cov=tsode",
-            "--cov-context=test", "--cov-report=term", f"--junitxml={OUT / 'tests.xml'}", "-o", "junit_family=xunit1",
-            "-p", "no:cacheprovider",
-            "-o", f"addopts=--doctest-modules -m 'not slow' {' '.join(ignored)}",
+            sys.executable, "-m", "pytest", *tests, "-q", "-n", str(processes), f"--timeout={SECONDS_A_TEST}",
+            "--cov=tsode", "--cov-context=test", "--cov-report=term", "--cov-append", "-p", "no:cacheprovider",
+            f"--junitxml={OUT / f'tests-{name}.xml'}", "-o", "junit_family=xunit1",
+            "-o", f"addopts=--doctest-modules -m 'not slow' {ignored}",
         ],
         env={**environment, "COVERAGE_FILE": str(OUT / "coverage")},
     )  # fmt: skip
@@ -95,10 +98,11 @@ def seconds_of_tests():
     """Return {name of test as in the coverage data: seconds} of those that passed, read from pytest's report."""
     from xml.etree import ElementTree
 
-    seconds = collections.defaultdict(float)
-    for case in ElementTree.parse(OUT / "tests.xml").iter("testcase"):
-        if len(case) == 0:  # neither failed nor skipped
-            seconds[case.get("file"), case.get("name")] += float(case.get("time"))
+    seconds = {}
+    for file in OUT.glob("tests-*.xml"):
+        for case in ElementTree.parse(file).iter("testcase"):
+            if len(case) == 0:  # neither failed nor skipped
+                seconds[case.get("file"), case.get("name")] = float(case.get("time"))
     return seconds
 
 
@@ -204,6 +208,7 @@ def break_all(modules, options):
         for mutant in mutants_of(path):
             if identity(mutant) not in known:
                 tasks.append((mutant, *tests.of(path, mutant["statement"], options.budget)))
+    random.Random(0).shuffle(tasks)  # so that the score so far is that of a random sample
     compile_tests()
     preload()
     with (

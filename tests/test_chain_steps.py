@@ -1,0 +1,134 @@
+"""The overlap chain replayed sample by sample with explicit weights, from the very numbers that it drew."""
+
+import numpy as np
+import pytest
+from models import generic_start
+from scipy import stats
+
+import tsode
+from tsode.sgd import chain, chain_draws, random_numbers
+
+LANES = 8
+
+
+def chain_of(model, N, runs=2, seed=0, limit=1e8):
+    sequences = [np.random.SeedSequence(seed, spawn_key=(run,)) for run in range(runs)]
+    return chain.ChainRuns(model, generic_start(model), N, sequences, LANES, limit)
+
+
+def learn(model, N, A, L, T, numbers, rest):
+    """Learn one sample (u, g, rho) with one more column, then turn L back to its lower triangular form."""
+    p, p_star = A.shape
+    x = np.concatenate([numbers[: p_star + p], [np.sqrt(rest)]])
+    W = np.hstack([A, L, np.zeros((p, 1))])
+    lam, mu = W @ x, T @ x[:p_star]
+    noise = np.sqrt(model.noise_variance) * numbers[-1] if model.noise_variance > 0 else 0.0
+    D = model.student_readout @ lam**2 - model.teacher_readout @ mu**2 - noise
+    W = W - np.outer(2 * model.learning_rate / N * D * model.student_readout * lam, x)
+    if model.spherical:
+        W = W / np.linalg.norm(W, axis=1, keepdims=True)
+    return W[:, :p_star], np.linalg.cholesky(W[:, p_star:] @ W[:, p_star:].T)
+
+
+def test_chain_is_sgd_on_its_own_numbers(model):
+    """More samples than are drawn at a time, in pieces of any length. L is unique: its diagonal is positive."""
+    N, stops = 40, [1, 2, 3, 31, 32, 33, 40]
+    runs = chain_of(model, N)
+    states = [(runs.A[..., i].copy(), runs.L[..., i].copy()) for i in range(2)]
+    for before, stop in zip([0, *stops], stops):
+        assert runs.advance(stop)
+        assert runs.step == stop
+        for i in range(2):
+            for n in range(before, stop):
+                row = n % chain.BATCH
+                states[i] = learn(model, N, *states[i], runs.T, runs.normals[row, :, i], runs.rest[row, i])
+            np.testing.assert_allclose(runs.A[..., i], states[i][0], rtol=0, atol=1e-11)
+            np.testing.assert_allclose(runs.L[..., i], states[i][1], rtol=0, atol=1e-11)
+    assert not runs.A[..., 2:].any()  # lanes without a run
+    assert (runs.ended == -1).all()
+
+
+def test_numbers_of_a_batch_are_those_of_the_streams(model):
+    """Normals from the lanes' own generators, every number used once; the rest is chi-squared."""
+    runs = chain_of(model, 40, runs=LANES)
+    widths = model.p + model.p_star
+    assert runs.normals.shape == (chain.BATCH, widths + 1 + (model.noise_variance > 0), LANES)
+    state = runs.state.copy().reshape(4, -1)
+    wanted = np.empty((2, state.shape[1]))
+    random_numbers.normal_lanes(*state, *wanted)
+    runs.advance(1)
+    np.testing.assert_array_equal(runs.normals.reshape(-1)[: wanted.size], wanted.reshape(-1))
+    degrees, d = 40 - widths, (40 - widths) / 2 - 1 / 3
+    candidates = 2 * d * (1 + runs.normals[:, widths] / np.sqrt(9 * d)) ** 3
+    assert np.mean(np.isclose(runs.rest, candidates)) > 0.97  # nearly all candidates are taken
+    assert len(np.unique(runs.normals)) == runs.normals.size
+    assert 0.5 * degrees < runs.rest.mean() < 1.5 * degrees
+
+
+@pytest.mark.parametrize("degrees", [2, 3, 7, 40])
+def test_chi_squared_by_moments_and_law(degrees):
+    """4096 numbers: Kolmogorov-Smirnov p above 1e-4; and the decision at given numbers, by the source's formula."""
+    runs = chain_of(tsode.TeacherStudent(2, 1, 0.1), 40, runs=LANES, seed=degrees)
+    draws = []
+    for _ in range(16):
+        chain_draws.draw_kernel(runs.normals, runs.rest, runs.state, runs.redraw_state, 3, degrees)
+        draws.append(runs.rest.copy())
+    assert stats.kstest(np.ravel(draws), stats.chi2(degrees).cdf).pvalue > 1e-4
+
+
+def test_candidates_are_taken_where_marsaglia_and_tsang_take_them():
+    """Below exp(h) the candidate is returned, above another one is drawn; y at and below -1 is never taken."""
+    rng = np.random.default_rng(3)
+    for degrees in (2, 5, 30):
+        d = degrees / 2 - 1 / 3
+        for x in (*rng.standard_normal(30), 4.0, -4.0):
+            y = x / np.sqrt(9 * d)
+            candidate = 2 * d * (1 + y) ** 3
+            bound = np.exp(d * (1.5 * y**2 - 3 * y - y**3 + 3 * np.log1p(y))) if y > -1 else 0.0
+            for u, taken in ((bound * (1 - 1e-6), y > -1), (min(bound * (1 + 1e-6), 1.0), bound > 1 - 2e-6)):
+                state = random_numbers.stream_state(np.random.SeedSequence(1), 1)[:, 0]
+                before = state.copy()
+                found = chain_draws.decide_kernel(x, u, d, state)
+                assert np.isclose(found, candidate, rtol=1e-12, atol=0) == taken
+                assert (state == before).all() == taken
+                assert found > 0
+
+
+def test_none_and_one_degree():
+    runs = chain_of(tsode.TeacherStudent(2, 1, 0.1), 40)
+    chain_draws.draw_kernel(runs.normals, runs.rest, runs.state, runs.redraw_state, 3, 1)
+    np.testing.assert_array_equal(runs.rest, runs.normals[:, 3] ** 2)
+    chain_draws.draw_kernel(runs.normals, runs.rest, runs.state, runs.redraw_state, 3, 0)
+    assert not runs.rest.any()
+
+
+def test_a_run_beyond_the_limit_is_retired_and_others_go_on():
+    """The sample at which |lambda|^2 first passes the limit is noted; the run is set to zero and stays there."""
+    model = tsode.TeacherStudent(2, 1, 0.2)
+    free = chain_of(model, 40, runs=4, limit=1e99)
+    sizes = np.zeros((30, 4))
+    for n in range(30):
+        A, L = free.A.copy(), free.L.copy()
+        free.advance(n + 1)
+        Z = free.normals[n]
+        lam = np.einsum("krl,rl->kl", A, Z[:1]) + np.einsum("kjl,jl->kl", L, Z[1:3])
+        sizes[n] = np.square(lam).sum(axis=0)[:4]
+    limit = np.sort(sizes.max(axis=0))[1:3].mean()  # two runs pass it
+    runs = chain_of(model, 40, runs=4, limit=limit)
+    assert runs.advance(30)
+    for i in range(4):
+        beyond = np.flatnonzero(sizes[:, i] >= limit)
+        assert runs.ended[i] == (beyond[0] + 1 if beyond.size else -1)
+        if beyond.size:
+            assert not runs.A[..., i].any()
+            assert not runs.L[..., i].any()
+        else:
+            np.testing.assert_array_equal(runs.L[..., i], free.L[..., i])
+    assert (runs.ended > 0).sum() == 2
+    ended = chain_of(model, 40, runs=2, limit=1e-6)
+    assert not ended.advance(30)
+    assert (ended.ended[:2] == 1).all()
+
+
+def test_group_size_fills_the_threads():
+    assert [chain.group_size(runs, 2) for runs in (1, 8, 16, 31, 32, 33, 100)] == [8, 8, 8, 8, 16, 16, 16]
