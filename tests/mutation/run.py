@@ -24,8 +24,9 @@ import subprocess
 import sys
 import time
 
-os.environ.update(NUMBA_DISABLE_JIT="1", OPENBLAS_NUM_THREADS="1", MPLBACKEND="Agg", PYTEST_DISABLE_PLUGIN_AUTOLOAD="1")
-
+ENVIRONMENT = {
+    "NUMBA_DISABLE_JIT": "1", "OPENBLAS_NUM_THREADS": "1", "MPLBACKEND": "Agg", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+}  # fmt: skip
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 OUT = ROOT / "out" / "mutation"
 PHYSICS = (
@@ -58,6 +59,7 @@ def main():
     parser.add_argument("--tests", nargs="+", default=[], help="cover: only these tests, beside what is known already")
     parser.add_argument("--again", action="store_true", help="only what survived so far, against the tests as they are")
     options = parser.parse_args()
+    os.environ.update(ENVIRONMENT)
     os.chdir(ROOT)
     OUT.mkdir(parents=True, exist_ok=True)
     if options.command == "cover":
