@@ -5,7 +5,6 @@ import pytest
 from models import generic_start
 from reference import sgd as plain_sgd
 
-import tsode
 from tsode.sgd import weights
 from tsode.sgd.random_numbers import LAWS
 
@@ -66,7 +65,7 @@ def test_run_stops_at_the_sample_beyond_the_limit(model):
 def test_tiles_hold_the_start(model, N):
     start = generic_start(model)
     run = weights.WeightsRun(model, start, N, np.random.SeedSequence(1), "gaussian", 1e8)
-    tiles, rows, width = run.W.shape
+    tiles, _, width = run.W.shape
     assert tiles * width >= N > (tiles - 1) * width
     assert width % 32 == 0
     M, Q = run.overlaps()

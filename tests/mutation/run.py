@@ -157,12 +157,14 @@ def mutants_of(path):
     from cosmic_ray.plugins import get_operator
 
     source = (ROOT / path).read_text()
-    statements = first_lines(source)
+    statements, decorators = first_lines(source), decorator_lines(source)
     tree = get_ast(source)
     for name in OPERATORS.split():
         operator = get_operator("core/" + name)()
         positions = [(node, *span) for node in ast_nodes(tree) for span in operator.mutation_positions(node)]
         for occurrence, (node, start, _) in enumerate(positions):
+            if start[0] in decorators:
+                continue
             yield {
                 "path": path,
                 "operator": name,
@@ -180,6 +182,16 @@ def first_lines(source):
         if isinstance(node, ast.stmt):
             first.update(dict.fromkeys(range(node.lineno, node.end_lineno + 1), node.lineno))
     return collections.defaultdict(int, first)
+
+
+def decorator_lines(source):
+    """Return the lines of decorators: flags of the compiler, which is off, and of dataclasses."""
+    return {
+        line
+        for node in ast.walk(ast.parse(source))
+        for decorator in getattr(node, "decorator_list", [])
+        for line in range(decorator.lineno, decorator.end_lineno + 1)
+    }
 
 
 def mutated(mutant):
