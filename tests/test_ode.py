@@ -119,6 +119,15 @@ def test_divergence_ends_the_run_with_what_it_had():
         assert np.array_equal(ode.Q[0], start.Q)
 
 
+def test_divergence_in_the_first_step_leaves_the_start():
+    model = tsode.TeacherStudent(p=4, p_star=2, learning_rate=1e100)
+    start = tsode.Overlaps.random(model, 1000, rng=0)
+    ode = tsode.integrate(model, start, [0.0, 1.0])
+    assert ode.status == "diverged"
+    assert ode.stopped_at < 1e-100
+    np.testing.assert_array_equal(ode.Q, start.Q[None])
+
+
 def test_grid_of_times(model, start):
     ode = tsode.integrate(model, start, 3.0)
     assert ode.alpha[0] == 0

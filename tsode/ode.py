@@ -120,7 +120,7 @@ def _solve(model, state, alpha, gradient_flow, **options):
     too_large.terminal = True
     with quiet():
         solution = solve_ivp(rhs, (alpha[0], alpha[-1]), state, t_eval=alpha, events=too_large, **options)
-    states = solution.y.T
+    states = solution.y.T if len(solution.y) else state[None].copy()  # the first step may already fail
     finite = np.isfinite(states).all(axis=1)
     if solution.status == 0 and finite.all():
         return states, None
