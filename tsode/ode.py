@@ -187,8 +187,9 @@ def rhs_kernel(y, v, v_star, P, eta, eta2, noise_variance, spherical, work):
             for l in range(k):
                 dQ[k, l] -= 0.5 * (dQ[k, k] + dQ[l, l]) * Q[k, l]
                 dQ[l, k] = dQ[k, l]
+        # g_k (1 - Q_kk) is zero too, but where the loss pulls the norm inwards, g_k < 0, it would blow up rounding.
         for k in range(p):
-            dQ[k, k] -= dQ[k, k] * Q[k, k]
+            dQ[k, k] = 0.0
     return dy
 
 
@@ -205,6 +206,7 @@ def rhs_blas(y, v, v_star, P, eta, eta2, noise_variance, spherical):
         g = np.diagonal(dQ).copy()
         dM -= M * g[:, None] / 2
         dQ -= Q * (g[:, None] + g) / 2
+        np.fill_diagonal(dQ, 0.0)  # as in the kernel
     return np.concatenate([dM.ravel(), dQ.ravel()])
 
 
