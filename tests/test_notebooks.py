@@ -21,14 +21,7 @@ PICTURES = {
     "06": {"dense", "sparse", "digits"},
 }
 
-# A process of its own: the warnings of Jupyter's event loop and sockets are none of tsode's
-RUN = """
-import sys, nbformat
-from nbclient import NotebookClient
-notebook = nbformat.read(sys.argv[1], as_version=4)
-NotebookClient(notebook, timeout=300, resources={"metadata": {"path": sys.argv[2]}}).execute()
-nbformat.write(notebook, sys.argv[3])
-"""
+RUN = Path(__file__).with_name("notebook_run.py")
 
 
 @pytest.fixture(params=NOTEBOOKS, ids=lambda path: path.stem)
@@ -66,7 +59,7 @@ def test_runs_from_top_to_bottom(path, tmp_path):
         "MPLBACKEND": "module://matplotlib_inline.backend_inline",
     }
     found = subprocess.run(
-        [sys.executable, "-c", RUN, str(path), str(FOLDER), str(executed)],
+        [sys.executable, str(RUN), str(path), str(FOLDER), str(executed)],
         env=environment, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert found.returncode == 0, found.stderr[-3000:]

@@ -106,6 +106,19 @@ def test_spherical_norms_stay(model, start):
     assert (np.ptp(norms, axis=0).max() < 1e-7) == model.spherical
 
 
+@pytest.mark.parametrize("gradient_flow", [False, True])
+def test_spherical_norms_stay_where_the_loss_pulls_them_inwards(gradient_flow):
+    """One unit against two: it would rather be shorter, and an error of its norm would grow as exp(0.4 alpha)."""
+    model = tsode.TeacherStudent(p=1, p_star=2, learning_rate=0.1, constraint="spherical")
+    start = tsode.Overlaps.random(model, 1000, rng=0)
+    for ode in (
+        tsode.integrate(model, start, 400.0, gradient_flow=gradient_flow),
+        *tsode.integrate_many([model, model], [start, start], 400.0, gradient_flow=gradient_flow),
+    ):
+        assert ode.status == "completed"
+        np.testing.assert_array_equal(ode.Q, np.broadcast_to(start.Q, ode.Q.shape))
+
+
 def test_divergence_ends_the_run_with_what_it_had():
     model = tsode.TeacherStudent(p=4, p_star=2, learning_rate=4.0)
     start = tsode.Overlaps.random(model, 1000, rng=0)
@@ -120,6 +133,15 @@ def test_divergence_ends_the_run_with_what_it_had():
         assert np.array_equal(ode.Q[0], start.Q)
 
 
+def test_divergence_in_the_first_step_leaves_the_start():
+    model = tsode.TeacherStudent(p=4, p_star=2, learning_rate=1e100)
+    start = tsode.Overlaps.random(model, 1000, rng=0)
+    ode = tsode.integrate(model, start, [0.0, 1.0])
+    assert ode.status == "diverged"
+    assert ode.stopped_at < 1e-100
+    np.testing.assert_array_equal(ode.Q, start.Q[None])
+
+
 def test_grid_of_times(model, start):
     ode = tsode.integrate(model, start, 3.0)
     assert ode.alpha[0] == 0
@@ -128,6 +150,15 @@ def test_grid_of_times(model, start):
     np.testing.assert_array_equal(coarse.M[-1], ode.M[-1])
     only = tsode.integrate(model, start, [0.7])
     assert only.M.shape == (1, model.p, model.p_star)
+
+
+def test_wide_spherical_student_keeps_its_norms():
+    model = tsode.TeacherStudent(
+        p=64, p_star=4, learning_rate=2.0, teacher_readout=np.full(4, 0.01), constraint="spherical"
+    )
+    start = tsode.Overlaps.random(model, 10**6, rng=0)
+    ode = tsode.integrate(model, start, [0.0, 20.0])
+    np.testing.assert_array_equal(np.diagonal(ode.Q[-1]), np.diagonal(start.Q))
 
 
 def test_large_width_runs_through_matrix_products():

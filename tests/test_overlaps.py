@@ -71,6 +71,11 @@ def test_divergence_limit_grows_with_the_start_and_the_solution(model, start):
     assert divergence_limit(model, 100 * start.Q) >= 1e8 * np.trace(start.Q) * (1 - 1e-12)
 
 
+def test_silent_student_has_a_divergence_limit_too():
+    model = tsode.TeacherStudent(2, 1, 0.1, student_readout=[0.0, 0.0])
+    assert np.isfinite(divergence_limit(model, np.eye(2)))
+
+
 def test_repr_shows_the_matrices(model):
     start = generic_start(model)
     assert f"p = {model.p}" in repr(start)

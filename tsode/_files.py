@@ -17,7 +17,7 @@ __all__ = ["atomic_path", "read_npz", "write_json", "write_npz"]
 def atomic_path(path):
     """Give a temporary name in the folder of `path`; rename it to `path` on success, remove it on failure."""
     path = Path(path)
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    temporary = path.with_name(f".{secrets.token_hex(8)}.part")  # not made of the name, which may be as long as can be
     try:
         yield temporary
         os.replace(temporary, path)

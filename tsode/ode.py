@@ -120,9 +120,7 @@ def _solve(model, state, alpha, gradient_flow, **options):
     too_large.terminal = True
     with quiet():
         solution = solve_ivp(rhs, (alpha[0], alpha[-1]), state, t_eval=alpha, events=too_large, **options)
-    states = np.asarray(solution.y).T.reshape(-1, len(state))  # an empty list where not even the start was recorded
-    if len(states) == 0:
-        return state[None].copy(), float(alpha[0])
+    states = solution.y.T if len(solution.y) else state[None].copy()  # the first step may already fail
     finite = np.isfinite(states).all(axis=1)
     if solution.status == 0 and finite.all():
         return states, None
@@ -189,8 +187,9 @@ def rhs_kernel(y, v, v_star, P, eta, eta2, noise_variance, spherical, work):
             for l in range(k):
                 dQ[k, l] -= 0.5 * (dQ[k, k] + dQ[l, l]) * Q[k, l]
                 dQ[l, k] = dQ[k, l]
+        # g_k (1 - Q_kk) is zero too, but where the loss pulls the norm inwards, g_k < 0, it would blow up rounding.
         for k in range(p):
-            dQ[k, k] -= dQ[k, k] * Q[k, k]
+            dQ[k, k] = 0.0
     return dy
 
 
@@ -207,6 +206,7 @@ def rhs_blas(y, v, v_star, P, eta, eta2, noise_variance, spherical):
         g = np.diagonal(dQ).copy()
         dM -= M * g[:, None] / 2
         dQ -= Q * (g[:, None] + g) / 2
+        np.fill_diagonal(dQ, 0.0)  # as in the kernel
     return np.concatenate([dM.ravel(), dQ.ravel()])
 
 

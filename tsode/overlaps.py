@@ -266,7 +266,9 @@ def check_start(model, start, name="start"):
 
 def norm_scale(model, Q):
     """Return the larger of tr Q of a start and of a solution, at least 1: what tr Q is to be compared with."""
-    ratio = np.abs(model.teacher_readout).max() / max(np.abs(model.student_readout).max(), np.finfo(float).tiny)
+    largest = np.abs(model.student_readout).max()
+    # Without readouts nothing moves, and nothing is a solution; the bound leaves room for the factors of the callers.
+    ratio = np.abs(model.teacher_readout).max() / max(largest, 1e-100)
     return max(1.0, np.trace(Q), ratio * np.trace(model.teacher_overlap))
 
 

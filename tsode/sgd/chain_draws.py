@@ -42,18 +42,17 @@ def draw_kernel(normals, rest, state, redraw_state, row, degrees):
         for l in range(lanes):
             y = normals[b, row, l] * root
             undecided += int(not (y > -0.5 and rest[b, l] < 1.0 - 1.4 * d * (y * y) * (y * y)))
-        if undecided == 0:
+        if undecided > 0:
             for l in range(lanes):
-                y = 1.0 + normals[b, row, l] * root
-                rest[b, l] = 2.0 * d * (y * y * y)
-        else:
-            for l in range(lanes):
-                rest[b, l] = decide_kernel(normals[b, row, l], rest[b, l], d, redraw_state[:, l])
+                normals[b, row, l] = decide_kernel(normals[b, row, l], rest[b, l], d, redraw_state[:, l])
+        for l in range(lanes):  # one loop for all: another would round in another way, where a neighbour is undecided
+            y = 1.0 + normals[b, row, l] * root
+            rest[b, l] = 2.0 * d * (y * y * y)
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
 def decide_kernel(x, u, d, redraw_state):
-    """Return a chi-squared number from the candidate (x, u), or from new ones if it is rejected."""
+    """Return the normal number x of the candidate (x, u) if it is accepted, or the first accepted one of new ones."""
     root = 1.0 / math.sqrt(9.0 * d)
     while True:
         y = x * root
@@ -69,5 +68,4 @@ def decide_kernel(x, u, d, redraw_state):
         redraw_state[0], redraw_state[1], redraw_state[2], redraw_state[3] = s0, s1, s2, s3
         x, _ = normal_pair(r1, r2)
         u = (np.float64(I64(r3 >> U64(11))) + 0.5) * 2.0**-53
-    y = 1.0 + x * root
-    return 2.0 * d * (y * y * y)
+    return x
