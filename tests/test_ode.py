@@ -167,3 +167,15 @@ def test_large_width_runs_through_matrix_products():
     ode = tsode.integrate(model, start, [0.0, 0.5], rtol=1e-5, method="RK45")
     assert ode.status == "completed"
     assert ode.loss[-1] < 0.9 * ode.loss[0]
+
+
+def test_rounding_that_grows_out_of_all_overlaps_is_told():
+    """Parallel students are unstable at M = 0: their squared distance, 0 exactly, becomes what no weights have."""
+    model, parallel = tsode.TeacherStudent(2, 1, 0.2), tsode.Overlaps(np.zeros((2, 1)), np.ones((2, 2)))
+    with pytest.warns(RuntimeWarning, match="no weights have the overlaps of this solution: at alpha = 100 an eigenva"):
+        ode = tsode.integrate(model, parallel, 100.0)
+    assert np.linalg.eigvalsh(ode.Q[-1])[0] < -0.01
+    with pytest.warns(RuntimeWarning, match="no weights have the overlaps"):
+        tsode.integrate_many(model, [parallel], 100.0)
+    tsode.integrate(model, tsode.Overlaps(np.zeros((2, 1)), np.ones((2, 2)) - 0.01 * (1 - np.eye(2))), 100.0)
+    tsode.integrate(model, parallel, 10.0)

@@ -22,12 +22,15 @@ from numba import njit
 from . import _checks
 from .model import check_model
 from .moments import error_moments, error_moments_kernel
-from .overlaps import check_start, divergence_limit
+from .overlaps import check_start, divergence_limit, joint_matrix
 from .trajectory import Trajectory, versions
 
-__all__ = ["METHODS", "engine_name", "integrate", "quiet", "rhs_kernel", "right_hand_side", "unpack"]
+__all__ = ["METHODS", "as_trajectory", "integrate", "quiet", "rhs_kernel", "right_hand_side", "unpack"]
 
 METHODS = ("RK45", "RK23", "DOP853", "Radau", "BDF", "LSODA")
+
+OUTSIDE = 1e-6  # negative eigenvalue of the joint overlaps, relative to their trace, that rounding does not explain
+LOOKS = 16  # records at which eigenvalues are looked at; all would take as long as the solution itself
 
 # Student width from which the matrix products outrun the loops of the compiled kernel (benchmarks/ode_widths.py).
 BLAS_WIDTH = 52
@@ -63,6 +66,11 @@ def integrate(model, start, alpha, method="DOP853", rtol=1e-8, atol=1e-10, gradi
     TypeError, ValueError
         If an argument is of the wrong type, shape or range; the message names it.
 
+    Warns
+    -----
+    RuntimeWarning
+        If rounding grew until the solution is that of no weights, which happens where parallel students are unstable.
+
     Notes
     -----
     The equations are in the module's docstring; the source of the setting is arXiv:2604.03068.
@@ -86,18 +94,46 @@ def integrate(model, start, alpha, method="DOP853", rtol=1e-8, atol=1e-10, gradi
     state = np.concatenate([start.M.ravel(), start.Q.ravel()])
     states, stopped_at = _solve(model, state, alpha, gradient_flow, method=method, rtol=rtol, atol=atol)
     states[0] = state  # LSODA and BDF interpolate even their first point
+    return as_trajectory(model, alpha, states, stopped_at, gradient_flow, method=method, rtol=rtol, atol=atol)
+
+
+def as_trajectory(model, alpha, states, stopped_at, gradient_flow, **options):
+    """Return the Trajectory of flat states, shape (T', n), T' <= T; `stopped_at` is None if it was completed."""
     M, Q = unpack(states, model)
     Q = (Q + np.swapaxes(Q, -1, -2)) / 2  # implicit methods keep the symmetry only to their tolerance
+    alpha, completed = alpha[: len(states)], stopped_at is None
+    if completed:
+        _warn_outside(model, alpha, M, Q, options["rtol"])
+    name = "{}{method}, rtol={rtol:g}, atol={atol:g}".format("gradient flow, " if gradient_flow else "", **options)
     return Trajectory(
         model=model,
-        alpha=alpha[: len(states)],
+        alpha=alpha,
         M=M,
         Q=Q,
-        status="completed" if stopped_at is None else "diverged",
-        stopped_at=alpha[-1] if stopped_at is None else stopped_at,
-        engine=engine_name(gradient_flow, method, rtol, atol),
+        status="completed" if completed else "diverged",
+        stopped_at=float(alpha[-1]) if completed else stopped_at,
+        engine=f"ode, {name}",
         versions=versions(),
     )
+
+
+def _warn_outside(model, alpha, M, Q, rtol):
+    """Warn if no weights have these overlaps.
+
+    Parallel students stay parallel in the exact solution. If that is unstable, rounding grows, and nothing in the
+    equations keeps it from making the squared distance of two students negative.
+    """
+    looked_at = slice(None, None, -max(1, len(alpha) // LOOKS))
+    joint = joint_matrix(M[looked_at], Q[looked_at], model.teacher_overlap)
+    lowest = np.linalg.eigvalsh(joint)[:, 0] / np.maximum(np.trace(joint, axis1=1, axis2=2), np.finfo(float).tiny)
+    worst = int(np.argmin(lowest))
+    if lowest[worst] < -max(OUTSIDE, 100 * rtol):
+        warnings.warn(
+            f"no weights have the overlaps of this solution: at alpha = {alpha[looked_at][worst]:g} an eigenvalue is "
+            f"{lowest[worst]:.2g} of the trace; start from students that are not parallel, or with another `method`",
+            RuntimeWarning,
+            stacklevel=4,
+        )
 
 
 def _solve(model, state, alpha, gradient_flow, **options):
@@ -216,11 +252,6 @@ def quiet():
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
         yield
-
-
-def engine_name(gradient_flow, method, rtol, atol):
-    """Return the record of how a solution was computed."""
-    return f"ode, {'gradient flow, ' if gradient_flow else ''}{method}, rtol={rtol:g}, atol={atol:g}"
 
 
 def unpack(states, model):

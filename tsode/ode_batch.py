@@ -10,9 +10,8 @@ from numba import njit
 
 from . import _checks
 from .model import check_model
-from .ode import METHODS, engine_name, integrate, quiet, rhs_kernel, unpack
+from .ode import METHODS, as_trajectory, integrate, quiet, rhs_kernel
 from .overlaps import check_start, norm_scale
-from .trajectory import Trajectory, versions
 
 __all__ = ["integrate_many"]
 
@@ -64,11 +63,7 @@ def integrate_many(models, starts, alpha, method="DOP853", rtol=1e-8, atol=1e-10
             if states is None:
                 found[i] = integrate(models[i], starts[i], alpha, gradient_flow=gradient_flow, **options)
             else:
-                M, Q = unpack(states, models[i])
-                found[i] = Trajectory(
-                    model=models[i], alpha=alpha, M=M, Q=(Q + np.swapaxes(Q, -1, -2)) / 2, status="completed",
-                    stopped_at=float(alpha[-1]), engine=engine_name(gradient_flow, **options), versions=versions(),
-                )  # fmt: skip
+                found[i] = as_trajectory(models[i], alpha, states, None, gradient_flow, **options)
     return found
 
 

@@ -13,6 +13,7 @@ __all__ = [
     "check_start",
     "divergence_limit",
     "impose_overlaps",
+    "joint_matrix",
     "norm_scale",
     "random_rows",
     "semidefinite_root",
@@ -76,7 +77,7 @@ class Overlaps:
     @property
     def joint(self):
         """The covariance [[Q, M], [M^T, P]] of all preactivations, shape (p + p_star, p + p_star)."""
-        return np.block([[self.Q, self.M], [self.M.T, self.P]])
+        return joint_matrix(self.M, self.Q, self.P)
 
     @classmethod
     def from_weights(cls, W, W_star):
@@ -199,6 +200,14 @@ class Overlaps:
 
     def _repr_html_(self):
         return html_table(f"Overlaps, p = {self.p}, p* = {self.p_star}", self._rows())
+
+
+def joint_matrix(M, Q, P):
+    """Return [[Q, M], [M^T, P]] of overlaps with any leading axes, shape (..., p + p_star, p + p_star)."""
+    P = np.broadcast_to(P, (*M.shape[:-2], *P.shape[-2:]))
+    return np.concatenate(
+        [np.concatenate([Q, M], axis=-1), np.concatenate([np.swapaxes(M, -1, -2), P], axis=-1)], axis=-2
+    )
 
 
 def semidefinite_root(matrix):
