@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SOURCES := setup.cfg pyproject.toml
 
-.PHONY: demo test test-slow mutation bench notebooks claims clean
+.PHONY: demo test test-slow test-oldest mutation bench notebooks claims clean
 
 demo: .venv/installed
 	$(BIN)/tsode study --p 4 --p-star 2 --dimension 4000 --learning-rate 0.4 --runs 8 --out out/demo
@@ -16,6 +16,12 @@ test: .venv/installed-test
 
 test-slow: .venv/installed-test
 	$(BIN)/pytest -m slow
+
+# The tests with the oldest versions that setup.cfg allows; PYTHON=python3.10 is the oldest Python.
+test-oldest:
+	$(PYTHON) -m venv .venv-oldest
+	.venv-oldest/bin/pip install --quiet --constraint tests/oldest.txt --editable ".[test]"
+	.venv-oldest/bin/pytest
 
 # Line coverage with the compiler off, then one broken operator or number at a time: some two hours on 2 cores.
 mutation: .venv/installed-mutation
@@ -54,4 +60,4 @@ bench: .venv/installed-test
 	touch .venv/installed $@
 
 clean:
-	rm -rf .venv out build *.egg-info
+	rm -rf .venv .venv-oldest out build *.egg-info
