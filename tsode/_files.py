@@ -4,8 +4,7 @@ import contextlib
 import json
 import os
 import secrets
-import zipfile
-import zlib
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -44,25 +43,27 @@ def read_npz(path, build):
 
     Raises
     ------
-    FileNotFoundError
-        If there is no such file.
+    OSError
+        If there is no such file, or it cannot be read.
     ValueError
         If it is truncated, foreign, or not what `build` expects.
     """
-    try:
-        with open(path, "rb") as stream, np.load(stream, allow_pickle=False) as file:
-            return build({name: file[name] for name in file.files})
-    except FileNotFoundError:
-        raise
-    except (
-        OSError,
-        ValueError,
-        KeyError,
-        TypeError,
-        EOFError,
-        AttributeError,
-        zipfile.BadZipFile,
-        zlib.error,
-    ) as error:
-        reason = f"{error.args[0]!r} is missing" if isinstance(error, KeyError) else error
-        raise ValueError(f"`path` must be a complete file of tsode, but {os.fspath(path)} is not: {reason}") from None
+    with open(path, "rb") as stream:
+        try:
+            return build(_arrays(stream))
+        except Exception as error:  # a foreign file can break the readers of NumPy, zlib and JSON in any way
+            reason = f"{error.args[0]!r} is missing" if isinstance(error, KeyError) else error
+            raise ValueError(
+                f"`path` must be a complete file of tsode, but {os.fspath(path)} is not: {reason}"
+            ) from None
+
+
+def _arrays(stream):
+    """Return name -> array of an open ``.npz`` file, every one read to its end, which checks its sum."""
+    if stream.read(4) != b"PK\x03\x04":
+        raise ValueError("it is no .npz archive")
+    stream.seek(0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of a foreign file there is nothing more to be said than the refusal
+        with np.load(stream, allow_pickle=False) as file:
+            return {name: file[name] for name in file.files}

@@ -83,7 +83,7 @@ def _pairs(models, starts):
     if len(models) != len(starts):
         raise ValueError(f"`starts` must be one or as many as `models` ({len(models)}), but are {len(starts)}")
     for model, start in zip(models, starts):
-        check_start(check_model(model), start)
+        check_start(check_model(model, "models"), start, "starts")
     return models, starts
 
 

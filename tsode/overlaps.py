@@ -7,9 +7,11 @@ import numpy as np
 from . import _checks
 from ._display import html_table, text_table
 from ._random import generator
+from .model import check_model
 
 __all__ = [
     "Overlaps",
+    "check_scale",
     "check_start",
     "divergence_limit",
     "impose_overlaps",
@@ -17,6 +19,8 @@ __all__ = [
     "random_rows",
     "semidefinite_root",
 ]
+
+LARGEST_WEIGHT = 1e12  # far from overflow also in squares that are summed up
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -53,11 +57,13 @@ class Overlaps:
     P: np.ndarray = None
 
     def __post_init__(self):
-        Q = _checks.square("Q", self.Q)
-        M = _checks.float_array("M", self.M, (len(Q), None), "(p, p_star)")
+        Q = _checks.square("Q", self.Q, _checks.LARGEST)
+        M = _checks.float_array("M", self.M, (len(Q), None), "(p, p_star)", _checks.LARGEST)
+        if M.size == 0:
+            raise ValueError(f"`M` must have at least one row and one column, but has shape {M.shape}")
         p_star = M.shape[1]
         P = np.eye(p_star) if self.P is None else self.P
-        P = _checks.float_array("P", P, (p_star, p_star), "(p_star, p_star)")
+        P = _checks.float_array("P", P, (p_star, p_star), "(p_star, p_star)", _checks.LARGEST)
         Q, P = _checks.symmetric("Q", Q), _checks.symmetric("P", P)
         for name, value in (("M", M), ("Q", Q), ("P", P)):
             object.__setattr__(self, name, value)
@@ -104,9 +110,12 @@ class Overlaps:
         >>> start.M.shape, start.Q.shape, start.P.shape
         ((4, 2), (4, 4), (2, 2))
         """
-        W = _checks.float_array("W", W, (None, None), "(p, N)")
+        W = _checks.float_array("W", W, (None, None), "(p, N)", LARGEST_WEIGHT)
         N = W.shape[1]
-        W_star = _checks.float_array("W_star", W_star, (None, N), "(p_star, N)")
+        W_star = _checks.float_array("W_star", W_star, (None, N), "(p_star, N)", LARGEST_WEIGHT)
+        for name, weights in (("W", W), ("W_star", W_star)):
+            if weights.size == 0:
+                raise ValueError(f"`{name}` must have at least one row and one column, but has shape {weights.shape}")
         return cls(W @ W_star.T / N, W @ W.T / N, W_star @ W_star.T / N)
 
     @classmethod
@@ -146,8 +155,9 @@ class Overlaps:
         >>> bool(abs(start.M).max() < 1e-3)
         True
         """
+        check_model(model)
         N = _checks.integer("N", N, minimum=model.p + model.p_star)
-        scale = _checks.number("scale", scale, above=0.0)
+        scale = check_scale(scale)
         rng = generator("rng", rng)
         rows = random_rows(model, N, scale, rng)
         A, L = rows[:, : model.p_star], rows[:, model.p_star :]
@@ -183,6 +193,7 @@ class Overlaps:
         """
         width = self.p + self.p_star
         N = _checks.integer("N", N, minimum=width)
+        _checks.memory("`N`", width * N)
         weights = generator("rng", rng).standard_normal((width, N))
         impose_overlaps(weights[None], N, self.joint)
         return weights[: self.p], weights[self.p :]
@@ -199,6 +210,12 @@ class Overlaps:
 
     def _repr_html_(self):
         return html_table(f"Overlaps, p = {self.p}, p* = {self.p_star}", self._rows())
+
+
+def check_scale(scale):
+    """Return `scale`, a standard deviation of weights, as a float."""
+    scale = _checks.number("scale", scale, above=0.0, maximum=LARGEST_WEIGHT)
+    return _checks.number("scale", scale, minimum=1 / LARGEST_WEIGHT)
 
 
 def semidefinite_root(matrix):
@@ -248,8 +265,7 @@ def impose_overlaps(tiles, N, joint):
 
 def check_start(model, start, name="start"):
     """Return `start` if it is an Overlaps that fits `model`; `name` is the argument's name in messages."""
-    if not isinstance(start, Overlaps):
-        raise TypeError(f"`{name}` must be an Overlaps, but is {type(start).__name__}")
+    _checks.instance(name, start, Overlaps, "an Overlaps")
     if start.M.shape != (model.p, model.p_star):
         raise ValueError(
             f"`{name}` must have widths (p, p_star) = ({model.p}, {model.p_star}), but has {start.M.shape}"

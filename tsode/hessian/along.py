@@ -6,7 +6,7 @@ import numpy as np
 
 from .. import _checks
 from .._display import html_table, text_table
-from ..trajectory import Trajectory
+from ..trajectory import check_trajectory
 from .population import population_spectrum
 
 __all__ = ["HessianPath", "along"]
@@ -89,8 +89,7 @@ def along(trajectory, N=None, run=None, tolerance=1e-6):
     >>> bool(path.lowest[-1] > -0.01)
     True
     """
-    if not isinstance(trajectory, Trajectory):
-        raise TypeError(f"`trajectory` must be a Trajectory, but is {type(trajectory).__name__}")
+    check_trajectory(trajectory)
     model = trajectory.model
     N = trajectory.N if N is None else N
     if N is None:
