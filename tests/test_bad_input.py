@@ -174,7 +174,7 @@ CASES = {
     ),
     "plot of no overlap": (
         lambda: tsode.plot.overlap_curves(tsode.integrate(MODEL, START, 1.0), which="R"), ValueError,
-        "`which` must be 'M' or 'Q', but is 'R'",
+        "`which` must be one of 'M', 'Q', but is 'R'",
     ),
 }  # fmt: skip
 

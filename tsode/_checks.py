@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 __all__ = [
-    "LARGEST",
+    "LARGEST_INTEGER",
     "choice",
     "digits",
     "file_path",
@@ -23,6 +23,7 @@ __all__ = [
     "memory",
     "number",
     "real_array",
+    "samples",
     "semidefinite",
     "square",
     "symmetric",
@@ -34,8 +35,7 @@ PSD_TOLERANCE = 1e-6
 SYMMETRY_TOLERANCE = 1e-9
 
 
-# Parameters of models and overlaps are no larger, and learning rates and scales no smaller than one over it, so that
-# their products neither overflow nor vanish.
+# Numbers are no larger, and positive ones no smaller than one over it: their products neither overflow nor vanish.
 LARGEST = 1e30
 # Up to here every whole number is a float: N is both.
 LARGEST_INTEGER = 2**53
@@ -60,21 +60,22 @@ def integer(name, value, minimum=None, maximum=LARGEST_INTEGER):
     return value
 
 
-def number(name, value, *, above=None, minimum=None, maximum=None):
-    """Return `value` as a finite float, larger than `above`, at least `minimum` and at most `maximum`."""
+def number(name, value, *, above=None, minimum=-LARGEST, maximum=LARGEST):
+    """Return `value` as a float, larger than `above`, at least `minimum` and at most `maximum`."""
     if not is_number(value):
         raise TypeError(f"`{name}` must be a number, but is {_kind(value)}")
     try:
         value = float(value)
     except OverflowError:
-        raise ValueError(f"`{name}` must be finite as a float, but is {digits(value)}") from None
+        raise ValueError(f"`{name}` must be at most {LARGEST:g}, but is {digits(value)}") from None
     if not np.isfinite(value):
         raise ValueError(f"`{name}` must be finite, but is {value}")
     if above is not None and not value > above:
         raise ValueError(f"`{name}` must be larger than {above:g}, but is {value:g}")
-    if minimum is not None and value < minimum:
+    minimum = max(minimum, 1 / LARGEST) if above == 0 else minimum
+    if value < minimum:
         raise ValueError(f"`{name}` must be at least {minimum:g}, but is {value:g}")
-    if maximum is not None and value > maximum:
+    if value > maximum:
         raise ValueError(f"`{name}` must be at most {maximum:g}, but is {value:g}")
     return value
 
@@ -82,7 +83,7 @@ def number(name, value, *, above=None, minimum=None, maximum=None):
 def instance(name, value, kinds, wanted):
     """Return `value` if it is of one of the types `kinds`, which the message calls `wanted`."""
     if not isinstance(value, kinds):
-        raise TypeError(f"`{name}` must be {wanted}, but is {_kind(value)}")
+        raise TypeError(f"`{name}` must be {wanted}, but is {type(value).__name__}")
     return value
 
 
@@ -128,17 +129,14 @@ def choice(name, value, options):
     return value
 
 
-def float_array(name, value, shape, meaning="", maximum=np.inf):
+def float_array(name, value, shape, meaning="", maximum=LARGEST):
     """Return a read-only float64 copy of `value` with the given shape and finite entries.
 
     A None in `shape` stands for any length; `meaning` is that shape in symbols, for the message. Absolute values are at
     most `maximum`.
     """
     array = real_array(name, value)
-    if array.ndim != len(shape) or any(want is not None and have != want for want, have in zip(shape, array.shape)):
-        wanted = str(tuple("any" if want is None else want for want in shape)).replace("'", "")
-        meaning = f"{meaning} = " if meaning else ""
-        raise ValueError(f"`{name}` must have shape {meaning}{wanted}, but has shape {array.shape}")
+    _check_shape(name, array, shape, meaning)
     if not np.all(np.isfinite(array)):
         where = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
         raise ValueError(f"`{name}` must be finite, but has {array[where]} at index {where}")
@@ -147,6 +145,13 @@ def float_array(name, value, shape, meaning="", maximum=np.inf):
         raise ValueError(f"`{name}` must be at most {maximum:g} in size, but has {array[where]:g} at index {where}")
     array.setflags(write=False)
     return array
+
+
+def _check_shape(name, array, shape, meaning):
+    if array.ndim != len(shape) or any(want is not None and have != want for want, have in zip(shape, array.shape)):
+        wanted = str(tuple("any" if want is None else want for want in shape)).replace("'", "")
+        meaning = f"{meaning} = " if meaning else ""
+        raise ValueError(f"`{name}` must have shape {meaning}{wanted}, but has shape {array.shape}")
 
 
 def real_array(name, value):
@@ -172,9 +177,9 @@ def real_array(name, value):
         return np.array(found, dtype=np.float64)
 
 
-def square(name, value, maximum=np.inf):
+def square(name, value):
     """Return a square matrix of finite floats."""
-    matrix = float_array(name, value, (None, None), maximum=maximum)
+    matrix = float_array(name, value, (None, None))
     if matrix.shape[0] != matrix.shape[1]:
         raise ValueError(f"`{name}` must be square, but has shape {matrix.shape}")
     return matrix
@@ -214,6 +219,12 @@ def times(alpha, points=201):
             f"at index {where + 1}"
         )
     return alpha
+
+
+def samples(name, alpha, N):
+    """Refuse a last time `alpha` at which more samples have been drawn than can be counted."""
+    if alpha * N > LARGEST_INTEGER:
+        raise ValueError(f"`{name}` must be at most {LARGEST_INTEGER / N:.3g} at N = {N}, but is {alpha:g}")
 
 
 def _kind(value):

@@ -4,12 +4,13 @@ import contextlib
 import json
 import os
 import secrets
+import tempfile
 import warnings
 from pathlib import Path
 
 import numpy as np
 
-__all__ = ["atomic_path", "read_npz", "write_json", "write_npz"]
+__all__ = ["atomic_path", "output_folder", "read_npz", "write_json", "write_npz"]
 
 
 @contextlib.contextmanager
@@ -20,8 +21,31 @@ def atomic_path(path):
     try:
         yield temporary
         os.replace(temporary, path)
-    except BaseException:
+    except BaseException as error:
         temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.filename == str(temporary):  # the user knows the other name
+            raise OSError(error.errno, error.strerror, str(path)) from None
+        raise
+
+
+@contextlib.contextmanager
+def output_folder(path):
+    """Make a folder and try it: a run of hours must not end at a place that cannot be written.
+
+    On failure the folders made here are taken away again if nothing is in them.
+    """
+    missing = [folder for folder in (path, *path.parents) if not folder.exists()]
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        try:
+            tempfile.TemporaryFile(dir=path).close()
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, str(path)) from None
+        yield path
+    except BaseException:
+        for folder in missing:
+            with contextlib.suppress(OSError):
+                folder.rmdir()
         raise
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from . import scans
+from . import _checks, scans
 from ._display import text_columns
-from ._files import atomic_path
+from ._files import atomic_path, output_folder
 from .model import CONSTRAINTS
 
 __all__ = ["add_scan"]
@@ -52,6 +52,7 @@ COLUMNS = {
     "deviation": ("mean", "std_error"),
 }
 FIGURES = {"escape": "escape_curves", "stability": "stability_map", "deviation": "deviation_curves"}
+MOST_VALUES = 1_000_000  # of one parameter
 ROWS = 40  # of the printed table; the file has all
 
 
@@ -103,10 +104,9 @@ def _run(options):
     names = [name for name in scans.DEFAULTS if name in settings]
     grid = {name: _values(name, settings.pop(name)) for name in names}
     n_jobs, scheduler, path = (settings.pop(name) for name in ("jobs", "scheduler", "path"))
-    folder = Path(path)
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = _checks.file_path("path", path)
     try:
-        with _cluster(scheduler):
+        with output_folder(folder), _cluster(scheduler):
             table = getattr(scans, kind)(grid, path=folder, n_jobs=n_jobs, **settings)
     except KeyboardInterrupt as interrupt:
         print(f"tsode: {interrupt}", file=sys.stderr)
@@ -162,7 +162,9 @@ def _numbers(name, token):
         if not rest:
             return [float(first) if not first.lstrip("-").isdigit() else int(first)]
         last, count, *spacing = rest
-        if spacing not in ([], ["log"]) or int(count) < 1:
+        if spacing not in ([], ["log"]) or not 1 <= int(count) <= MOST_VALUES:
+            raise ValueError
+        if not np.isfinite([float(first), float(last)]).all():
             raise ValueError
         if spacing and min(float(first), float(last)) <= 0:
             raise ValueError
@@ -178,6 +180,7 @@ def _cluster(address):
     if address is None:
         yield
         return
+    _checks.instance("scheduler", address, str, "an address")
     import joblib
     from dask.distributed import Client
 

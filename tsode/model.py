@@ -78,17 +78,15 @@ class TeacherStudent:
         v = np.full(p, 1 / p) if v is None else v
         v_star = np.full(p_star, 1 / p_star) if v_star is None else v_star
         P = np.eye(p_star) if P is None else P
-        P = _parameters("teacher_overlap", P, (p_star, p_star), "(p_star, p_star)")
+        P = _checks.float_array("teacher_overlap", P, (p_star, p_star), "(p_star, p_star)")
         P = _checks.symmetric("teacher_overlap", P)
         checked = {
             "p": p,
             "p_star": p_star,
-            "learning_rate": _learning_rate(self.learning_rate),
-            "noise_variance": _checks.number(
-                "noise_variance", self.noise_variance, minimum=0.0, maximum=_checks.LARGEST
-            ),
-            "student_readout": _parameters("student_readout", v, (p,), "(p,)"),
-            "teacher_readout": _parameters("teacher_readout", v_star, (p_star,), "(p_star,)"),
+            "learning_rate": _checks.number("learning_rate", self.learning_rate, above=0.0),
+            "noise_variance": _checks.number("noise_variance", self.noise_variance, minimum=0.0),
+            "student_readout": _checks.float_array("student_readout", v, (p,), "(p,)"),
+            "teacher_readout": _checks.float_array("teacher_readout", v_star, (p_star,), "(p_star,)"),
             "teacher_overlap": _checks.semidefinite("`teacher_overlap`", P),
             "constraint": _checks.choice("constraint", self.constraint, CONSTRAINTS),
         }
@@ -185,12 +183,3 @@ class TeacherStudent:
 def check_model(model, name="model"):
     """Return `model` if it is a TeacherStudent; `name` is the argument's name in messages."""
     return _checks.instance(name, model, TeacherStudent, "a TeacherStudent")
-
-
-def _learning_rate(value):
-    value = _checks.number("learning_rate", value, above=0.0, maximum=_checks.LARGEST)
-    return _checks.number("learning_rate", value, minimum=1 / _checks.LARGEST)
-
-
-def _parameters(name, value, shape, meaning):
-    return _checks.float_array(name, value, shape, meaning, _checks.LARGEST)

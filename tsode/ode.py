@@ -79,7 +79,7 @@ def integrate(model, start, alpha, method="DOP853", rtol=1e-8, atol=1e-10, gradi
     check_start(check_model(model), start)
     alpha = _checks.times(alpha)
     method = _checks.choice("method", method, METHODS)
-    rtol = _checks.number("rtol", rtol, above=0.0)
+    rtol = _checks.number("rtol", rtol, above=0.0, maximum=1.0)
     atol = _checks.number("atol", atol, minimum=0.0)
     gradient_flow = _checks.flag("gradient_flow", gradient_flow)
 

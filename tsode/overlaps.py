@@ -10,6 +10,7 @@ from ._random import generator
 from .model import check_model
 
 __all__ = [
+    "LARGEST_WEIGHT",
     "Overlaps",
     "check_scale",
     "check_start",
@@ -57,13 +58,13 @@ class Overlaps:
     P: np.ndarray = None
 
     def __post_init__(self):
-        Q = _checks.square("Q", self.Q, _checks.LARGEST)
-        M = _checks.float_array("M", self.M, (len(Q), None), "(p, p_star)", _checks.LARGEST)
+        Q = _checks.square("Q", self.Q)
+        M = _checks.float_array("M", self.M, (len(Q), None), "(p, p_star)")
         if M.size == 0:
             raise ValueError(f"`M` must have at least one row and one column, but has shape {M.shape}")
         p_star = M.shape[1]
         P = np.eye(p_star) if self.P is None else self.P
-        P = _checks.float_array("P", P, (p_star, p_star), "(p_star, p_star)", _checks.LARGEST)
+        P = _checks.float_array("P", P, (p_star, p_star), "(p_star, p_star)")
         Q, P = _checks.symmetric("Q", Q), _checks.symmetric("P", P)
         for name, value in (("M", M), ("Q", Q), ("P", P)):
             object.__setattr__(self, name, value)
@@ -214,8 +215,7 @@ class Overlaps:
 
 def check_scale(scale):
     """Return `scale`, a standard deviation of weights, as a float."""
-    scale = _checks.number("scale", scale, above=0.0, maximum=LARGEST_WEIGHT)
-    return _checks.number("scale", scale, minimum=1 / LARGEST_WEIGHT)
+    return _checks.number("scale", scale, above=0.0, maximum=LARGEST_WEIGHT)
 
 
 def semidefinite_root(matrix):

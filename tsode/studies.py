@@ -60,6 +60,8 @@ def study(model, N, runs=8, alpha_max=None, seed=0, engine="chain", progress=Fal
     N = _checks.integer("N", N, minimum=model.p + model.p_star)
     runs = _checks.integer("runs", runs, minimum=2)
     alpha_max = None if alpha_max is None else _checks.number("alpha_max", alpha_max, above=0.0)
+    if alpha_max is not None:
+        _checks.samples("alpha_max", alpha_max, N)
     _checks.choice("engine", engine, ENGINES)
     progress = _checks.flag("progress", progress)
     sequence = seed_sequence(seed)

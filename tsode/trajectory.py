@@ -12,14 +12,12 @@ import numpy as np
 from . import _checks
 from ._display import html_table, text_table
 from ._files import read_npz, write_npz
+from ._trajectory_checks import FORMAT, check_ends, check_seed, own_array, position, read_header
 from .model import TeacherStudent, check_model
 from .moments import excess_loss
 from .overlaps import Overlaps
 
 __all__ = ["Trajectory", "check_trajectory", "versions"]
-
-FORMAT = 1
-STATUSES = ("completed", "diverged", "exhausted", "interrupted")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -70,13 +68,14 @@ class Trajectory:
         model = check_model(self.model)
         alpha = _checks.float_array("alpha", self.alpha, (None,), "(T,)")
         shape = (len(alpha), model.p, model.p_star)
-        M, Q = (_own_array(name, getattr(self, name)) for name in ("M", "Q"))
+        M, Q = (own_array(name, getattr(self, name)) for name in ("M", "Q"))
         lead = M.shape[:-3]
         if len(lead) > 1 or M.shape != (*lead, *shape):
             raise ValueError(f"`M` must have shape (T, p, p_star) = {shape} after the runs, but has shape {M.shape}")
         if Q.shape != (*lead, len(alpha), model.p, model.p):
             raise ValueError(f"`Q` must have shape {(*lead, len(alpha), model.p, model.p)}, but has shape {Q.shape}")
-        _check_ends(lead, self.status, self.stopped_at)
+        check_ends(lead, self.status, self.stopped_at)
+        check_seed(self.seed)
         if self.N is not None:
             _checks.integer("N", self.N, minimum=1)
         _checks.instance("engine", self.engine, str, "a str")
@@ -133,8 +132,8 @@ class Trajectory:
         if (run is None) != (self.runs is None):
             wanted = "be left out: there is no run axis" if self.runs is None else f"be one of {self.runs} runs"
             raise ValueError(f"`run` must {wanted}, but is {run}")
-        index = _position("index", index, len(self.alpha), "times")
-        at = index if run is None else (_position("run", run, self.runs, "runs"), index)
+        index = position("index", index, len(self.alpha), "times")
+        at = index if run is None else (position("run", run, self.runs, "runs"), index)
         if np.isnan(self.Q[at]).any():
             raise ValueError(f"`index` must be a time before the end of run {run}, but is {index}")
         return Overlaps(self.M[at], self.Q[at], self.model.teacher_overlap)
@@ -266,7 +265,7 @@ class Trajectory:
         missing = [name for name in ("header", "alpha", "M", "Q", "status", "stopped_at") if name not in arrays]
         if missing:
             raise ValueError(f"`arrays` must have all that `to_arrays` gives, but {missing[0]!r} is missing")
-        header = _read_header(arrays["header"])
+        header = read_header(arrays["header"])
         status, stopped_at = np.asarray(arrays["status"]), np.asarray(arrays["stopped_at"])
         return cls(
             model=TeacherStudent(**header["model"]),
@@ -347,43 +346,6 @@ class Trajectory:
 def check_trajectory(trajectory, name="trajectory"):
     """Return `trajectory` if it is a Trajectory; `name` is the argument's name in messages."""
     return _checks.instance(name, trajectory, Trajectory, "a Trajectory")
-
-
-def _own_array(name, value):
-    """Return an array of floats, which may hold nan; without a copy where it is one already."""
-    plain = type(value) is np.ndarray and value.dtype == np.float64
-    return value if plain else _checks.real_array(name, value)
-
-
-def _check_ends(lead, status, stopped_at):
-    """Refuse a status or end of the runs that is not one a run; `lead` is the shape of the run axis."""
-    status, stopped_at = np.asarray(status), _checks.real_array("stopped_at", stopped_at)
-    if status.dtype.kind != "U" or not np.isin(status, STATUSES).all():
-        raise ValueError(f"`status` must be of {', '.join(STATUSES)}, but is {status}")
-    for name, array in (("status", status), ("stopped_at", stopped_at)):
-        if array.shape != lead:
-            raise ValueError(f"`{name}` must have shape {lead}, one for each run, but has shape {array.shape}")
-
-
-def _position(name, value, length, what):
-    """Return a position on an axis as one from 0 on; negative ones count from the end."""
-    value = _checks.integer(name, value)
-    if not -length <= value < length:
-        raise ValueError(f"`{name}` must be one of {length} {what}, but is {value}")
-    return value % length
-
-
-def _read_header(text):
-    """Return the provenance of `to_arrays`."""
-    header = json.loads(str(text))
-    _checks.instance("header", header, dict, "a JSON object")
-    missing = [name for name in ("format", "model", "N", "seed", "engine", "versions") if name not in header]
-    if missing:
-        raise ValueError(f"`header` must be of tsode, but {missing[0]!r} is missing")
-    if _checks.integer("format", header["format"], minimum=1) > FORMAT:
-        raise ValueError(f"its format is {header['format']}, newer than {FORMAT}, which this version reads")
-    _checks.instance("model", header["model"], dict, "a JSON object")
-    return header
 
 
 @functools.cache

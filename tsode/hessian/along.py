@@ -8,6 +8,7 @@ from .. import _checks
 from .._display import html_table, text_table
 from ..trajectory import check_trajectory
 from .population import population_spectrum
+from .spectrum import check_tolerance
 
 __all__ = ["HessianPath", "along"]
 
@@ -94,6 +95,7 @@ def along(trajectory, N=None, run=None, tolerance=1e-6):
     N = trajectory.N if N is None else N
     if N is None:
         raise ValueError("`N` must be given for a solution of the ODEs, whose dimension is infinite, but is None")
+    tolerance = check_tolerance(tolerance)
     N = _checks.integer("N", N, minimum=model.p + model.p_star)
     first = trajectory.overlaps(0, run)
     Q = trajectory.Q if run is None else trajectory.Q[run]
