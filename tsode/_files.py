@@ -1,16 +1,20 @@
 """Files that are either complete or absent, and reading that trusts nothing."""
 
 import contextlib
+import glob
 import json
 import os
 import secrets
 import tempfile
+import time
 import warnings
 from pathlib import Path
 
 import numpy as np
 
-__all__ = ["atomic_path", "output_folder", "read_npz", "write_json", "write_npz"]
+__all__ = ["atomic_path", "output_folder", "read_npz", "remove_stale", "write_json", "write_npz"]
+
+STALE = 3600  # seconds without a write after which a partial file has lost its writer
 
 
 @contextlib.contextmanager
@@ -23,9 +27,21 @@ def atomic_path(path):
         os.replace(temporary, path)
     except BaseException as error:
         temporary.unlink(missing_ok=True)
-        if isinstance(error, OSError) and error.filename == str(temporary):  # the user knows the other name
+        if isinstance(error, OSError) and error.errno and error.filename in (None, str(temporary)):
+            # the user knows the other name; a full disk tells none
             raise OSError(error.errno, error.strerror, str(path)) from None
         raise
+
+
+def remove_stale(folder, name=None):
+    """Remove the partial files that killed processes have left in a folder, or only those of one file.
+
+    What another process is writing at this moment is younger, and stays.
+    """
+    for file in folder.glob(f".{'*' if name is None else glob.escape(name)}.????????.part"):
+        with contextlib.suppress(OSError):  # gone already, or not ours
+            if time.time() - file.stat().st_mtime > STALE:
+                file.unlink()
 
 
 @contextlib.contextmanager
@@ -41,6 +57,7 @@ def output_folder(path):
             tempfile.TemporaryFile(dir=path).close()
         except OSError as error:
             raise OSError(error.errno, error.strerror, str(path)) from None
+        remove_stale(path)
         yield path
     except BaseException:
         for folder in missing:

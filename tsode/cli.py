@@ -117,6 +117,9 @@ def _run_study(options):
         paths = result.save(folder)
     print(result)
     print("written:", ", ".join(str(path) for path in paths))
+    if any("interrupted" in runs.status for runs in (result.sgd, result.escapes)):
+        print("tsode: interrupted; the files have what was run until then", file=sys.stderr)
+        return 130
     return 0
 
 

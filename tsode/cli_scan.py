@@ -109,7 +109,7 @@ def _run(options):
         with output_folder(folder), _cluster(scheduler):
             table = getattr(scans, kind)(grid, path=folder, n_jobs=n_jobs, **settings)
     except KeyboardInterrupt as interrupt:
-        print(f"tsode: {interrupt}", file=sys.stderr)
+        print(f"tsode: {str(interrupt) or 'interrupted'}", file=sys.stderr)
         return 130
     except Exception as error:  # also of a point, of a worker or of the cluster
         where = str(error.__cause__).partition("\n")[0] if isinstance(error.__cause__, scans.PointFailed) else ""
@@ -212,9 +212,19 @@ def _save(kind, table, folder):
     from . import plot
 
     data, figure = folder / f"{kind}.nc", folder / f"{kind}.png"
-    with atomic_path(data) as temporary:
-        table.to_netcdf(temporary, engine="h5netcdf")
+    _write_netcdf(data, table)
     if not set(COLUMNS[kind]) <= set(table):
         return [data]  # every point failed
     plot.save(getattr(plot, FIGURES[kind])(table).figure, figure)
     return [data, figure]
+
+
+def _write_netcdf(path, table):
+    """Write a dataset as netCDF, made in memory: HDF5 does not survive a disk that is full, Python does."""
+    with atomic_path(path) as temporary:
+        try:
+            content = table.to_netcdf(engine="h5netcdf")
+        except ValueError:  # xarray before 2025.9 makes such files on disks only
+            table.to_netcdf(temporary, engine="h5netcdf")
+        else:
+            temporary.write_bytes(content)

@@ -8,7 +8,7 @@ import numpy as np
 
 from . import _checks
 from ._display import html_columns, text_columns
-from ._files import read_npz, write_json, write_npz
+from ._files import read_npz, remove_stale, write_json, write_npz
 from .escape import escape_time
 from .hessian import compare
 from .measurements import (
@@ -211,6 +211,7 @@ class Study:
 
         directory = _checks.file_path("directory", directory)
         directory.mkdir(parents=True, exist_ok=True)
+        remove_stale(directory)
         paths = [directory / name for name in ("study.npz", "study.png", "summary.json")]
         arrays = {f"{part}.{name}": array for part in PARTS for name, array in getattr(self, part).to_arrays().items()}
         write_npz(paths[0], arrays)

@@ -11,7 +11,7 @@ import numpy as np
 
 from . import _checks
 from ._display import html_table, text_table
-from ._files import read_npz, write_npz
+from ._files import read_npz, remove_stale, write_npz
 from ._trajectory_checks import FORMAT, check_ends, check_seed, own_array, position, read_header
 from .model import TeacherStudent, check_model
 from .moments import excess_loss
@@ -169,6 +169,7 @@ class Trajectory:
         """
         path = _checks.file_path("path", path)
         path = path if path.suffix else path.with_suffix(".npz")
+        remove_stale(path.parent, path.name)
         write_npz(path, self.to_arrays())
         return path
 
