@@ -237,7 +237,7 @@ def test_figure_on_a_full_disk(tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(figure, "savefig", full)
-    with pytest.raises(OSError, match="No space left on device: '.*figure.png'"):
+    with pytest.raises(OSError, match=r"No space left on device: '.*figure\.png'"):
         tsode.plot.save(figure, path)
     assert os.listdir(tmp_path) == ["figure.png"]
     assert path.read_bytes() == before

@@ -26,7 +26,8 @@ def atomic_path(path):
         yield temporary
         os.replace(temporary, path)
     except BaseException as error:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # mostly there is none: its folder is missing, or no folder
+            temporary.unlink()
         if isinstance(error, OSError) and error.errno and error.filename in (None, str(temporary)):
             # the user knows the other name; a full disk tells none
             raise OSError(error.errno, error.strerror, str(path)) from None

@@ -22,16 +22,15 @@ class _Parser(argparse.ArgumentParser):
 
 def main(arguments=None):
     """Run the command line; return the exit status (0, 2 for an error, 130 for an interrupt)."""
-    parser = _parser()
-    options = parser.parse_args(arguments)
     try:
+        options = _parser().parse_args(arguments)
         return options.run(options)
     except KeyboardInterrupt:
-        print(f"{parser.prog}: interrupted", file=sys.stderr)
+        print("tsode: interrupted", file=sys.stderr)
         return 130
     except (ValueError, TypeError, OSError, MemoryError) as error:
         reason = str(error) or type(error).__name__
-        print(f"{parser.prog}: {' '.join(reason.split())}", file=sys.stderr)
+        print(f"tsode: {' '.join(reason.split())}", file=sys.stderr)
         return 2
 
 

@@ -183,7 +183,8 @@ def _samples(model, W, X, y):
         raise TypeError(f"`X` must be an array of real numbers, but is of type {X.dtype}")
     y = _checks.float_array("y", y, (len(X),), "(n,)")
     X = np.ascontiguousarray(X, dtype=np.float64)
-    lam = X @ U.T
+    with np.errstate(over="ignore", invalid="ignore"):
+        lam = X @ U.T
     if not np.isfinite(lam).all():  # a nan or inf in X always reaches its row here; X itself may be large
         _checks.float_array("X", X, X.shape)
     return U, X, lam, np.square(lam) @ model.student_readout - y
