@@ -1,6 +1,6 @@
 """Kills, interrupts and full disks in the middle of commands and of saving.
 
-Faults of a quick run, by kills + interrupts + full disks: 6 + 4 + 3 in `tsode study`, 9 + 6 + 4 in `tsode scan escape`,
+Faults of a quick run, by kills + interrupts + full disks: 5 + 3 + 3 in `tsode study`, 9 + 6 + 4 in `tsode scan escape`,
 6 + 4 + 2 in `tsode hessian`, 36 + 12 + 24 in `Trajectory.save`. The slow ones go through every place where a command
 touches a file, 12 sizes of the disk and 12 moments, each from a fresh folder, with a run that goes on after each: 260.
 """
@@ -121,8 +121,8 @@ def disturb(ask, name, faults, folder, undisturbed):
 
 QUICK = {
     "study": [
-        *(["event", n, KILL] for n in (2, 5, 7, 9)),
-        *(["event", n, INTERRUPT] for n in (3, 5, 8, 10)),
+        *(["event", n, KILL] for n in (2, 5, 9)),
+        *(["event", n, INTERRUPT] for n in (3, 6, 10)),
         *(["size", n] for n in (0, 3000, 20_000)),
         *(["kill at size", n] for n in (0, 3000)),
     ],

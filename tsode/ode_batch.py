@@ -54,7 +54,7 @@ def integrate_many(models, starts, alpha, method="DOP853", rtol=1e-8, atol=1e-10
     alpha = _checks.times(alpha)
     method = _checks.choice("method", method, METHODS)
     options = {"method": method, "rtol": _checks.number("rtol", rtol, above=0.0, maximum=1.0),
-               "atol": _checks.number("atol", atol, minimum=0.0)}  # fmt: skip
+               "atol": _checks.number("atol", atol, above=0.0)}  # fmt: skip
     gradient_flow = _checks.flag("gradient_flow", gradient_flow)
 
     found = [None] * len(models)
