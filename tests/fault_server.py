@@ -66,6 +66,7 @@ def child(request, out, err, events):
     os.dup2(err, 2)
     sys.stdout, sys.stderr = os.fdopen(1, "w"), os.fdopen(2, "w")
     warnings.simplefilter("error")
+    warnings.simplefilter("ignore", ResourceWarning)  # an interrupt may leave a file to the garbage collector
     try:
         status, seen = call(request)
         os.write(events, json.dumps(len(seen)).encode())

@@ -97,6 +97,8 @@ def check(answer, fault, folder, before):
         assert set(parts(folder)) <= before
     if answer["status"] == 0 or killed:
         return answer["status"] != 0, files
+    if fault[0] == "time" and "Exception ignored in" in answer["err"]:
+        return True, files  # Python could not raise the interrupt where it came, and says so
     assert answer["err"].startswith("tsode: ")
     assert answer["err"].count("\n") == 1
     assert ("interrupted" if fault[-1] == INTERRUPT else "File too large") in answer["err"]
