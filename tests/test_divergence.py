@@ -7,7 +7,7 @@ from models import MODELS, generic_start
 import tsode
 
 TIMES = np.linspace(0, 20, 41)
-BEYOND = [1.5, 10.0, 1e3, 1e100, 1e300]  # times the largest learning rate that the norms settle at
+BEYOND = [1.5, 10.0, 1e3, 1e15, 8e29]  # times the largest learning rate that the norms settle at
 
 
 def beyond(factor, **changes):
@@ -105,7 +105,7 @@ def test_neighbours_of_diverging_runs_keep_every_bit(engine):
 
 
 def test_neighbours_of_diverging_odes_keep_their_digits():
-    models = [beyond(factor) for factor in (0.2, 1e3, 0.4, 1e300, 0.6)]
+    models = [beyond(factor) for factor in (0.2, 1e3, 0.4, 8e29, 0.6)]
     start = generic_start(models[0])
     found = tsode.integrate_many(models, start, TIMES)
     assert [ode.status for ode in found] == ["completed", "diverged"] * 2 + ["completed"]

@@ -35,7 +35,8 @@ def trajectory(alpha, size, model=QUICK):
     M = np.zeros((*size.shape, model.p, model.p_star))
     M[..., 0, 0] = np.sqrt(size)
     Q = np.broadcast_to(np.eye(model.p), (*size.shape, model.p, model.p)).copy()
-    return tsode.Trajectory(model, alpha, M, Q, "completed", alpha[-1])
+    runs = size.shape[:-1]
+    return tsode.Trajectory(model, alpha, M, Q, np.full(runs, "completed"), np.full(runs, alpha[-1]))
 
 
 # --- the law ---------------------------------------------------------------------------------------------------------

@@ -187,7 +187,7 @@ def test_random_rotations_are_uniform():
         (lambda: manifold.solution(MODELS["equal widths"], np.eye(2)), ValueError, r"\(p, p_star\) = \(3, 3\)"),
         (lambda: manifold.solution(MODELS["equal widths"], np.ones((3, 3))), ValueError, "orthonormal columns"),
         (lambda: manifold.solution(MODELS["general, too few"], np.eye(3)[[0, 2]]), ValueError, "leading eigenvectors"),
-        (lambda: manifold.distance(MODELS["equal widths"], 3), TypeError, "`start` must be an Overlaps"),
+        (lambda: manifold.distance(MODELS["equal widths"], 3), TypeError, "`overlaps` must be an Overlaps"),
         (
             lambda: manifold.distance(MODELS["partly tied"], manifold.solution(MODELS["partly tied"])),
             ValueError,

@@ -52,8 +52,8 @@ def test_batch_refuses_what_single_runs_refuse():
     start = generic_start(model)
     with pytest.raises(ValueError, match=r"`starts` must be one or as many as `models` \(3\), but are 2"):
         tsode.integrate_many([model] * 3, [start] * 2, TIMES)
-    with pytest.raises(TypeError, match="`model` must be a TeacherStudent"):
+    with pytest.raises(TypeError, match="`models` must be a TeacherStudent"):
         tsode.integrate_many([model, 3], start, TIMES)
-    with pytest.raises(ValueError, match="`start` must have widths"):
+    with pytest.raises(ValueError, match="`starts` must have widths"):
         tsode.integrate_many([model, model.replace(p=2)], start, TIMES)
     assert tsode.integrate_many([], [], TIMES) == []

@@ -61,41 +61,6 @@ def test_toml_file_stands_for_flags_and_flags_override_it(tmp_path, capsys):
     assert len(capsys.readouterr().out.splitlines()) == 5
 
 
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ([], "required: KIND"),
-        (["fly"], "invalid choice: 'fly'"),
-        (["escape", "--p", "two"], "`p` must be a number or first:last:count[:log], but has 'two'"),
-        (["escape", "--learning-rate", "0:1:5:log"], "but has '0:1:5:log'"),
-        (["escape", "--learning-rate", "1:2:0"], "but has '1:2:0'"),
-        (["escape", "--p", "0"], "`p` must be at least 1, but is 0"),
-        (["escape", "--runs", "1"], "`runs` must be at least 2, but is 1"),
-        (["escape", "--jobs", "0"], "`n_jobs` must be"),
-        (["escape", "--config", "none.toml"], "No such file"),
-        (["escape", "--config", "bad.toml"], "bad.toml must be a TOML file, but is not:"),
-        (["stability", "--config", "other.toml"], "other.toml must have some of p, p_star, "),
-        (["stability", "--dimension", "3"], "unrecognized arguments: --dimension 3"),
-        (["stability", "--path", "file/below"], "Not a directory"),
-    ],
-)
-def test_command_refuses_in_one_line(arguments, message, tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "file").write_text("")
-    (tmp_path / "bad.toml").write_text("p = = 3")
-    (tmp_path / "other.toml").write_text("runs = 3")
-    try:
-        status = cli.main(["scan", *arguments])
-    except SystemExit as stop:
-        status = stop.code
-    out, err = capsys.readouterr()
-    assert status == 2
-    assert out == ""
-    assert err.count("\n") == 1
-    assert err.startswith("tsode")
-    assert message in err
-
-
 def fail_at(monkeypatch, width):
     """Let the law of the escape time break at one width."""
     real = tsode.escape_law

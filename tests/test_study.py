@@ -132,41 +132,6 @@ def test_command_writes_and_prints(tmp_path, capsys):
     assert sorted(os.listdir(tmp_path / "a")) == ["study.npz", "study.png", "summary.json"]
 
 
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ([], "required: COMMAND"),
-        (["fly"], "invalid choice: 'fly'"),
-        (["study", "--p", "two"], "argument --p: invalid int value: 'two'"),
-        (["study", "--p", "0"], "`p` must be at least 1, but is 0"),
-        (["study", "--dimension", "3"], "`N` must be at least 6, but is 3"),
-        (["study", "--dimension", "1.5"], "`N` must be a whole number, but is 1.5"),
-        (["study", "--learning-rate", "-1"], "`learning_rate` must be larger than 0, but is -1"),
-        (["study", "--noise-variance", "nan"], "`noise_variance` must be finite, but is nan"),
-        (["study", "--seed", "-3"], "`seed` must not be negative, but is -3"),
-        (["study", "--constraint", "cubic"], "invalid choice: 'cubic'"),
-        (["study", "--out", "file/below"], "Not a directory"),
-        (["hessian", "--dimension", "2"], "`N` must be at least 6, but is 2"),
-        (["hessian", "--constraint", "spherical"], "`model` must"),
-        (["hessian", "--ratios", "3", "2"], "`ratios` must"),
-        (["hessian", "--seed", "-1", "--ratios", "2"], "`seed` must not be negative, but is -1"),
-    ],
-)
-def test_command_refuses_in_one_line(arguments, message, tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "file").write_text("")
-    try:
-        status = cli.main(arguments)
-    except SystemExit as stop:
-        status = stop.code
-    out, err = capsys.readouterr()
-    assert status == 2
-    assert out == ""
-    assert err.count("\n") == 1
-    assert err.startswith("tsode")
-    assert message in err
-
-
 def test_help_and_module_form(tmp_path):
     run = subprocess.run([sys.executable, "-m", "tsode", "study", "--help"], capture_output=True, text=True, check=True)
     for word in ("--dimension", "--learning-rate", "--noise-variance", "--constraint", "--alpha-max", "--seed"):

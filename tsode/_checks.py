@@ -4,41 +4,113 @@ A wrong type raises TypeError, a wrong value ValueError. They are called once, a
 nothing below it checks again.
 """
 
+import os
 from numbers import Integral, Real
+from pathlib import Path
 
 import numpy as np
 
-__all__ = ["choice", "flag", "float_array", "integer", "number", "semidefinite", "square", "symmetric", "times"]
+__all__ = [
+    "LARGEST_INTEGER",
+    "choice",
+    "digits",
+    "file_path",
+    "flag",
+    "float_array",
+    "instance",
+    "integer",
+    "is_number",
+    "memory",
+    "number",
+    "real_array",
+    "samples",
+    "semidefinite",
+    "square",
+    "symmetric",
+    "times",
+]
 
 # Relative size of a negative eigenvalue that rounding (or an ODE solver at its default tolerance) explains.
 PSD_TOLERANCE = 1e-6
 SYMMETRY_TOLERANCE = 1e-9
 
 
-def integer(name, value, minimum=None):
+# Numbers are no larger, and positive ones no smaller than one over it: their products neither overflow nor vanish.
+LARGEST = 1e30
+# Up to here every whole number is a float: N is both.
+LARGEST_INTEGER = 2**53
+
+
+def is_number(value):
+    """Return whether `value` is a real number; truth values and time spans, which NumPy counts in, are none."""
+    return isinstance(value, Real) and not isinstance(value, (bool, np.bool_, np.timedelta64))
+
+
+def integer(name, value, minimum=None, maximum=LARGEST_INTEGER):
     """Return `value` as an int; a float is taken if it is a whole number (``1e5``)."""
-    if isinstance(value, (bool, np.bool_)) or not isinstance(value, Real):
+    if not is_number(value):
         raise TypeError(f"`{name}` must be a whole number, but is {_kind(value)}")
     if not isinstance(value, Integral) and not float(value).is_integer():
         raise ValueError(f"`{name}` must be a whole number, but is {value!r}")
     value = int(value)
     if minimum is not None and value < minimum:
-        raise ValueError(f"`{name}` must be at least {minimum}, but is {value}")
+        raise ValueError(f"`{name}` must be at least {minimum}, but is {digits(value)}")
+    if maximum is not None and value > maximum:
+        raise ValueError(f"`{name}` must be at most {maximum}, but is {digits(value)}")
     return value
 
 
-def number(name, value, *, above=None, minimum=None):
-    """Return `value` as a finite float, larger than `above` or at least `minimum`."""
-    if isinstance(value, (bool, np.bool_)) or not isinstance(value, Real):
+def number(name, value, *, above=None, minimum=-LARGEST, maximum=LARGEST):
+    """Return `value` as a float, larger than `above`, at least `minimum` and at most `maximum`."""
+    if not is_number(value):
         raise TypeError(f"`{name}` must be a number, but is {_kind(value)}")
-    value = float(value)
+    try:
+        value = float(value)
+    except OverflowError:
+        raise ValueError(f"`{name}` must be at most {LARGEST:g}, but is {digits(value)}") from None
     if not np.isfinite(value):
         raise ValueError(f"`{name}` must be finite, but is {value}")
     if above is not None and not value > above:
         raise ValueError(f"`{name}` must be larger than {above:g}, but is {value:g}")
-    if minimum is not None and value < minimum:
+    minimum = max(minimum, 1 / LARGEST) if above == 0 else minimum
+    if value < minimum:
         raise ValueError(f"`{name}` must be at least {minimum:g}, but is {value:g}")
+    if value > maximum:
+        raise ValueError(f"`{name}` must be at most {maximum:g}, but is {value:g}")
     return value
+
+
+def instance(name, value, kinds, wanted):
+    """Return `value` if it is of one of the types `kinds`, which the message calls `wanted`."""
+    if not isinstance(value, kinds):
+        raise TypeError(f"`{name}` must be {wanted}, but is {type(value).__name__}")
+    return value
+
+
+def file_path(name, value):
+    """Return a Path; whole numbers, which ``open`` takes for open files, are refused."""
+    try:
+        text = os.fspath(instance(name, value, (str, os.PathLike), "a path"))
+    except TypeError:
+        raise TypeError(f"`{name}` must be a path, but is {_kind(value)}") from None
+    if not isinstance(text, str):
+        raise TypeError(f"`{name}` must be a path, but is {type(text).__name__}")
+    if not text or "\0" in text:
+        raise ValueError(f"`{name}` must be a path, but is {text!r}")
+    return Path(text)
+
+
+def memory(what, count):
+    """Refuse arrays of `count` numbers that this machine cannot hold, before it swaps or kills the process."""
+    try:
+        present = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, OSError, ValueError):  # not on every system
+        present = 2**47
+    if 8 * count > present:
+        raise ValueError(
+            f"{what} must be small enough for this machine's memory of {present / 2**30:.3g} GB, "
+            f"but needs {8 * count / 2**30:.3g} GB"
+        )
 
 
 def flag(name, value):
@@ -57,26 +129,52 @@ def choice(name, value, options):
     return value
 
 
-def float_array(name, value, shape, meaning=""):
+def float_array(name, value, shape, meaning="", maximum=LARGEST):
     """Return a read-only float64 copy of `value` with the given shape and finite entries.
 
-    A None in `shape` stands for any length; `meaning` is that shape in symbols, for the message.
+    A None in `shape` stands for any length; `meaning` is that shape in symbols, for the message. Absolute values are at
+    most `maximum`.
     """
-    try:
-        array = np.array(value, dtype=np.float64)
-    except (TypeError, ValueError):
-        raise TypeError(f"`{name}` must be an array of real numbers, but is {_kind(value)}") from None
-    if np.iscomplexobj(value):
-        raise TypeError(f"`{name}` must be an array of real numbers, but is complex")
+    array = real_array(name, value)
+    _check_shape(name, array, shape, meaning)
+    if not np.all(np.isfinite(array)):
+        where = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
+        raise ValueError(f"`{name}` must be finite, but has {array[where]} at index {where}")
+    if np.max(np.abs(array), initial=0.0) > maximum:
+        where = tuple(int(i) for i in np.argwhere(np.abs(array) > maximum)[0])
+        raise ValueError(f"`{name}` must be at most {maximum:g} in size, but has {array[where]:g} at index {where}")
+    array.setflags(write=False)
+    return array
+
+
+def _check_shape(name, array, shape, meaning):
     if array.ndim != len(shape) or any(want is not None and have != want for want, have in zip(shape, array.shape)):
         wanted = str(tuple("any" if want is None else want for want in shape)).replace("'", "")
         meaning = f"{meaning} = " if meaning else ""
         raise ValueError(f"`{name}` must have shape {meaning}{wanted}, but has shape {array.shape}")
-    if not np.all(np.isfinite(array)):
-        where = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
-        raise ValueError(f"`{name}` must be finite, but has {array[where]} at index {where}")
-    array.setflags(write=False)
-    return array
+
+
+def real_array(name, value):
+    """Return a float64 copy of an array of real numbers of any shape.
+
+    Text, truth values, dates and masked entries are refused, which NumPy would turn into numbers.
+    """
+    if np.ma.is_masked(value):
+        raise ValueError(f"`{name}` must be an array without masked entries, but has some")
+    try:
+        found = np.asarray(value)
+    except (TypeError, ValueError):  # ragged
+        raise TypeError(f"`{name}` must be an array of real numbers, but is {_kind(value)}") from None
+    if found.dtype.kind == "O" and found.ndim > 0 and all(map(is_number, found.ravel())):
+        try:
+            return found.astype(np.float64)
+        except OverflowError:
+            raise ValueError(f"`{name}` must be finite as floats, but has a whole number too large for that") from None
+    if found.dtype.kind not in "iuf":
+        what = "complex" if found.dtype.kind == "c" else _kind(value)
+        raise TypeError(f"`{name}` must be an array of real numbers, but is {what}")
+    with np.errstate(over="ignore"):  # of longer floats; the caller looks for inf
+        return np.array(found, dtype=np.float64)
 
 
 def square(name, value):
@@ -99,7 +197,7 @@ def symmetric(name, matrix):
 
 def semidefinite(name, matrix):
     """Return `matrix` if its smallest eigenvalue is not below zero by more than rounding."""
-    values = np.linalg.eigvalsh(matrix)
+    values = np.linalg.eigvalsh(matrix) if matrix.size else np.zeros(1)
     if values[0] < -PSD_TOLERANCE * max(abs(values[-1]), np.finfo(float).tiny):
         raise ValueError(f"{name} must be positive semidefinite, but has the eigenvalue {values[0]:.6g}")
     return matrix
@@ -107,7 +205,7 @@ def semidefinite(name, matrix):
 
 def times(alpha, points=201):
     """Return the times of a run: a strictly increasing array, or a number for an even grid from 0 up to it."""
-    if isinstance(alpha, Real):
+    if isinstance(alpha, Real) and not isinstance(alpha, np.timedelta64):
         return np.linspace(0.0, number("alpha", alpha, above=0.0), points)
     alpha = float_array("alpha", alpha, (None,), "(T,)")
     if alpha.size == 0:
@@ -123,5 +221,23 @@ def times(alpha, points=201):
     return alpha
 
 
+def samples(name, alpha, N):
+    """Refuse a last time `alpha` at which more samples have been drawn than can be counted."""
+    if alpha * N > LARGEST_INTEGER:
+        raise ValueError(f"`{name}` must be at most {LARGEST_INTEGER / N:.3g} at N = {N}, but is {alpha:g}")
+
+
 def _kind(value):
-    return f"{value!r} of type {type(value).__name__}" if isinstance(value, (str, bool)) else type(value).__name__
+    """Return what came, in a few words."""
+    if isinstance(value, (str, bool)):
+        return f"{value if len(repr(value)) < 60 else value[:50] + '...'!r} of type {type(value).__name__}"
+    if isinstance(value, np.ndarray):
+        return f"ndarray of {value.dtype}"
+    if isinstance(value, (list, tuple)) and value:
+        return f"{type(value).__name__} of {type(value[0]).__name__}"
+    return type(value).__name__
+
+
+def digits(value):
+    """Return a whole number as text: Python refuses to write out very long ones."""
+    return str(value) if abs(value) < 10**20 else f"about {'-' * (value < 0)}1e{int(value.bit_length() * 0.30103)}"

@@ -1,16 +1,20 @@
 """Files that are either complete or absent, and reading that trusts nothing."""
 
 import contextlib
+import glob
 import json
 import os
 import secrets
-import zipfile
-import zlib
+import tempfile
+import time
+import warnings
 from pathlib import Path
 
 import numpy as np
 
-__all__ = ["atomic_path", "read_npz", "write_json", "write_npz"]
+__all__ = ["atomic_path", "output_folder", "read_npz", "remove_stale", "write_json", "write_npz"]
+
+STALE = 3600  # seconds without a write after which a partial file has lost its writer
 
 
 @contextlib.contextmanager
@@ -21,8 +25,45 @@ def atomic_path(path):
     try:
         yield temporary
         os.replace(temporary, path)
+    except BaseException as error:
+        with contextlib.suppress(OSError):  # mostly there is none: its folder is missing, or no folder
+            temporary.unlink()
+        if isinstance(error, OSError) and error.errno and error.filename in (None, str(temporary)):
+            # the user knows the other name; a full disk tells none
+            raise OSError(error.errno, error.strerror, str(path)) from None
+        raise
+
+
+def remove_stale(folder, name=None):
+    """Remove the partial files that killed processes have left in a folder, or only those of one file.
+
+    What another process is writing at this moment is younger, and stays.
+    """
+    for file in folder.glob(f".{'*' if name is None else glob.escape(name)}.????????.part"):
+        with contextlib.suppress(OSError):  # gone already, or not ours
+            if time.time() - file.stat().st_mtime > STALE:
+                file.unlink()
+
+
+@contextlib.contextmanager
+def output_folder(path):
+    """Make a folder and try it: a run of hours must not end at a place that cannot be written.
+
+    On failure the folders made here are taken away again if nothing is in them.
+    """
+    missing = [folder for folder in (path, *path.parents) if not folder.exists()]
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        try:
+            tempfile.TemporaryFile(dir=path).close()
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, str(path)) from None
+        remove_stale(path)
+        yield path
     except BaseException:
-        temporary.unlink(missing_ok=True)
+        for folder in missing:
+            with contextlib.suppress(OSError):
+                folder.rmdir()
         raise
 
 
@@ -44,25 +85,27 @@ def read_npz(path, build):
 
     Raises
     ------
-    FileNotFoundError
-        If there is no such file.
+    OSError
+        If there is no such file, or it cannot be read.
     ValueError
         If it is truncated, foreign, or not what `build` expects.
     """
-    try:
-        with open(path, "rb") as stream, np.load(stream, allow_pickle=False) as file:
-            return build({name: file[name] for name in file.files})
-    except FileNotFoundError:
-        raise
-    except (
-        OSError,
-        ValueError,
-        KeyError,
-        TypeError,
-        EOFError,
-        AttributeError,
-        zipfile.BadZipFile,
-        zlib.error,
-    ) as error:
-        reason = f"{error.args[0]!r} is missing" if isinstance(error, KeyError) else error
-        raise ValueError(f"`path` must be a complete file of tsode, but {os.fspath(path)} is not: {reason}") from None
+    with open(path, "rb") as stream:
+        try:
+            return build(_arrays(stream))
+        except Exception as error:  # a foreign file can break the readers of NumPy, zlib and JSON in any way
+            reason = f"{error.args[0]!r} is missing" if isinstance(error, KeyError) else error
+            raise ValueError(
+                f"`path` must be a complete file of tsode, but {os.fspath(path)} is not: {reason}"
+            ) from None
+
+
+def _arrays(stream):
+    """Return name -> array of an open ``.npz`` file, every one read to its end, which checks its sum."""
+    if stream.read(4) != b"PK\x03\x04":
+        raise ValueError("it is no .npz archive")
+    stream.seek(0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of a foreign file there is nothing more to be said than the refusal
+        with np.load(stream, allow_pickle=False) as file:
+            return {name: file[name] for name in file.files}

@@ -6,6 +6,8 @@ depends on its seed alone (NumPy's SeedSequence does the mixing).
 
 import numpy as np
 
+from . import _checks
+
 __all__ = ["generator", "run_sequence", "seed_sequence"]
 
 
@@ -33,9 +35,9 @@ def generator(name, rng):
 
 
 def _refuse(name, seed):
-    if seed is None or (isinstance(seed, (int, np.integer)) and not isinstance(seed, bool)):
+    if seed is None or (isinstance(seed, (int, np.integer)) and _checks.is_number(seed)):
         if seed is not None and seed < 0:
-            raise ValueError(f"`{name}` must not be negative, but is {seed}")
+            raise ValueError(f"`{name}` must not be negative, but is {_checks.digits(seed)}")
         return
     raise TypeError(
         f"`{name}` must be a whole number, a numpy Generator, a SeedSequence or None, but is {type(seed).__name__}"

@@ -1,11 +1,11 @@
 """The command ``tsode``: arguments in, files and a table out."""
 
 import argparse
-import os
 import sys
 
 from . import __version__, hessian
-from ._files import write_json
+from ._checks import file_path
+from ._files import output_folder, write_json
 from .cli_scan import add_scan
 from .model import CONSTRAINTS, TeacherStudent
 from .sgd import ENGINES
@@ -22,16 +22,15 @@ class _Parser(argparse.ArgumentParser):
 
 def main(arguments=None):
     """Run the command line; return the exit status (0, 2 for an error, 130 for an interrupt)."""
-    parser = _parser()
-    options = parser.parse_args(arguments)
     try:
+        options = _parser().parse_args(arguments)
         return options.run(options)
     except KeyboardInterrupt:
-        print(f"{parser.prog}: interrupted", file=sys.stderr)
+        print("tsode: interrupted", file=sys.stderr)
         return 130
     except (ValueError, TypeError, OSError, MemoryError) as error:
         reason = str(error) or type(error).__name__
-        print(f"{parser.prog}: {' '.join(reason.split())}", file=sys.stderr)
+        print(f"tsode: {' '.join(reason.split())}", file=sys.stderr)
         return 2
 
 
@@ -104,37 +103,39 @@ def _model(options):
 
 
 def _run_study(options):
-    # The folder is tried first: a run of hours must not end at a place that cannot be written.
-    os.makedirs(options.out, exist_ok=True)
-    result = study(
-        _model(options),
-        N=options.dimension,
-        runs=options.runs,
-        alpha_max=options.alpha_max,
-        seed=options.seed,
-        engine=options.engine,
-        progress=True,
-    )
-    paths = result.save(options.out)
+    with output_folder(file_path("out", options.out)) as folder:
+        result = study(
+            _model(options),
+            N=options.dimension,
+            runs=options.runs,
+            alpha_max=options.alpha_max,
+            seed=options.seed,
+            engine=options.engine,
+            progress=True,
+        )
+        paths = result.save(folder)
     print(result)
     print("written:", ", ".join(str(path) for path in paths))
+    if any("interrupted" in runs.status for runs in (result.sgd, result.escapes)):
+        print("tsode: interrupted; the files have what was run until then", file=sys.stderr)
+        return 130
     return 0
 
 
 def _run_hessian(options):
-    os.makedirs(options.out, exist_ok=True)
-    model = _model(options)
-    comparison = hessian.compare(model, options.dimension)
-    samples = None
-    if options.ratios is not None:
-        samples = hessian.convergence(model, options.sample_dimension, options.ratios, options.seed)
-    from . import plot  # matplotlib takes longer to import than all the rest
+    with output_folder(file_path("out", options.out)) as folder:
+        model = _model(options)
+        comparison = hessian.compare(model, options.dimension)
+        samples = None
+        if options.ratios is not None:
+            samples = hessian.convergence(model, options.sample_dimension, options.ratios, options.seed)
+        from . import plot  # matplotlib takes longer to import than all the rest
 
-    paths = [os.path.join(options.out, name) for name in ("hessian.json", "hessian.png")]
-    write_json(paths[0], comparison.to_dict())
-    plot.save(plot.hessian_panels(comparison, samples), paths[1])
+        paths = [folder / name for name in ("hessian.json", "hessian.png")]
+        write_json(paths[0], comparison.to_dict())
+        plot.save(plot.hessian_panels(comparison, samples), paths[1])
     print(comparison)
     if samples is not None:
         print(samples)
-    print("written:", ", ".join(paths))
+    print("written:", ", ".join(str(path) for path in paths))
     return 0

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from . import scans
+from . import _checks, scans
 from ._display import text_columns
-from ._files import atomic_path
+from ._files import atomic_path, output_folder
 from .model import CONSTRAINTS
 
 __all__ = ["add_scan"]
@@ -52,6 +52,7 @@ COLUMNS = {
     "deviation": ("mean", "std_error"),
 }
 FIGURES = {"escape": "escape_curves", "stability": "stability_map", "deviation": "deviation_curves"}
+MOST_VALUES = 1_000_000  # of one parameter
 ROWS = 40  # of the printed table; the file has all
 
 
@@ -103,13 +104,12 @@ def _run(options):
     names = [name for name in scans.DEFAULTS if name in settings]
     grid = {name: _values(name, settings.pop(name)) for name in names}
     n_jobs, scheduler, path = (settings.pop(name) for name in ("jobs", "scheduler", "path"))
-    folder = Path(path)
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = _checks.file_path("path", path)
     try:
-        with _cluster(scheduler):
+        with output_folder(folder), _cluster(scheduler):
             table = getattr(scans, kind)(grid, path=folder, n_jobs=n_jobs, **settings)
     except KeyboardInterrupt as interrupt:
-        print(f"tsode: {interrupt}", file=sys.stderr)
+        print(f"tsode: {str(interrupt) or 'interrupted'}", file=sys.stderr)
         return 130
     except Exception as error:  # also of a point, of a worker or of the cluster
         where = str(error.__cause__).partition("\n")[0] if isinstance(error.__cause__, scans.PointFailed) else ""
@@ -162,7 +162,9 @@ def _numbers(name, token):
         if not rest:
             return [float(first) if not first.lstrip("-").isdigit() else int(first)]
         last, count, *spacing = rest
-        if spacing not in ([], ["log"]) or int(count) < 1:
+        if spacing not in ([], ["log"]) or not 1 <= int(count) <= MOST_VALUES:
+            raise ValueError
+        if not np.isfinite([float(first), float(last)]).all():
             raise ValueError
         if spacing and min(float(first), float(last)) <= 0:
             raise ValueError
@@ -178,6 +180,7 @@ def _cluster(address):
     if address is None:
         yield
         return
+    _checks.instance("scheduler", address, str, "an address")
     import joblib
     from dask.distributed import Client
 
@@ -209,9 +212,19 @@ def _save(kind, table, folder):
     from . import plot
 
     data, figure = folder / f"{kind}.nc", folder / f"{kind}.png"
-    with atomic_path(data) as temporary:
-        table.to_netcdf(temporary, engine="h5netcdf")
+    _write_netcdf(data, table)
     if not set(COLUMNS[kind]) <= set(table):
         return [data]  # every point failed
     plot.save(getattr(plot, FIGURES[kind])(table).figure, figure)
     return [data, figure]
+
+
+def _write_netcdf(path, table):
+    """Write a dataset as netCDF, made in memory: HDF5 does not survive a disk that is full, Python does."""
+    with atomic_path(path) as temporary:
+        try:
+            content = table.to_netcdf(engine="h5netcdf")
+        except ValueError:  # xarray before 2025.9 makes such files on disks only
+            table.to_netcdf(temporary, engine="h5netcdf")
+        else:
+            temporary.write_bytes(content)

@@ -38,8 +38,9 @@ import numpy as np
 from . import _checks
 from .fixed_points import branch_of
 from .model import check_model
+from .overlaps import check_scale
 from .plateaus import plateau
-from .trajectory import Trajectory
+from .trajectory import check_trajectory
 
 __all__ = ["escape_law", "escape_time"]
 
@@ -94,7 +95,7 @@ def escape_law(model, N, threshold, start="plateau", scale=1.0):
     N = _checks.integer("N", N, minimum=model.p + model.p_star)
     threshold = _checks.number("threshold", threshold, above=0.0)
     _checks.choice("start", start, STARTS)
-    scale = _checks.number("scale", scale, above=0.0)
+    scale = check_scale(scale)
     y = branch.point(model.learning_rate)[0]
     q = y / branch.v[0]
     start_q = q if start == "plateau" or model.spherical else scale**2
@@ -137,8 +138,7 @@ def escape_time(trajectory, threshold=None, loss_fraction=None):
     >>> bool(tsode.escape_time(ode, 0.01) < tsode.escape_time(ode, loss_fraction=0.5))
     True
     """
-    if not isinstance(trajectory, Trajectory):
-        raise TypeError(f"`trajectory` must be a Trajectory, but is {type(trajectory).__name__}")
+    check_trajectory(trajectory)
     if (threshold is None) == (loss_fraction is None):
         given = "both are" if threshold is not None else "none is"
         raise ValueError(f"one of `threshold` and `loss_fraction` must be given, but {given}")

@@ -73,13 +73,13 @@ class TeacherStudent:
     def __post_init__(self):
         p = _checks.integer("p", self.p, minimum=1)
         p_star = _checks.integer("p_star", self.p_star, minimum=1)
+        _checks.memory("`p` and `p_star`", p * (p + p_star) + p_star**2)
         v, v_star, P = self.student_readout, self.teacher_readout, self.teacher_overlap
         v = np.full(p, 1 / p) if v is None else v
         v_star = np.full(p_star, 1 / p_star) if v_star is None else v_star
         P = np.eye(p_star) if P is None else P
-        P = _checks.symmetric(
-            "teacher_overlap", _checks.float_array("teacher_overlap", P, (p_star, p_star), "(p_star, p_star)")
-        )
+        P = _checks.float_array("teacher_overlap", P, (p_star, p_star), "(p_star, p_star)")
+        P = _checks.symmetric("teacher_overlap", P)
         checked = {
             "p": p,
             "p_star": p_star,
@@ -119,12 +119,20 @@ class TeacherStudent:
         -------
         TeacherStudent
 
+        Raises
+        ------
+        TypeError, ValueError
+            If a name is none of the class, or as in the class.
+
         Examples
         --------
         >>> TeacherStudent(p=4, p_star=2, learning_rate=0.4).replace(p=2).student_readout
         array([0.5, 0.5])
         """
         kept = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        for name in changes:
+            if name not in kept:
+                raise TypeError(f"`changes` must name some of {', '.join(kept)}, but names {name!r}")
         defaults = TeacherStudent(self.p, self.p_star, self.learning_rate)
         for name in ("student_readout", "teacher_readout", "teacher_overlap"):
             if np.array_equal(kept[name], getattr(defaults, name)):
@@ -172,8 +180,6 @@ class TeacherStudent:
         return html_table("TeacherStudent, quadratic activation", self._rows())
 
 
-def check_model(model):
-    """Return `model` if it is a TeacherStudent."""
-    if not isinstance(model, TeacherStudent):
-        raise TypeError(f"`model` must be a TeacherStudent, but is {type(model).__name__}")
-    return model
+def check_model(model, name="model"):
+    """Return `model` if it is a TeacherStudent; `name` is the argument's name in messages."""
+    return _checks.instance(name, model, TeacherStudent, "a TeacherStudent")

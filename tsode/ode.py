@@ -50,7 +50,7 @@ def integrate(model, start, alpha, method="DOP853", rtol=1e-8, atol=1e-10, gradi
     method : {"RK45", "RK23", "DOP853", "Radau", "BDF", "LSODA"}
         Method of :func:`scipy.integrate.solve_ivp`.
     rtol, atol : float
-        Its relative and absolute tolerance.
+        Its relative and absolute tolerance, larger than 0: overlaps may be 0 and have no relative error.
     gradient_flow : bool
         Leave out the :math:`\eta^2` term: the limit of small learning rate, with
         :math:`\tau = \eta \alpha` as its natural time.
@@ -87,8 +87,8 @@ def integrate(model, start, alpha, method="DOP853", rtol=1e-8, atol=1e-10, gradi
     check_start(check_model(model), start)
     alpha = _checks.times(alpha)
     method = _checks.choice("method", method, METHODS)
-    rtol = _checks.number("rtol", rtol, above=0.0)
-    atol = _checks.number("atol", atol, minimum=0.0)
+    rtol = _checks.number("rtol", rtol, above=0.0, maximum=1.0)
+    atol = _checks.number("atol", atol, above=0.0)
     gradient_flow = _checks.flag("gradient_flow", gradient_flow)
 
     state = np.concatenate([start.M.ravel(), start.Q.ravel()])
@@ -186,7 +186,7 @@ def right_hand_side(model, gradient_flow=False):
         model.teacher_readout,
         model.teacher_overlap,
         eta,
-        0.0 if gradient_flow else eta * eta,  # eta**2 would raise where it overflows
+        0.0 if gradient_flow else eta**2,
         model.noise_variance,
         model.spherical,
     )

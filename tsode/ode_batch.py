@@ -52,8 +52,8 @@ def integrate_many(models, starts, alpha, method="DOP853", rtol=1e-8, atol=1e-10
     models, starts = _pairs(models, starts)
     alpha = _checks.times(alpha)
     method = _checks.choice("method", method, METHODS)
-    options = {"method": method, "rtol": _checks.number("rtol", rtol, above=0.0),
-               "atol": _checks.number("atol", atol, minimum=0.0)}  # fmt: skip
+    options = {"method": method, "rtol": _checks.number("rtol", rtol, above=0.0, maximum=1.0),
+               "atol": _checks.number("atol", atol, above=0.0)}  # fmt: skip
     gradient_flow = _checks.flag("gradient_flow", gradient_flow)
 
     found = [None] * len(models)
@@ -78,7 +78,7 @@ def _pairs(models, starts):
     if len(models) != len(starts):
         raise ValueError(f"`starts` must be one or as many as `models` ({len(models)}), but are {len(starts)}")
     for model, start in zip(models, starts):
-        check_start(check_model(model), start)
+        check_start(check_model(model, "models"), start, "starts")
     return models, starts
 
 
@@ -148,14 +148,12 @@ def _solve_chunk(models, starts, alpha, gradient_flow, options):
 
 def _constants(models, gradient_flow):
     eta = np.array([model.learning_rate for model in models])
-    with np.errstate(over="ignore"):  # such a solution diverges at once
-        eta2 = 0.0 * eta if gradient_flow else eta**2
     return (
         np.array([model.student_readout for model in models]),
         np.array([model.teacher_readout for model in models]),
         np.array([model.teacher_overlap for model in models]),
         eta,
-        eta2,
+        0.0 * eta if gradient_flow else eta**2,
         np.array([model.noise_variance for model in models]),
         np.array([model.spherical for model in models]),
     )

@@ -7,9 +7,12 @@ import numpy as np
 from . import _checks
 from ._display import html_table, text_table
 from ._random import generator
+from .model import check_model
 
 __all__ = [
+    "LARGEST_WEIGHT",
     "Overlaps",
+    "check_scale",
     "check_start",
     "divergence_limit",
     "impose_overlaps",
@@ -18,6 +21,8 @@ __all__ = [
     "random_rows",
     "semidefinite_root",
 ]
+
+LARGEST_WEIGHT = 1e12  # far from overflow also in squares that are summed up
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -56,6 +61,8 @@ class Overlaps:
     def __post_init__(self):
         Q = _checks.square("Q", self.Q)
         M = _checks.float_array("M", self.M, (len(Q), None), "(p, p_star)")
+        if M.size == 0:
+            raise ValueError(f"`M` must have at least one row and one column, but has shape {M.shape}")
         p_star = M.shape[1]
         P = np.eye(p_star) if self.P is None else self.P
         P = _checks.float_array("P", P, (p_star, p_star), "(p_star, p_star)")
@@ -105,9 +112,12 @@ class Overlaps:
         >>> start.M.shape, start.Q.shape, start.P.shape
         ((4, 2), (4, 4), (2, 2))
         """
-        W = _checks.float_array("W", W, (None, None), "(p, N)")
+        W = _checks.float_array("W", W, (None, None), "(p, N)", LARGEST_WEIGHT)
         N = W.shape[1]
-        W_star = _checks.float_array("W_star", W_star, (None, N), "(p_star, N)")
+        W_star = _checks.float_array("W_star", W_star, (None, N), "(p_star, N)", LARGEST_WEIGHT)
+        for name, weights in (("W", W), ("W_star", W_star)):
+            if weights.size == 0:
+                raise ValueError(f"`{name}` must have at least one row and one column, but has shape {weights.shape}")
         return cls(W @ W_star.T / N, W @ W.T / N, W_star @ W_star.T / N)
 
     @classmethod
@@ -147,8 +157,9 @@ class Overlaps:
         >>> bool(abs(start.M).max() < 1e-3)
         True
         """
+        check_model(model)
         N = _checks.integer("N", N, minimum=model.p + model.p_star)
-        scale = _checks.number("scale", scale, above=0.0)
+        scale = check_scale(scale)
         rng = generator("rng", rng)
         rows = random_rows(model, N, scale, rng)
         A, L = rows[:, : model.p_star], rows[:, model.p_star :]
@@ -184,6 +195,7 @@ class Overlaps:
         """
         width = self.p + self.p_star
         N = _checks.integer("N", N, minimum=width)
+        _checks.memory("`N`", width * N)
         weights = generator("rng", rng).standard_normal((width, N))
         impose_overlaps(weights[None], N, self.joint)
         return weights[: self.p], weights[self.p :]
@@ -208,6 +220,11 @@ def joint_matrix(M, Q, P):
     return np.concatenate(
         [np.concatenate([Q, M], axis=-1), np.concatenate([np.swapaxes(M, -1, -2), P], axis=-1)], axis=-2
     )
+
+
+def check_scale(scale):
+    """Return `scale`, a standard deviation of weights, as a float."""
+    return _checks.number("scale", scale, above=0.0, maximum=LARGEST_WEIGHT)
 
 
 def semidefinite_root(matrix):
@@ -257,8 +274,7 @@ def impose_overlaps(tiles, N, joint):
 
 def check_start(model, start, name="start"):
     """Return `start` if it is an Overlaps that fits `model`; `name` is the argument's name in messages."""
-    if not isinstance(start, Overlaps):
-        raise TypeError(f"`{name}` must be an Overlaps, but is {type(start).__name__}")
+    _checks.instance(name, start, Overlaps, "an Overlaps")
     if start.M.shape != (model.p, model.p_star):
         raise ValueError(
             f"`{name}` must have widths (p, p_star) = ({model.p}, {model.p_star}), but has {start.M.shape}"

@@ -8,7 +8,7 @@ from .measurements import escape_setting, time_to_learn
 from .model import check_model
 from .ode import integrate
 from .overlaps import Overlaps
-from .sgd import simulate
+from .sgd import ENGINES, simulate
 from .study_results import Study
 
 __all__ = ["study"]
@@ -59,6 +59,11 @@ def study(model, N, runs=8, alpha_max=None, seed=0, engine="chain", progress=Fal
     check_model(model)
     N = _checks.integer("N", N, minimum=model.p + model.p_star)
     runs = _checks.integer("runs", runs, minimum=2)
+    alpha_max = None if alpha_max is None else _checks.number("alpha_max", alpha_max, above=0.0)
+    if alpha_max is not None:
+        _checks.samples("alpha_max", alpha_max, N)
+    _checks.choice("engine", engine, ENGINES)
+    progress = _checks.flag("progress", progress)
     sequence = seed_sequence(seed)
     start_sequence, runs_sequence, escapes_sequence = (run_sequence(sequence, i) for i in range(3))
     start = Overlaps.random(model, N, rng=start_sequence)
@@ -67,7 +72,6 @@ def study(model, N, runs=8, alpha_max=None, seed=0, engine="chain", progress=Fal
     if alpha_max is None:
         alpha_max = time_to_learn(model, start, threshold)
         alpha_max = max(alpha_max, last_escape) if np.isfinite(last_escape) else alpha_max
-    alpha_max = _checks.number("alpha_max", alpha_max, above=0.0)
 
     def times(end):
         """SGD records after whole samples, so the ODE is compared at those."""

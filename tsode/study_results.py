@@ -3,12 +3,12 @@
 import functools
 from dataclasses import dataclass
 from html import escape
-from pathlib import Path
 
 import numpy as np
 
+from . import _checks
 from ._display import html_columns, text_columns
-from ._files import read_npz, write_json, write_npz
+from ._files import read_npz, remove_stale, write_json, write_npz
 from .escape import escape_time
 from .hessian import compare
 from .measurements import (
@@ -21,7 +21,7 @@ from .measurements import (
     plateau_level,
 )
 from .plateaus import plateau
-from .trajectory import Trajectory
+from .trajectory import Trajectory, check_trajectory
 
 __all__ = ["Study"]
 
@@ -48,11 +48,25 @@ class Study:
         Runs of SGD from that start, at the same times.
     escapes : Trajectory
         Runs of SGD from random weights of their own, until they have escaped.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If one is no Trajectory, or not of the ODE or SGD where it should be, or they are of different models.
     """
 
     ode: Trajectory
     sgd: Trajectory
     escapes: Trajectory
+
+    def __post_init__(self):
+        for name in PARTS:
+            part = check_trajectory(getattr(self, name), name)
+            if (part.runs is None) != (name == "ode"):
+                wanted = "a solution of the ODEs" if name == "ode" else "runs of SGD"
+                raise ValueError(f"`{name}` must be {wanted}, but is of the engine {part.engine!r}")
+            if part.model != self.ode.model:
+                raise ValueError(f"`{name}` must be of the model of `ode`, but is of another")
 
     @property
     def model(self):
@@ -178,6 +192,11 @@ class Study:
         list of pathlib.Path
             The files written.
 
+        Raises
+        ------
+        TypeError, ValueError, OSError
+            If `directory` is no path, or nothing can be written there.
+
         Examples
         --------
         >>> import tsode
@@ -190,8 +209,9 @@ class Study:
         """
         from . import plot
 
-        directory = Path(directory)
+        directory = _checks.file_path("directory", directory)
         directory.mkdir(parents=True, exist_ok=True)
+        remove_stale(directory)
         paths = [directory / name for name in ("study.npz", "study.png", "summary.json")]
         arrays = {f"{part}.{name}": array for part in PARTS for name, array in getattr(self, part).to_arrays().items()}
         write_npz(paths[0], arrays)
@@ -214,8 +234,10 @@ class Study:
 
         Raises
         ------
-        FileNotFoundError, ValueError
-            If there is no such file, or it is not a complete study.
+        OSError
+            If there is no such file (FileNotFoundError), or it cannot be read.
+        TypeError, ValueError
+            If `path` is no path, or the file is not a complete study.
 
         Examples
         --------
@@ -229,7 +251,7 @@ class Study:
         >>> bool((again.sgd.M == study.sgd.M).all())
         True
         """
-        path = Path(path)
+        path = _checks.file_path("path", path)
         return read_npz(path / "study.npz" if path.is_dir() else path, cls._from_arrays)
 
     @classmethod
@@ -237,6 +259,8 @@ class Study:
         split = {part: {} for part in PARTS}
         for name, array in arrays.items():
             part, _, field = name.partition(".")
+            if part not in split:
+                raise ValueError(f"it has {name!r}, which is no part of a study")
             split[part][field] = array
         return cls(**{part: Trajectory.from_arrays(fields) for part, fields in split.items()})
 

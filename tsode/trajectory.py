@@ -3,21 +3,21 @@
 import functools
 import json
 import platform
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import version
-from pathlib import Path
 
 import numpy as np
 
+from . import _checks
 from ._display import html_table, text_table
-from ._files import read_npz, write_npz
-from .model import TeacherStudent
+from ._files import read_npz, remove_stale, write_npz
+from ._trajectory_checks import FORMAT, check_ends, check_seed, own_array, position, read_header
+from .model import TeacherStudent, check_model
 from .moments import excess_loss
 from .overlaps import Overlaps
 
-__all__ = ["Trajectory", "versions"]
-
-FORMAT = 1
+__all__ = ["Trajectory", "check_trajectory", "versions"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -46,6 +46,11 @@ class Trajectory:
         How it was computed.
     versions : dict
         Versions of Python and of the packages that computed it.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an attribute is of the wrong type, or its shape does not fit the others'.
     """
 
     model: TeacherStudent
@@ -60,8 +65,24 @@ class Trajectory:
     versions: dict = field(default_factory=dict)
 
     def __post_init__(self):
-        for array in (self.alpha, self.M, self.Q):
+        model = check_model(self.model)
+        alpha = _checks.float_array("alpha", self.alpha, (None,), "(T,)")
+        shape = (len(alpha), model.p, model.p_star)
+        M, Q = (own_array(name, getattr(self, name)) for name in ("M", "Q"))
+        lead = M.shape[:-3]
+        if len(lead) > 1 or M.shape != (*lead, *shape):
+            raise ValueError(f"`M` must have shape (T, p, p_star) = {shape} after the runs, but has shape {M.shape}")
+        if Q.shape != (*lead, len(alpha), model.p, model.p):
+            raise ValueError(f"`Q` must have shape {(*lead, len(alpha), model.p, model.p)}, but has shape {Q.shape}")
+        check_ends(lead, self.status, self.stopped_at)
+        check_seed(self.seed)
+        if self.N is not None:
+            _checks.integer("N", self.N, minimum=1)
+        _checks.instance("engine", self.engine, str, "a str")
+        _checks.instance("versions", self.versions, dict, "a dict")
+        for name, array in (("alpha", _checks.times(alpha)), ("M", M), ("Q", Q)):
             array.setflags(write=False)
+            object.__setattr__(self, name, array)
 
     @functools.cached_property
     def excess_loss(self):
@@ -95,8 +116,9 @@ class Trajectory:
 
         Raises
         ------
-        ValueError
-            If `run` is missing, or given where there is no run axis, or the run had ended before.
+        TypeError, ValueError
+            If `index` or `run` is none of those there are; if `run` is missing, or given where there is no run axis;
+            or if the run had ended before.
 
         Examples
         --------
@@ -110,7 +132,10 @@ class Trajectory:
         if (run is None) != (self.runs is None):
             wanted = "be left out: there is no run axis" if self.runs is None else f"be one of {self.runs} runs"
             raise ValueError(f"`run` must {wanted}, but is {run}")
-        at = index if run is None else (run, index)
+        index = position("index", index, len(self.alpha), "times")
+        at = index if run is None else (position("run", run, self.runs, "runs"), index)
+        if np.isnan(self.Q[at]).any():
+            raise ValueError(f"`index` must be a time before the end of run {run}, but is {index}")
         return Overlaps(self.M[at], self.Q[at], self.model.teacher_overlap)
 
     def save(self, path):
@@ -126,6 +151,11 @@ class Trajectory:
         pathlib.Path
             The file written.
 
+        Raises
+        ------
+        TypeError, ValueError, OSError
+            If `path` is no path, or nothing can be written there; a file that was there before is then as it was.
+
         Examples
         --------
         >>> import tsode
@@ -137,8 +167,9 @@ class Trajectory:
         ...     ode.save(f"{folder}/run").name
         'run.npz'
         """
-        path = Path(path)
+        path = _checks.file_path("path", path)
         path = path if path.suffix else path.with_suffix(".npz")
+        remove_stale(path.parent, path.name)
         write_npz(path, self.to_arrays())
         return path
 
@@ -157,10 +188,10 @@ class Trajectory:
 
         Raises
         ------
-        FileNotFoundError
-            If there is no such file.
-        ValueError
-            If the file is truncated, or no trajectory, or of a newer format.
+        OSError
+            If there is no such file (FileNotFoundError), or it cannot be read.
+        TypeError, ValueError
+            If `path` is no path; if the file is truncated, or no trajectory, or of a newer format.
 
         Examples
         --------
@@ -174,7 +205,7 @@ class Trajectory:
         >>> bool((again.M == ode.M).all()), again.model == ode.model
         (True, True)
         """
-        return read_npz(path, cls.from_arrays)
+        return read_npz(_checks.file_path("path", path), cls.from_arrays)
 
     def to_arrays(self):
         """Return all of it as a dict of arrays, the provenance as one JSON string.
@@ -219,8 +250,8 @@ class Trajectory:
 
         Raises
         ------
-        KeyError, ValueError
-            If something is missing, or the format is newer than this version knows.
+        TypeError, ValueError
+            If something is missing or does not fit, or the format is newer than this version knows.
 
         Examples
         --------
@@ -231,17 +262,19 @@ class Trajectory:
         >>> tsode.Trajectory.from_arrays(ode.to_arrays()).engine == ode.engine
         True
         """
-        header = json.loads(str(arrays["header"]))
-        if header["format"] > FORMAT:
-            raise ValueError(f"its format is {header['format']}, newer than {FORMAT}, which this version reads")
-        status, stopped_at = arrays["status"], arrays["stopped_at"]
+        arrays = dict(_checks.instance("arrays", arrays, Mapping, "a mapping of str to ndarray"))
+        missing = [name for name in ("header", "alpha", "M", "Q", "status", "stopped_at") if name not in arrays]
+        if missing:
+            raise ValueError(f"`arrays` must have all that `to_arrays` gives, but {missing[0]!r} is missing")
+        header = read_header(arrays["header"])
+        status, stopped_at = np.asarray(arrays["status"]), np.asarray(arrays["stopped_at"])
         return cls(
             model=TeacherStudent(**header["model"]),
             alpha=arrays["alpha"],
             M=arrays["M"],
             Q=arrays["Q"],
             status=status if status.ndim else str(status),
-            stopped_at=stopped_at if stopped_at.ndim else float(stopped_at),
+            stopped_at=stopped_at if stopped_at.ndim else stopped_at.item(),
             **{name: header[name] for name in ("N", "seed", "engine", "versions")},
         )
 
@@ -309,6 +342,11 @@ class Trajectory:
 
     def _repr_html_(self):
         return html_table("Trajectory of the overlaps M and Q", self._rows())
+
+
+def check_trajectory(trajectory, name="trajectory"):
+    """Return `trajectory` if it is a Trajectory; `name` is the argument's name in messages."""
+    return _checks.instance(name, trajectory, Trajectory, "a Trajectory")
 
 
 @functools.cache

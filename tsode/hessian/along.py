@@ -6,8 +6,9 @@ import numpy as np
 
 from .. import _checks
 from .._display import html_table, text_table
-from ..trajectory import Trajectory
+from ..trajectory import check_trajectory
 from .population import population_spectrum
+from .spectrum import check_tolerance
 
 __all__ = ["HessianPath", "along"]
 
@@ -89,12 +90,12 @@ def along(trajectory, N=None, run=None, tolerance=1e-6):
     >>> bool(path.lowest[-1] > -0.01)
     True
     """
-    if not isinstance(trajectory, Trajectory):
-        raise TypeError(f"`trajectory` must be a Trajectory, but is {type(trajectory).__name__}")
+    check_trajectory(trajectory)
     model = trajectory.model
     N = trajectory.N if N is None else N
     if N is None:
         raise ValueError("`N` must be given for a solution of the ODEs, whose dimension is infinite, but is None")
+    tolerance = check_tolerance(tolerance)
     N = _checks.integer("N", N, minimum=model.p + model.p_star)
     first = trajectory.overlaps(0, run)
     Q = trajectory.Q if run is None else trajectory.Q[run]

@@ -11,7 +11,7 @@ from ..model import TeacherStudent, check_model
 from ..plateaus import plateau
 from .nullspace import Family, NullSpace, null_space, rotations
 from .population import population_spectrum
-from .spectrum import TOLERANCE, Spectrum
+from .spectrum import TOLERANCE, Spectrum, check_tolerance
 
 __all__ = ["Comparison", "compare", "gradient_flow_plateau"]
 
@@ -174,6 +174,7 @@ def compare(model, N, rotation=None, tolerance=TOLERANCE):
     """
     check_model(model)
     N = _checks.integer("N", N, minimum=model.p + model.p_star)
+    tolerance = check_tolerance(tolerance)
     saddle, rate = gradient_flow_plateau(model)
     minimum = solution(model, rotation)
     C = tangent_basis(model, rotation)
@@ -217,7 +218,7 @@ def gradient_flow_plateau(model):
     >>> overlaps.Q.diagonal().round(6), round(rate, 6)
     (array([0.666667, 0.666667, 0.666667, 0.666667]), 0.5)
     """
-    limit = plateau(model, gradient_flow=True)
+    limit = plateau(check_model(model), gradient_flow=True)
     if limit.overlaps is None:
         raise ValueError(f"`model` must have a plateau, but has none: {limit.reasons['q']}")
     return limit.overlaps, limit.escape_rate / model.learning_rate

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .. import _checks
 from .._display import html_columns, text_columns
 from .._random import run_sequence, seed_sequence
 from ..manifold import solution_weights
@@ -113,6 +114,7 @@ def convergence(model, N=100, ratios=RATIOS, seed=0):
     """
     population = compare(model, N)
     N, ratios = population.N, check_ratios(ratios, population.N)
+    _checks.memory("`N`", (model.p * N) ** 2)
     rng = np.random.default_rng(run_sequence(seed_sequence(seed), 0))
     W, W_star = population.points[0].realise(N, rng)
     X, y = gaussian_samples(model, W_star, ratios[-1], rng)

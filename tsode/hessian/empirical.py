@@ -17,7 +17,7 @@ from numba import njit
 
 from .. import _checks
 from .population import check_weights
-from .spectrum import TOLERANCE, Spectrum
+from .spectrum import TOLERANCE, Spectrum, check_tolerance
 from .spheres import curvature, on_spheres, project, tangent_basis
 
 __all__ = ["empirical_gradient", "empirical_operator", "empirical_spectrum"]
@@ -140,7 +140,7 @@ def empirical_spectrum(model, W, X, y, tolerance=TOLERANCE):
 
     Notes
     -----
-    Needs memory (p N)^2 and time n (p N)^2 / 2 + (p N)^3.
+    Needs memory 8 (p N)^2 bytes and time n (p N)^2 / 2 + (p N)^3.
 
     Examples
     --------
@@ -155,6 +155,8 @@ def empirical_spectrum(model, W, X, y, tolerance=TOLERANCE):
     U, X, lam, D = _samples(model, W, X, y)
     v = model.student_readout
     p, N = U.shape
+    _checks.memory("`W`", (p * N) ** 2)
+    check_tolerance(tolerance)
     H = np.empty((p, N, p, N))
     for k in range(p):
         for l in range(k + 1):
@@ -173,7 +175,7 @@ def empirical_spectrum(model, W, X, y, tolerance=TOLERANCE):
 def _samples(model, W, X, y):
     """Return W / sqrt(N), X, the preactivations, shape (n, p), and the errors D, shape (n,)."""
     U = check_weights(model, W)
-    if not isinstance(X, np.ndarray):
+    if type(X) is not np.ndarray:
         X = _checks.float_array("X", X, (None, U.shape[1]), "(n, N)")
     if X.ndim != 2 or X.shape[1] != U.shape[1] or len(X) == 0:
         raise ValueError(f"`X` must have shape (n, N) = (at least 1, {U.shape[1]}), but has shape {X.shape}")
@@ -181,7 +183,8 @@ def _samples(model, W, X, y):
         raise TypeError(f"`X` must be an array of real numbers, but is of type {X.dtype}")
     y = _checks.float_array("y", y, (len(X),), "(n,)")
     X = np.ascontiguousarray(X, dtype=np.float64)
-    lam = X @ U.T
+    with np.errstate(over="ignore", invalid="ignore"):
+        lam = X @ U.T
     if not np.isfinite(lam).all():  # a nan or inf in X always reaches its row here; X itself may be large
         _checks.float_array("X", X, X.shape)
     return U, X, lam, np.square(lam) @ model.student_readout - y

@@ -72,6 +72,11 @@ class SpectralDensity:
         mean, error : float
             `error` is nan for a single probe.
 
+        Raises
+        ------
+        TypeError, ValueError
+            If `function` cannot be called, or returns something else.
+
         Examples
         --------
         >>> import numpy as np
@@ -79,7 +84,12 @@ class SpectralDensity:
         >>> bool(abs(mean - 2 / 3) < 5 * error)
         True
         """
-        each = (self.weights * function(self.nodes)).sum(axis=1)
+        if not callable(function):
+            raise TypeError(f"`function` must be callable, but is {type(function).__name__}")
+        values = _checks.real_array("function", function(self.nodes))
+        if values.shape != self.nodes.shape:
+            raise ValueError(f"`function` must return shape {self.nodes.shape}, but returns shape {values.shape}")
+        each = (self.weights * values).sum(axis=1)
         error = each.std(ddof=1) / np.sqrt(len(each)) if len(each) > 1 else np.nan
         return float(each.mean()), float(error)
 
@@ -129,14 +139,11 @@ def spectral_density(operator, steps=80, probes=4, rng=0):
     >>> bool(abs(estimate.mean(np.square)[0] - 1 / 3) < 0.05)
     True
     """
-    shape = getattr(operator, "shape", None)
-    if not hasattr(operator, "__matmul__") or shape is None or len(shape) != 2:
-        raise TypeError(f"`operator` must be a LinearOperator or a matrix, but is {type(operator).__name__}")
-    if shape[0] != shape[1]:
-        raise ValueError(f"`operator` must be square, but has shape {shape}")
+    operator, shape = _checked(operator)
     steps = min(_checks.integer("steps", steps, minimum=1), shape[0])
     probes = _checks.integer("probes", probes, minimum=1)
     rng = generator("rng", rng)
+    _checks.memory("`steps` and `probes`", 2 * probes * steps)
     nodes, weights = np.zeros((2, probes, steps))
     for probe in range(probes):
         diagonal, off = _tridiagonal(operator, rng.standard_normal(shape[0]), steps)
@@ -147,6 +154,20 @@ def spectral_density(operator, steps=80, probes=4, rng=0):
     return SpectralDensity(nodes, weights, shape[0])
 
 
+def _checked(operator):
+    """Return an operator with real products, and its shape, (n, n)."""
+    shape = getattr(operator, "shape", None)
+    if not hasattr(operator, "__matmul__") or not isinstance(shape, tuple) or len(shape) != 2:
+        raise TypeError(f"`operator` must be a LinearOperator or a matrix, but is {type(operator).__name__}")
+    if shape[0] != shape[1] or shape[0] == 0:
+        raise ValueError(f"`operator` must be square, but has shape {shape}")
+    if isinstance(operator, np.ndarray):
+        operator = _checks.symmetric("operator", _checks.square("operator", operator))
+    elif np.dtype(getattr(operator, "dtype", None)).kind not in "iuf":
+        raise TypeError(f"`operator` must have real products, but is of type {operator.dtype}")
+    return operator, shape
+
+
 def _tridiagonal(operator, vector, steps):
     """Return diagonal and off-diagonal of the Lanczos matrix; shorter if the Krylov space is exhausted."""
     q, before = vector / np.linalg.norm(vector), np.zeros_like(vector)
@@ -154,6 +175,8 @@ def _tridiagonal(operator, vector, steps):
     for step in range(steps):
         z = operator @ q - (off[-1] if off else 0.0) * before
         diagonal.append(z @ q)
+        if not np.isfinite(diagonal[-1]):
+            raise ValueError(f"`operator` must have finite products, but has {diagonal[-1]}")
         z -= diagonal[-1] * q
         size = np.linalg.norm(z)
         if step + 1 == steps or size <= 1e-13 * max(np.abs(diagonal).max(), max(off, default=0.0)):

@@ -10,6 +10,7 @@ On the solution manifold W lies in the span of W*, and a change Z orthogonal to 
 :math:`B` by :math:`Z^T V Z` alone, which no y can cancel: the order of the surplus directions is 4.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -17,9 +18,10 @@ import numpy as np
 from .. import _checks
 from .._display import html_table, text_table
 from .._random import generator
+from ..model import check_model
 from ..moments import excess_loss
 from .reduction import Reduction, dense, gradient
-from .spectrum import TOLERANCE
+from .spectrum import TOLERANCE, check_tolerance
 from .spheres import project
 
 __all__ = ["Family", "NullSpace", "null_space", "rotations"]
@@ -42,11 +44,23 @@ class Family:
         Directions inside the span of the weights, each a combination A of them: Z = A [U, U_star].
     outside : array_like, shape (m, p)
         Directions c that come once for every unit vector e orthogonal to the span: Z = c e^T.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `name` is no text, or an array is of the wrong type or shape.
     """
 
     name: str
     inside: np.ndarray = field(default=())
     outside: np.ndarray = field(default=())
+
+    def __post_init__(self):
+        _checks.instance("name", self.name, str, "a str")
+        for name, ndim in (("inside", 3), ("outside", 2)):
+            array = _checks.real_array(name, getattr(self, name))
+            if array.size:
+                _checks.float_array(name, array, (None,) * ndim)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -127,7 +141,8 @@ def null_space(model, overlaps, N, families=(), tolerance=TOLERANCE, rng=0):
     >>> tsode.hessian.null_space(model, solution, N=10, families=[turn]).counts
     (1, 9)
     """
-    _checks.number("tolerance", tolerance, minimum=0.0)
+    check_tolerance(tolerance)
+    families = [_checks.instance("families", family, Family, "an iterable of Family") for family in _listed(families)]
     reduction = Reduction.of(model, overlaps, N)
     spectrum = reduction.spectrum(tolerance)
     if spectrum.verdict == "not a critical point":
@@ -187,6 +202,7 @@ def rotations(model, overlaps):
     >>> tsode.hessian.null_space(model, saddle, N=10, families=[rotations(model, saddle)]).counts
     (15, 0)
     """
+    check_model(model)
     reduction = Reduction.of(model, overlaps, model.p + model.p_star)
     U, U_star = reduction.U, reduction.U_star
     to_rows = np.linalg.pinv(np.vstack([U, U_star]))
@@ -207,6 +223,11 @@ def rotations(model, overlaps):
     ]
     outside = [U @ axis for axis, value in zip(axes, values) if abs(value) < SAME]
     return Family("rotations of inputs and hidden units", inside, outside)
+
+
+def _listed(families):
+    one = isinstance(families, (Family, np.ndarray)) or not isinstance(families, Iterable)
+    return [families] if one else families
 
 
 def _array(value, shape):

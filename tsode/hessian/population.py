@@ -25,8 +25,9 @@ import numpy as np
 
 from .. import _checks
 from ..model import check_model
+from ..overlaps import LARGEST_WEIGHT
 from .reduction import Reduction, gradient
-from .spectrum import TOLERANCE
+from .spectrum import TOLERANCE, check_tolerance
 from .spheres import on_spheres, project
 
 __all__ = ["check_weights", "population_gradient", "population_operator", "population_spectrum"]
@@ -74,7 +75,7 @@ def population_spectrum(model, overlaps, N, tolerance=TOLERANCE):
     >>> tsode.hessian.population_spectrum(model, plateau, N=14).multiplicities
     array([ 8, 38,  9,  1])
     """
-    _checks.number("tolerance", tolerance, minimum=0.0)
+    check_tolerance(tolerance)
     return Reduction.of(model, overlaps, N).spectrum(tolerance)
 
 
@@ -168,10 +169,12 @@ def population_gradient(model, W, W_star):
     return project(U, g) if model.spherical else g
 
 
-def check_weights(model, W, W_star=None):
+def check_weights(model, W, *W_star):
     """Return W / sqrt(N) and W_star / sqrt(N), or the first alone, after checking shapes and constraint."""
     check_model(model)
-    W = _checks.float_array("W", W, (model.p, None), "(p, N)")
+    W = _checks.float_array("W", W, (model.p, None), "(p, N)", LARGEST_WEIGHT)
+    if W.shape[1] == 0:
+        raise ValueError(f"`W` must have at least one column, but has shape {W.shape}")
     root = np.sqrt(W.shape[1])
     U = W / root
     if model.spherical and not np.allclose(norms := np.square(U).sum(axis=1), 1.0, rtol=0, atol=1e-9):
@@ -179,6 +182,7 @@ def check_weights(model, W, W_star=None):
             "`W` must have rows of squared norm N under the spherical constraint, but has "
             f"{norms[np.argmax(abs(norms - 1))]:g} N"
         )
-    if W_star is None:
+    if not W_star:
         return U
-    return U, _checks.float_array("W_star", W_star, (model.p_star, W.shape[1]), "(p_star, N)") / root
+    shape = (model.p_star, W.shape[1])
+    return U, _checks.float_array("W_star", *W_star, shape, "(p_star, N)", LARGEST_WEIGHT) / root

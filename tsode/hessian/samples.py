@@ -20,4 +20,5 @@ def check_ratios(ratios, N):
     ratios = _checks.float_array("ratios", ratios, (None,), "(R,)")
     if ratios.size == 0 or np.any(np.diff(ratios) <= 0) or round(ratios[0] * N) < 1:
         raise ValueError(f"`ratios` must be positive and strictly increasing, at least one of them, but is {ratios}")
+    _checks.memory("`ratios`", ratios[-1] * N * N)
     return ratios

@@ -128,6 +128,7 @@ def separation(model, N=200, ratios=RATIOS, seed=0):
 
     saddle, _ = gradient_flow_plateau(check_model(model))
     N = _checks.integer("N", N, minimum=model.p + model.p_star)
+    _checks.memory("`N`", (model.p + model.p_star) * N)
     ratios = check_ratios(ratios, N)
     rng = np.random.default_rng(run_sequence(seed_sequence(seed), 0))
     W, W_star = saddle.realise(N, rng)

@@ -8,7 +8,7 @@ import numpy as np
 from .. import _checks
 from .._display import html_table, text_table
 
-__all__ = ["TOLERANCE", "Spectrum", "smooth"]
+__all__ = ["TOLERANCE", "Spectrum", "check_tolerance", "smooth"]
 
 # Size, relative to the largest eigenvalue, below which an eigenvalue or a gradient counts as zero.
 TOLERANCE = 1e-9
@@ -51,7 +51,7 @@ class Spectrum:
     def __post_init__(self):
         values = _checks.float_array("values", self.values, (None,), "(n,)")
         counts = np.ones(len(values)) if self.multiplicities is None else self.multiplicities
-        counts = _checks.float_array("multiplicities", counts, values.shape, "(n,)")
+        counts = _checks.float_array("multiplicities", counts, values.shape, "(n,)", _checks.LARGEST_INTEGER)
         if np.any(counts < 0) or np.any(counts != np.rint(counts)):
             raise ValueError(f"`multiplicities` must be whole numbers from 0 on, but is {self.multiplicities}")
         if not np.any(counts):
@@ -61,7 +61,7 @@ class Spectrum:
             "values": values,
             "multiplicities": counts,
             "gradient_norm": _checks.number("gradient_norm", self.gradient_norm, minimum=0.0),
-            "tolerance": _checks.number("tolerance", self.tolerance, minimum=0.0),
+            "tolerance": check_tolerance(self.tolerance),
         }.items():
             object.__setattr__(self, name, value)
 
@@ -167,6 +167,11 @@ class Spectrum:
 
     def _repr_html_(self):
         return html_table("Spectrum of a Hessian", self._rows())
+
+
+def check_tolerance(tolerance):
+    """Return `tolerance` as a float below 1: else everything would count as zero."""
+    return _checks.number("tolerance", tolerance, minimum=0.0, maximum=0.5)
 
 
 def smooth(x, width, values, weights):

@@ -31,7 +31,7 @@ from scipy.linalg import expm
 from .._display import html_table, text_table
 from ..moments import error_moments_kernel
 from ..overlaps import semidefinite_root
-from ..trajectory import Trajectory
+from ..trajectory import check_trajectory
 from .minima import polar_factor
 
 __all__ = ["Invariant", "Invariants", "invariants"]
@@ -150,8 +150,7 @@ def invariants(trajectory):
     >>> bool(tsode.manifold.invariants(tsode.integrate(model, start, 100.0)).polar_factor.drift < 1e-7)
     True
     """
-    if not isinstance(trajectory, Trajectory):
-        raise TypeError(f"`trajectory` must be a Trajectory, but is {type(trajectory).__name__}")
+    check_trajectory(trajectory)
     model, M, Q = trajectory.model, trajectory.M, trajectory.Q
     equal = np.ptp(model.student_readout) == 0
     teacher = model.teacher_readout[:, None] * model.teacher_overlap

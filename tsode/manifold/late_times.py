@@ -37,6 +37,7 @@ The first is linear in n; the second is then an equation for z alone. For p = p*
 
 import numpy as np
 
+from .. import _checks
 from ..model import check_model
 from .minima import TIE, Minima
 
@@ -109,9 +110,10 @@ def power_law(model, alpha):
     surplus = model.p - minima.rank
     if surplus <= 0:
         raise ValueError(f"`model` must have p > p_star for a power law, but has p = {model.p}, p_star = {minima.rank}")
-    alpha = np.asarray(alpha, dtype=float)
-    if not np.all(alpha > 0):
-        raise ValueError("`alpha` must be larger than 0")
+    alpha = _checks.real_array("alpha", alpha)
+    alpha = _checks.float_array("alpha", alpha, alpha.shape)
+    if not np.all(alpha >= 1 / _checks.LARGEST):
+        raise ValueError(f"`alpha` must be larger than 0, but has {alpha.min():g}")
     return np.asarray(surplus * (minima.rank + 2) / (64 * (v * model.learning_rate * alpha) ** 2 * (model.p + 2)))
 
 

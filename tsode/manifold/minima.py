@@ -128,11 +128,21 @@ class Minima:
 def polar_factor(matrix):
     """Return the partial isometry U V^T of the singular value decomposition, shape (..., m, n) as `matrix`.
 
+    Raises
+    ------
+    TypeError, ValueError
+        If `matrix` is no array of finite real numbers with two axes or more.
+
     Examples
     --------
     >>> polar_factor([[3.0, 0.0], [0.0, -2.0]])
     array([[ 1.,  0.],
            [ 0., -1.]])
     """
+    matrix = _checks.real_array("matrix", matrix)
+    if matrix.ndim < 2:
+        raise ValueError(f"`matrix` must have shape (..., m, n), but has shape {matrix.shape}")
+    if not np.isfinite(matrix).all():
+        raise ValueError("`matrix` must be finite, but has nan or inf")
     U, _, Vt = np.linalg.svd(matrix, full_matrices=False)
     return U @ Vt

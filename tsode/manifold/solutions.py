@@ -3,7 +3,7 @@
 import numpy as np
 
 from .. import _checks
-from ..overlaps import Overlaps, check_start
+from ..overlaps import LARGEST_WEIGHT, Overlaps, check_start
 from .minima import Minima
 
 __all__ = ["closest_rotation", "closest_solution", "distance", "solution", "solution_weights"]
@@ -75,7 +75,7 @@ def solution_weights(model, W_star, rotation=None):
            [0.    , 0.    , 0.    ]])
     """
     minima = Minima(model)
-    W_star = _checks.float_array("W_star", W_star, (model.p_star, None), "(p_star, N)")
+    W_star = _checks.float_array("W_star", W_star, (model.p_star, None), "(p_star, N)", LARGEST_WEIGHT)
     return minima.coefficients(minima.check(rotation)) @ W_star
 
 
@@ -183,13 +183,15 @@ def distance(model, overlaps, rotation=None):
     1.964327
     """
     minima = Minima(model)
-    here = _overlaps(model, overlaps)
+    here = _overlaps(model, overlaps, "overlaps")
     rotation = minima.closest(here.M) if rotation is None else minima.check(rotation)
     return float(np.sqrt(max(minima.squared_distance(here.M, here.Q, rotation), 0.0)))
 
 
-def _overlaps(model, start):
+def _overlaps(model, start, name="start"):
     """Return Overlaps that fit the model from Overlaps or from a pair of weights."""
     if isinstance(start, tuple) and len(start) == 2:
         start = Overlaps.from_weights(*start)
-    return check_start(model, start)
+    elif not isinstance(start, Overlaps):
+        raise TypeError(f"`{name}` must be an Overlaps or a tuple (W, W_star), but is {type(start).__name__}")
+    return check_start(model, start, name)

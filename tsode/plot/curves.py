@@ -2,8 +2,10 @@
 
 import numpy as np
 
-from ..trajectory import Trajectory
-from ._style import COLOURS, GREY, MARKERS, axes_or_new, style
+from .. import _checks
+from ..overlaps import Overlaps
+from ..trajectory import check_trajectory
+from ._style import COLOURS, GREY, MARKERS, axes_or_new, check_label, check_level, style
 
 __all__ = ["loss_curve", "overlap_curves", "overlap_matrix"]
 
@@ -31,8 +33,8 @@ def loss_curve(ode=None, sgd=None, plateau_loss=None, ax=None):
 
     Raises
     ------
-    ValueError
-        If there is nothing to draw.
+    TypeError, ValueError
+        If there is nothing to draw, or an argument is of the wrong type.
 
     Examples
     --------
@@ -46,6 +48,7 @@ def loss_curve(ode=None, sgd=None, plateau_loss=None, ax=None):
     'log'
     """
     _need(ode, sgd)
+    plateau_loss = check_level("plateau_loss", plateau_loss)
     with style():
         ax = axes_or_new(ax, figsize=(5, 3.4))
         drawn = []
@@ -55,7 +58,7 @@ def loss_curve(ode=None, sgd=None, plateau_loss=None, ax=None):
         if ode is not None:
             ax.plot(ode.alpha, ode.excess_loss, color=COLOURS[0], lw=1.6, label="theory (ODE)", zorder=4)
             drawn.append(ode.excess_loss)
-        if plateau_loss is not None and np.isfinite(plateau_loss):
+        if plateau_loss is not None:
             ax.axhline(plateau_loss, color=COLOURS[2], ls="--", lw=1.1, label=f"plateau, theory: {plateau_loss:.4g}")
         values = np.concatenate([np.ravel(loss) for loss in drawn])
         values = values[np.isfinite(values) & (values > 0)]
@@ -87,8 +90,8 @@ def overlap_curves(ode=None, sgd=None, which="M", ax=None):
 
     Raises
     ------
-    ValueError
-        If there is nothing to draw or `which` is neither.
+    TypeError, ValueError
+        If there is nothing to draw, `which` is neither, or an argument is of the wrong type.
 
     Examples
     --------
@@ -101,8 +104,7 @@ def overlap_curves(ode=None, sgd=None, which="M", ax=None):
     'student-student overlap $Q_{kl}$'
     """
     _need(ode, sgd)
-    if which not in ("M", "Q"):
-        raise ValueError(f"`which` must be 'M' or 'Q', but is {which!r}")
+    _checks.choice("which", which, ("M", "Q"))
     with style():
         ax = axes_or_new(ax, figsize=(5, 3.4))
         entries = _entries(getattr(ode if ode is not None else sgd, which), which)
@@ -150,6 +152,11 @@ def overlap_matrix(overlaps, title=None, ax=None):
     -------
     matplotlib.axes.Axes
 
+    Raises
+    ------
+    TypeError
+        If an argument is of the wrong type.
+
     Examples
     --------
     >>> import tsode
@@ -159,6 +166,8 @@ def overlap_matrix(overlaps, title=None, ax=None):
     >>> tsode.plot.overlap_matrix(ode.overlaps(-1), "the end").get_title()
     'the end'
     """
+    _checks.instance("overlaps", overlaps, Overlaps, "an Overlaps")
+    title = check_label("title", title)
     with style():
         ax = axes_or_new(ax, figsize=(3.6, 3.2))
         joint = overlaps.joint
@@ -220,7 +229,5 @@ def _need(ode, sgd):
     if ode is None and sgd is None:
         raise ValueError("`ode` or `sgd` must be a Trajectory, but both are None")
     for name, run, wanted in (("ode", ode, "integrate"), ("sgd", sgd, "simulate")):
-        if run is not None and not isinstance(run, Trajectory):
-            raise TypeError(f"`{name}` must be a Trajectory, but is {type(run).__name__}")
-        if run is not None and (run.runs is None) != (name == "ode"):
+        if run is not None and (check_trajectory(run, name).runs is None) != (name == "ode"):
             raise ValueError(f"`{name}` must be what `{wanted}` returns, but is of the engine '{run.engine}'")

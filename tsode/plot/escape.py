@@ -2,10 +2,13 @@
 
 import numpy as np
 
-from ._style import COLOURS, MARKERS, axes_or_new, style
+from .. import _checks
+from ._style import COLOURS, MARKERS, axes_or_new, check_label, check_law, style
 
 __all__ = ["escape_histogram", "escape_means"]
 
+ESTIMATORS = ("auto", "stone", "doane", "fd", "rice", "scott", "sqrt", "sturges")
+MOST_BINS = 100_000
 TIME = r"escape time $\alpha$ = samples / $N$"
 
 
@@ -29,8 +32,8 @@ def escape_histogram(times, law=None, bins="auto", ax=None):
 
     Raises
     ------
-    ValueError
-        If no run escaped.
+    TypeError, ValueError
+        If no run escaped, or an argument is of the wrong type.
 
     Examples
     --------
@@ -41,10 +44,12 @@ def escape_histogram(times, law=None, bins="auto", ax=None):
     >>> tsode.plot.escape_histogram(times, law).get_ylabel()
     'probability density'
     """
-    times = np.ravel(np.asarray(times, dtype=float))
+    times = np.ravel(_checks.real_array("times", times))
+    law = None if law is None else check_law("law", law)
     escaped = times[np.isfinite(times)]
     if escaped.size == 0:
         raise ValueError("`times` must hold at least one finite escape time, but holds none")
+    bins = _edges(_checks.float_array("times", escaped, (None,)), bins)
     with style():
         ax = axes_or_new(ax, figsize=(5, 3.4))
         label = f"SGD, {escaped.size} runs"
@@ -86,8 +91,8 @@ def escape_means(values, times=None, laws=None, label=None, quantity="student wi
 
     Raises
     ------
-    ValueError
-        If neither `times` nor `laws` is given, or their number is not that of `values`.
+    TypeError, ValueError
+        If neither `times` nor `laws` is given, their number is not that of `values`, or one is of the wrong type.
 
     Examples
     --------
@@ -98,12 +103,14 @@ def escape_means(values, times=None, laws=None, label=None, quantity="student wi
     >>> tsode.plot.escape_means([2], [times], [law]).get_xlabel()
     'student width $p$'
     """
-    values = np.asarray(values, dtype=float)
+    values = _checks.float_array("values", values, (None,), "(n,)")
+    if values.size == 0:
+        raise ValueError("`values` must hold at least one number, but is empty")
+    label, quantity = check_label("label", label), check_label("quantity", quantity)
     if times is None and laws is None:
         raise ValueError("`times` or `laws` must be given")
-    for name, given in (("times", times), ("laws", laws)):
-        if given is not None and len(given) != len(values):
-            raise ValueError(f"`{name}` must have one entry for each of the {len(values)} values, but has {len(given)}")
+    times = None if times is None else [_checks.real_array("times", one) for one in _each("times", times, values)]
+    laws = None if laws is None else [check_law("laws", law) for law in _each("laws", laws, values)]
     with style():
         ax = axes_or_new(ax, figsize=(5, 3.4))
         series = len(ax.get_legend_handles_labels()[1])  # each series has one entry in the legend
@@ -112,11 +119,8 @@ def escape_means(values, times=None, laws=None, label=None, quantity="student wi
             name = label or "theory" if times is None else None
             ax.plot(values, [law.mean() for law in laws], color=colour, lw=1.3, label=name)
         if times is not None:
-            means = [np.nanmean(one) for one in times]
-            errors = [np.nanstd(one, ddof=1) / np.sqrt(np.isfinite(one).sum()) for one in times]
-            ax.errorbar(
-                values, means, errors, fmt=marker, color=colour, ms=4.5, mfc="white", capsize=2, label=label or "SGD"
-            )
+            look = {"fmt": marker, "color": colour, "ms": 4.5, "mfc": "white", "capsize": 2, "label": label or "SGD"}
+            ax.errorbar(values, *np.transpose([_mean_and_error(one) for one in times]), **look)
         if values.max() >= 10 * values.min() > 0:
             ax.set_xscale("log", base=2 if values.max() < 100 else 10)
             if values.max() < 100:
@@ -124,3 +128,37 @@ def escape_means(values, times=None, laws=None, label=None, quantity="student wi
         ax.set(xlabel=ax.get_xlabel() or quantity, ylabel=f"mean {TIME}")
         ax.legend(title="points: SGD, lines: theory" if times is not None and laws is not None else None)
     return ax
+
+
+def _edges(times, bins):
+    """Return the edges of the bins, as ``numpy.histogram`` would have them."""
+    if isinstance(bins, str):
+        bins = _checks.choice("bins", bins, ESTIMATORS)
+    elif _checks.is_number(bins):
+        bins = _checks.integer("bins", bins, minimum=1, maximum=MOST_BINS)
+    else:
+        bins = _checks.float_array("bins", bins, (None,))
+        if bins.size < 2 or np.any(np.diff(bins) <= 0):
+            raise ValueError(f"`bins` must be at least two strictly increasing edges, but is {bins}")
+        if not np.any((times >= bins[0]) & (times <= bins[-1])):
+            raise ValueError(f"`bins` must hold some of the times, but go from {bins[0]:g} to {bins[-1]:g}")
+    try:
+        return np.histogram_bin_edges(times, bins)
+    except ValueError as error:  # too narrow for their size
+        raise ValueError(f"`times` must differ by more than rounding for a histogram: {error}") from None
+
+
+def _each(name, given, values):
+    """Return a sequence that has one entry for each of the values."""
+    _checks.instance(name, given, (list, tuple, np.ndarray), "a list, a tuple or an array")
+    given = list(np.atleast_1d(given)) if isinstance(given, np.ndarray) else given
+    if len(given) != len(values):
+        raise ValueError(f"`{name}` must have one entry for each of the {len(values)} values, but has {len(given)}")
+    return given
+
+
+def _mean_and_error(times):
+    """Return mean and standard error of the finite times: nan where there are too few."""
+    found = times[np.isfinite(times)]
+    mean = found.mean() if found.size else np.nan
+    return mean, found.std(ddof=1) / np.sqrt(found.size) if found.size > 1 else np.nan

@@ -2,12 +2,15 @@
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.figure import Figure
 
+from .. import _checks
 from .._files import atomic_path
-from ._style import style
+from ..trajectory import check_trajectory
+from ._style import check_law, style
 from .curves import loss_curve, overlap_curves, overlap_matrix
 from .escape import escape_histogram
-from .spectra import hessian_convergence, hessian_spectra
+from .spectra import check_comparison, check_samples, hessian_convergence, hessian_spectra
 
 __all__ = ["hessian_panels", "save", "study_panels"]
 
@@ -32,6 +35,11 @@ def study_panels(ode, sgd, plateau_loss=None, escapes=None, law=None, hessian=No
     -------
     matplotlib.figure.Figure
 
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is of the wrong type, or `ode` and `sgd` are not what they should be.
+
     Examples
     --------
     >>> import tsode
@@ -43,7 +51,10 @@ def study_panels(ode, sgd, plateau_loss=None, escapes=None, law=None, hessian=No
     >>> len(figure.axes) >= 6
     True
     """
-    model = ode.model
+    model = check_trajectory(ode, "ode").model
+    check_trajectory(sgd, "sgd")
+    escapes = None if escapes is None else _checks.real_array("escapes", escapes)
+    law = None if law is None else check_law("law", law)
     with style():
         figure, axes = plt.subplots(2, 3, figsize=(14, 7.4), layout="constrained")
         loss_curve(ode, sgd, plateau_loss, ax=axes[0, 0])
@@ -80,6 +91,11 @@ def hessian_panels(comparison, samples=None):
     -------
     matplotlib.figure.Figure
 
+    Raises
+    ------
+    TypeError
+        If an argument is of the wrong type.
+
     Examples
     --------
     >>> import tsode
@@ -87,6 +103,9 @@ def hessian_panels(comparison, samples=None):
     >>> len(tsode.plot.hessian_panels(both).axes)
     1
     """
+    check_comparison(comparison)
+    if samples is not None:
+        check_samples(samples, "samples")
     with style():
         columns = 1 if samples is None else 3
         figure, axes = plt.subplots(1, columns, figsize=(6.4 * columns, 4), layout="constrained", squeeze=False)
@@ -110,6 +129,12 @@ def save(figure, path):
     figure : matplotlib.figure.Figure
     path : path-like
 
+    Raises
+    ------
+    TypeError, ValueError, OSError
+        If `figure` is none, or `path` no path, or nothing can be written there; a file that was there before is then
+        as it was.
+
     Examples
     --------
     >>> import tsode
@@ -122,6 +147,7 @@ def save(figure, path):
     ...     os.listdir(folder)
     ['loss.png']
     """
-    with atomic_path(path) as temporary:
+    _checks.instance("figure", figure, Figure, "a matplotlib Figure")
+    with atomic_path(_checks.file_path("path", path)) as temporary:
         figure.savefig(temporary, format="png", dpi=160)
     plt.close(figure)

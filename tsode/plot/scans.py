@@ -6,7 +6,8 @@ import numpy as np
 from matplotlib.patches import Patch
 from matplotlib.ticker import LogFormatter
 
-from ._style import COLOURS, GREY, MARKERS, axes_or_new, style
+from .. import _checks
+from ._style import COLOURS, GREY, MARKERS, axes_or_new, check_label, style
 
 __all__ = ["deviation_curves", "escape_curves", "stability_map"]
 
@@ -44,8 +45,8 @@ def escape_curves(dataset, x=None, ax=None):
 
     Raises
     ------
-    ValueError
-        If `x` is no parameter of the scan with numbers for values.
+    TypeError, ValueError
+        If `dataset` is of something else, or `x` no parameter of the scan with numbers for values.
 
     Examples
     --------
@@ -55,7 +56,8 @@ def escape_curves(dataset, x=None, ax=None):
     >>> tsode.plot.escape_curves(table).get_xlabel().split(" $")[0]
     'learning rate'
     """
-    x = _axis(dataset, x)
+    _check_dataset(dataset, "escape", "mean", "std_error", "law_mean")
+    x = _axis(dataset, check_label("x", x))
     dataset = dataset.sortby(x)
     with style():
         ax = axes_or_new(ax, figsize=(5.2, 3.6))
@@ -90,6 +92,11 @@ def deviation_curves(dataset, ax=None):
     -------
     matplotlib.axes.Axes
 
+    Raises
+    ------
+    TypeError, ValueError
+        If `dataset` is of something else.
+
     Examples
     --------
     >>> import tsode
@@ -97,6 +104,7 @@ def deviation_curves(dataset, ax=None):
     >>> tsode.plot.deviation_curves(table).get_xlabel()
     'input dimension $N$'
     """
+    _check_dataset(dataset, "deviation", "mean", "std_error", "dimension")
     dataset = dataset.sortby("dimension")
     with style():
         ax = axes_or_new(ax, figsize=(5.2, 3.6))
@@ -137,8 +145,9 @@ def stability_map(dataset, ax=None, **selection):
 
     Raises
     ------
-    ValueError
-        If there is no other parameter with numbers for values.
+    TypeError, ValueError
+        If `dataset` is of something else, a selected parameter or value is not in it, or there is no other parameter
+        with numbers for values.
 
     Examples
     --------
@@ -147,7 +156,8 @@ def stability_map(dataset, ax=None, **selection):
     >>> tsode.plot.stability_map(table).get_ylabel().split(" $")[0]
     'learning rate'
     """
-    dataset = dataset.sel(selection)
+    _check_dataset(dataset, "stability", "fate", "max_learning_rate", "escape_learning_rate", "learning_rate")
+    dataset = _selected(dataset, selection)
     x = _axis(dataset.drop_dims("learning_rate"), None)
     shown = dataset.isel({name: 0 for name in dataset.dims if name not in (x, "learning_rate")})
     shown = shown.sortby(["learning_rate", x])
@@ -170,6 +180,27 @@ def stability_map(dataset, ax=None, **selection):
         ax.set_title(", ".join(f"{SYMBOLS[name]} = {_short(shown[name].item())}" for name in fixed), fontsize=8)
         ax.legend(handles=handles, fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2)
     return ax
+
+
+def _check_dataset(dataset, scan, *names):
+    """Refuse what is not the result of one of the ready scans."""
+    import xarray  # of the extra: who has a dataset has it
+
+    _checks.instance("dataset", dataset, xarray.Dataset, "an xarray.Dataset")
+    for name in names:
+        if name not in dataset:
+            raise ValueError(f"`dataset` must be what tsode.scans.{scan} returns, but has no {name!r}")
+
+
+def _selected(dataset, selection):
+    """Return the part of a dataset at given values of some parameters."""
+    for name, value in selection.items():
+        if name not in LABELS or name not in dataset.dims:
+            names = [name for name in LABELS if name in dataset.dims]
+            raise ValueError(f"`selection` must name some of {', '.join(names)}, but names {name!r}")
+        if not (isinstance(value, str) or _checks.is_number(value)) or value not in dataset[name].values.tolist():
+            raise ValueError(f"`{name}` must be one of {dataset[name].values.tolist()}, but is {value!r}")
+    return dataset.sel(selection)
 
 
 def _fate_cells(ax, fates, rates):

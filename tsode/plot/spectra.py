@@ -3,10 +3,19 @@
 import numpy as np
 from matplotlib.ticker import MaxNLocator
 
+from .. import _checks
+from ..hessian import Comparison, Convergence, HessianPath, Separation, SpectralDensity, Spectrum
 from ._style import COLOURS, GREY, MARKERS, axes_or_new, style
 from .curves import TIME
 
-__all__ = ["hessian_convergence", "hessian_path", "hessian_separation", "hessian_spectra"]
+__all__ = [
+    "check_comparison",
+    "check_samples",
+    "hessian_convergence",
+    "hessian_path",
+    "hessian_separation",
+    "hessian_spectra",
+]
 
 EIGENVALUE = r"eigenvalue of the Hessian in $W/\sqrt{N}$"
 BINS = 80
@@ -29,6 +38,11 @@ def hessian_spectra(comparison, empirical=None, ax=None):
     matplotlib.axes.Axes
         With a logarithmic count axis; multiplicities are written at the spikes.
 
+    Raises
+    ------
+    TypeError
+        If an argument is of the wrong type.
+
     Examples
     --------
     >>> import tsode
@@ -36,6 +50,8 @@ def hessian_spectra(comparison, empirical=None, ax=None):
     >>> tsode.plot.hessian_spectra(both).get_ylabel()
     'number of eigenvalues'
     """
+    check_comparison(comparison)
+    empirical = None if empirical is None else _check_pair(empirical)
     sides = (comparison.plateau, comparison.manifold)
     names = ("plateau", "solution manifold")
     with style():
@@ -76,8 +92,8 @@ def hessian_convergence(result, which="plateau", ax=None):
 
     Raises
     ------
-    ValueError
-        If `which` is neither.
+    TypeError, ValueError
+        If `which` is neither, or an argument is of the wrong type.
 
     Examples
     --------
@@ -87,8 +103,8 @@ def hessian_convergence(result, which="plateau", ax=None):
     >>> tsode.plot.hessian_convergence(samples, "manifold").get_yscale()
     'log'
     """
-    if which not in ("plateau", "manifold"):
-        raise ValueError(f"`which` must be 'plateau' or 'manifold', but is {which!r}")
+    check_samples(result)
+    _checks.choice("which", which, ("plateau", "manifold"))
     spectra, limit = getattr(result, which), getattr(result.population, which)
     with style():
         ax = axes_or_new(ax, figsize=(6, 3.8))
@@ -134,6 +150,11 @@ def hessian_separation(result, ax=None):
     matplotlib.axes.Axes
         With a logarithmic n/N axis.
 
+    Raises
+    ------
+    TypeError
+        If an argument is of the wrong type.
+
     Examples
     --------
     >>> import tsode
@@ -141,7 +162,7 @@ def hessian_separation(result, ax=None):
     >>> tsode.plot.hessian_separation(tsode.hessian.separation(model, N=60, ratios=[1, 16, 64])).get_xscale()
     'log'
     """
-    k = result.index
+    k = _checks.instance("result", result, Separation, "a Separation").index
     with style():
         ax = axes_or_new(ax, figsize=(5.4, 3.6))
         for j in range(result.lowest.shape[1]):
@@ -176,6 +197,11 @@ def hessian_path(path, ax=None):
     matplotlib.axes.Axes
         The axes of the eigenvalue.
 
+    Raises
+    ------
+    TypeError
+        If an argument is of the wrong type.
+
     Examples
     --------
     >>> import tsode
@@ -185,6 +211,7 @@ def hessian_path(path, ax=None):
     >>> tsode.plot.hessian_path(tsode.hessian.along(ode, N=100)).get_title()
     'population Hessian, N = 100'
     """
+    _checks.instance("path", path, HessianPath, "a HessianPath")
     with style():
         ax = axes_or_new(ax, figsize=(5.4, 3.4))
         (line,) = ax.plot(path.alpha, path.lowest, color=COLOURS[1], lw=1.4, label="lowest eigenvalue")
@@ -201,6 +228,25 @@ def hessian_path(path, ax=None):
         second.legend([line, steps], ["lowest eigenvalue", "index"], fontsize=8, loc="lower right")
         ax.set_title(f"population Hessian, N = {path.N:,}", fontsize=9)
     return ax
+
+
+def check_comparison(comparison):
+    """Return `comparison` if it is a Comparison."""
+    return _checks.instance("comparison", comparison, Comparison, "a Comparison")
+
+
+def check_samples(result, name="result"):
+    """Return `result` if it is a Convergence."""
+    return _checks.instance(name, result, Convergence, "a Convergence")
+
+
+def _check_pair(empirical):
+    pair = _checks.instance("empirical", empirical, (tuple, list), "a pair of Spectrum or SpectralDensity")
+    if len(pair) != 2:
+        raise ValueError(f"`empirical` must be a pair, but has {len(pair)} parts")
+    for part in pair:
+        _checks.instance("empirical", part, (Spectrum, SpectralDensity), "a pair of Spectrum or SpectralDensity")
+    return pair
 
 
 def _spikes(ax, spectrum, label, colour, marker, left):

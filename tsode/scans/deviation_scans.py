@@ -9,7 +9,7 @@ from ..model import TeacherStudent
 from ..ode import integrate
 from ..overlaps import Overlaps
 from ..sgd import simulate
-from .model_grids import model_grid, natural_time, stream
+from .model_grids import check_runs, model_grid, natural_time, stream
 from .runner import scan
 
 __all__ = ["deviation"]
@@ -64,6 +64,9 @@ def deviation(grid, runs=16, alpha_max=None, seed=0, **options):
     grid = model_grid(grid)
     runs = _checks.integer("runs", runs, minimum=2)
     alpha_max = None if alpha_max is None else _checks.number("alpha_max", alpha_max, above=0.0)
+    if alpha_max is not None and grid["dimension"]:
+        _checks.samples("alpha_max", alpha_max, max(grid["dimension"]))
+    check_runs(grid, runs, RECORDS)
     seed = _checks.integer("seed", seed, minimum=0)
     return scan(functools.partial(deviation_point, runs=runs, alpha_max=alpha_max, base=seed), grid, **options)
 

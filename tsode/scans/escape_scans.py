@@ -8,7 +8,7 @@ from .. import _checks
 from ..escape import escape_law, escape_time
 from ..model import TeacherStudent
 from ..sgd import simulate
-from .model_grids import model_grid, stream
+from .model_grids import check_runs, model_grid, stream
 from .runner import scan
 
 __all__ = ["escape"]
@@ -59,6 +59,7 @@ def escape(grid, runs=32, threshold=0.05, seed=0, **options):
     grid = model_grid(grid)
     runs = _checks.integer("runs", runs, minimum=2)
     threshold = _checks.number("threshold", threshold, above=0.0)
+    check_runs(grid, runs, RECORDS)
     seed = _checks.integer("seed", seed, minimum=0)
     return scan(functools.partial(escape_point, runs=runs, threshold=threshold, base=seed), grid, **options)
 

@@ -5,15 +5,18 @@ import itertools
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from fractions import Fraction
 from numbers import Integral, Real
 
 import numpy as np
 
+from .. import _checks
 from ..model import TeacherStudent
 from ..overlaps import Overlaps
 
 __all__ = ["Grid", "exact_text", "make_grid", "point_seed"]
 
+LARGEST = 10**400  # far below the length at which Python ceases to write numbers out
 POINT = "point"  # the dimension of a grid that is no product
 
 
@@ -75,7 +78,7 @@ def make_grid(grid):
 
 def exact_text(point):
     """Return the JSON text of a point: names sorted, numbers to their last digit; equal for equal points only."""
-    return json.dumps({name: _plain(name, value) for name, value in point.items()}, sort_keys=True)
+    return json.dumps({_name(name): _plain(name, value) for name, value in point.items()}, sort_keys=True)
 
 
 def point_seed(point):
@@ -91,8 +94,8 @@ def point_seed(point):
 
     Raises
     ------
-    TypeError
-        If a value has no exact text.
+    TypeError, ValueError
+        If `point` is no mapping, or a value has no exact text.
 
     Examples
     --------
@@ -101,6 +104,7 @@ def point_seed(point):
     >>> point_seed({"p": 4, "learning_rate": 0.3}) == point_seed({"p": 4, "learning_rate": 0.1 + 0.2})
     False
     """
+    _checks.instance("point", point, Mapping, "a mapping of str to value")
     digest = hashlib.sha256(b"seed of the point " + exact_text(point).encode()).digest()
     return int.from_bytes(digest[:16], "big")
 
@@ -115,6 +119,8 @@ def _values(name, values):
     """Return the values of one name as a list, scalars of NumPy as those of Python."""
     if isinstance(values, (str, Mapping, TeacherStudent, Overlaps)) or not isinstance(values, Iterable):
         values = [values]
+    if isinstance(values, np.ndarray) and values.ndim == 0:
+        values = [values.item()]
     values = [value.item() if isinstance(value, np.generic) else value for value in values]
     for value in values:
         _plain(name, value)  # refuses what has no exact text
@@ -124,7 +130,7 @@ def _values(name, values):
 
 
 def _list_of_points(grid):
-    if isinstance(grid, (str, bytes)) or not isinstance(grid, Iterable):
+    if isinstance(grid, (str, bytes, np.ndarray)) or not isinstance(grid, Iterable):
         raise TypeError(f"`grid` must be a dict of values or a list of dicts, but is {type(grid).__name__}")
     points = []
     for point in grid:
@@ -145,10 +151,12 @@ def _plain(name, value):
         value = value.item()
     if value is None or isinstance(value, (bool, str)):
         return value
+    if isinstance(value, Integral) and abs(int(value)) >= LARGEST:
+        raise ValueError(f"`grid` must have whole numbers below 1e400, but `{name}` has {_checks.digits(int(value))}")
     if isinstance(value, Integral):
         return int(value)
     if isinstance(value, Real):
-        return float(value)
+        return _checks.number(name, value) if isinstance(value, Fraction) else float(value)
     if isinstance(value, np.ndarray):
         return _plain(name, value.tolist())
     if isinstance(value, TeacherStudent):

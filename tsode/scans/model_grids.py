@@ -8,7 +8,7 @@ import numpy as np
 from .. import _checks
 from ..model import TeacherStudent
 
-__all__ = ["DEFAULTS", "model_grid", "natural_time", "stream"]
+__all__ = ["DEFAULTS", "check_runs", "model_grid", "natural_time", "stream"]
 
 DEFAULTS = {
     "p": 4,
@@ -65,6 +65,12 @@ def model_grid(grid, dimension=True):
         smallest, widest = min(full["dimension"], default=1), max(full["p"], default=1) + max(full["p_star"], default=1)
         _checks.integer("dimension", smallest, minimum=widest)
     return full
+
+
+def check_runs(grid, runs, records):
+    """Refuse more runs than fit into memory at the widest point of a grid of `model_grid`."""
+    p, p_star = (max(grid[name], default=1) for name in ("p", "p_star"))
+    _checks.memory("`runs`", runs * records * p * (p + p_star))
 
 
 def natural_time(model):

@@ -18,6 +18,7 @@ from .workers import Failure, PointFailed, Work, one_thread
 
 __all__ = ["scan"]
 
+MOST_JOBS = 100_000
 ON_ERROR = ("raise", "record")
 
 
@@ -89,13 +90,13 @@ def scan(function, grid, *, path=None, n_jobs=-1, progress=True, on_error="raise
     if not callable(function):
         raise TypeError(f"`function` must be callable, but is {type(function).__name__}")
     grid = make_grid(grid)
-    n_jobs = _checks.integer("n_jobs", n_jobs)
-    if n_jobs == 0:
-        raise ValueError("`n_jobs` must be a number of processes, or -1 for one a core, but is 0")
+    n_jobs = _checks.integer("n_jobs", n_jobs, maximum=MOST_JOBS)
+    if n_jobs < 1 and n_jobs != -1:
+        raise ValueError(f"`n_jobs` must be a number of processes, or -1 for one a core, but is {n_jobs}")
     progress = _checks.flag("progress", progress)
     _checks.choice("on_error", on_error, ON_ERROR)
     seeds = _seeds(function, grid.points)
-    store = None if path is None else Store(path, function)
+    store = None if path is None else Store(_checks.file_path("path", path), function)
 
     size = function.size if isinstance(function, Batched) else 1
     tasks = [slice(first, first + size) for first in range(0, len(grid.points), size)]

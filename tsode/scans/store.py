@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .._files import read_npz, write_npz
+from .._files import read_npz, remove_stale, write_npz
 from ..trajectory import versions
 from .grids import exact_text
 from .identity import function_digest, function_name
@@ -44,6 +44,7 @@ class Store:
     def __init__(self, path, function):
         self.folder = Path(path).absolute() / "points"  # workers may stand elsewhere
         self.folder.mkdir(parents=True, exist_ok=True)
+        remove_stale(self.folder)
         self.name, self.digest = function_name(function), function_digest(function)
         self.version = versions()["tsode"]
 

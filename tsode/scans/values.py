@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from .. import _checks
 from ..trajectory import Trajectory
 
 __all__ = ["dataset", "failures", "labelled"]
@@ -142,6 +143,11 @@ def failures(dataset):
     list of dict
         With "point", the parameters, and "error", the exception as text; empty where nothing failed.
 
+    Raises
+    ------
+    TypeError
+        If `dataset` is none.
+
     Examples
     --------
     >>> import tsode
@@ -151,6 +157,9 @@ def failures(dataset):
     >>> tsode.scans.failures(table)
     [{'point': {'x': 0}, 'error': 'ZeroDivisionError: integer division or modulo by zero'}]
     """
+    import xarray
+
+    _checks.instance("dataset", dataset, xarray.Dataset, "an xarray.Dataset")
     return json.loads(dataset.attrs.get("failures", "[]"))
 
 

@@ -106,6 +106,7 @@ def simulate(model, start, alpha, N, runs=1, seed=0, engine="chain", inputs="gau
             raise ValueError(f"`inputs` must be 'gaussian' for the engine 'chain', but is {law}; take engine='weights'")
         start = Overlaps.from_weights(*start) if isinstance(start, tuple) else start
 
+    _check_size(model, alpha, N, runs, engine)
     norms = start.Q if isinstance(start, Overlaps) else np.eye(model.p) if start is None else start[0] @ start[0].T / N
     limit = divergence_limit(model, norms)
     steps = np.rint((alpha - alpha[0]) * N).astype(np.int64)
@@ -132,6 +133,15 @@ def simulate(model, start, alpha, N, runs=1, seed=0, engine="chain", inputs="gau
             trajectory,
         )
     return trajectory
+
+
+def _check_size(model, alpha, N, runs, engine):
+    """Refuse more samples than can be counted, and results or weights that do not fit into memory."""
+    _checks.samples("alpha", alpha[-1], N)
+    width = model.p + model.p_star
+    _checks.memory("`runs`, `alpha` and the model", runs * len(alpha) * model.p * width)
+    if engine == "weights":
+        _checks.memory("`N`", width * N)
 
 
 def _check_start(model, start, N):

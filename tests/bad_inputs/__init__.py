@@ -1,0 +1,1 @@
+"""Tables of what the package refuses: name -> (call, type of the exception, part of its message)."""

@@ -1,0 +1,316 @@
+"""Models, overlaps, ODEs and SGD."""
+
+import datetime
+from fractions import Fraction
+
+import numpy as np
+import pandas
+
+import tsode
+from bad_inputs.things import MASKED, MODEL, OBJECTS, SPHERE, START
+
+ROWS = np.ones((5, 20))
+nan = float("nan")
+
+
+def make(**changes):
+    return lambda: tsode.TeacherStudent(**{"p": 2, "p_star": 1, "learning_rate": 0.2, **changes})
+
+
+def overlaps(M=((0.0,), (0.0,)), Q=((1.0, 0.0), (0.0, 1.0)), P=None):
+    return lambda: tsode.Overlaps(M, Q, P)
+
+
+def ode(model=MODEL, start=START, alpha=1.0, **options):
+    return lambda: tsode.integrate(model, start, alpha, **options)
+
+
+def sgd(model=MODEL, start=None, alpha=1.0, N=20, **options):
+    return lambda: tsode.simulate(model, start, alpha, N=N, **{"engine": "weights", **options})
+
+
+CASES = {
+    "width is text": (make(p="4"), TypeError, "`p` must be a whole number, but is '4' of type str"),
+    "width is a bool": (make(p=True), TypeError, "`p` must be a whole number, but is True"),
+    "width is broken": (make(p=2.5), ValueError, "`p` must be a whole number, but is 2.5"),
+    "width is nan": (make(p=nan), ValueError, "`p` must be a whole number, but is nan"),
+    "width is zero": (make(p=0), ValueError, "`p` must be at least 1, but is 0"),
+    "teacher width negative": (make(p_star=-1), ValueError, "`p_star` must be at least 1, but is -1"),
+    "rate is zero": (make(learning_rate=0), ValueError, "`learning_rate` must be larger than 0, but is 0"),
+    "rate is nan": (make(learning_rate=nan), ValueError, "`learning_rate` must be finite, but is nan"),
+    "rate is None": (make(learning_rate=None), TypeError, "`learning_rate` must be a number, but is NoneType"),
+    "rate is complex": (make(learning_rate=1j), TypeError, "`learning_rate` must be a number, but is complex"),
+    "noise is negative": (make(noise_variance=-0.1), ValueError, "`noise_variance` must be at least 0, but is -0.1"),
+    "noise is infinite": (make(noise_variance=np.inf), ValueError, "`noise_variance` must be finite, but is inf"),
+    "readout has a wrong length": (
+        make(student_readout=[1, 2, 3]), ValueError, "`student_readout` must have shape (p,) = (2,), but has shape (3,)"
+    ),
+    "readout is text": (make(student_readout=["a", "b"]), TypeError, "`student_readout` must be an array of real"),
+    "readout has nan": (make(teacher_readout=[nan]), ValueError, "`teacher_readout` must be finite, but has nan at"),
+    "readout is complex": (make(teacher_readout=[1j]), TypeError, "`teacher_readout` must be an array of real numbers"),
+    "P has a wrong shape": (
+        make(teacher_overlap=np.eye(2)), ValueError,
+        "`teacher_overlap` must have shape (p_star, p_star) = (1, 1), but has shape (2, 2)",
+    ),
+    "P is skew": (
+        make(p_star=2, teacher_overlap=[[1, 0.5], [0, 1]]), ValueError, "`teacher_overlap` must be symmetric, but"
+    ),
+    "P is indefinite": (
+        make(teacher_overlap=[[-1.0]]), ValueError,
+        "`teacher_overlap` must be positive semidefinite, but has the eigenvalue -1",
+    ),
+    "constraint is unknown": (
+        make(constraint="cubic"), ValueError, "`constraint` must be one of 'free', 'spherical', but is 'cubic'"
+    ),
+    "constraint is a number": (make(constraint=1), TypeError, "`constraint` must be one of 'free', 'spherical', but"),
+    "replace to nonsense": (lambda: MODEL.replace(p=0), ValueError, "`p` must be at least 1, but is 0"),
+    "M is flat": (overlaps(M=[0.0, 0.0]), ValueError, "`M` must have shape (p, p_star) = (2, any), but has shape (2,)"),
+    "M has a wrong height": (
+        overlaps(M=[[0.0]]), ValueError, "`M` must have shape (p, p_star) = (2, any), but has shape (1, 1)"
+    ),
+    "M has nan": (overlaps(M=[[0.0], [nan]]), ValueError, "`M` must be finite, but has nan at index (1, 0)"),
+    "Q is not square": (overlaps(Q=[[1.0, 0.0]]), ValueError, "`Q` must be square, but has shape (1, 2)"),
+    "Q is skew": (overlaps(Q=[[1, 0.5], [0.1, 1]]), ValueError, "`Q` must be symmetric, but differs from its"),
+    "Q is ragged": (overlaps(Q=[[1, 0.5], [0.1]]), TypeError, "`Q` must be an array of real numbers, but is list"),
+    "P has a wrong width": (
+        overlaps(P=np.eye(2)), ValueError, "`P` must have shape (p_star, p_star) = (1, 1), but has shape (2, 2)"
+    ),
+    "no weights have these": (
+        overlaps(M=[[2.0], [0.0]]), ValueError,
+        "the joint overlap matrix [[`Q`, `M`], [`M`^T, `P`]] must be positive semidefinite, but has the eigenvalue -1",
+    ),
+    "weights are flat": (
+        lambda: tsode.Overlaps.from_weights(np.ones(4), np.ones((1, 4))), ValueError, "`W` must have shape (p, N)"
+    ),
+    "weights of two dimensions": (
+        lambda: tsode.Overlaps.from_weights(np.ones((2, 4)), np.ones((1, 5))), ValueError,
+        "`W_star` must have shape (p_star, N) = (any, 4), but has shape (1, 5)",
+    ),
+    "random in too few dimensions": (
+        lambda: tsode.Overlaps.random(MODEL, 2), ValueError, "`N` must be at least 3, but is 2"
+    ),
+    "random of no scale": (
+        lambda: tsode.Overlaps.random(MODEL, 20, scale=0), ValueError, "`scale` must be larger than 0, but is 0"
+    ),
+    "random from text": (
+        lambda: tsode.Overlaps.random(MODEL, 20, rng="a"), TypeError, "`rng` must be a whole number, a numpy Generator"
+    ),
+    "realise in too few dimensions": (lambda: START.realise(2), ValueError, "`N` must be at least 3, but is 2"),
+    "realise at a broken dimension": (lambda: START.realise(3.5), ValueError, "`N` must be a whole number, but is 3.5"),
+    "ode of no model": (ode(model="x"), TypeError, "`model` must be a TeacherStudent, but is str"),
+    "ode from no start": (ode(start=None), TypeError, "`start` must be an Overlaps, but is NoneType"),
+    "ode from another width": (
+        ode(start=tsode.Overlaps(np.zeros((3, 1)), np.eye(3))), ValueError,
+        "`start` must have widths (p, p_star) = (2, 1), but has (3, 1)",
+    ),
+    "ode from another teacher": (
+        ode(start=tsode.Overlaps(np.zeros((2, 1)), np.eye(2), [[2.0]])), ValueError,
+        "`start` must have the model's `teacher_overlap` as its P, but has another",
+    ),
+    "ode off the sphere": (
+        ode(model=SPHERE, start=tsode.Overlaps(np.zeros((2, 1)), 2 * np.eye(2))), ValueError,
+        "`start` must have Q_kk = 1 under the spherical constraint, but has 2",
+    ),
+    "times unsorted": (ode(alpha=[0, 2, 1]), ValueError, "`alpha` must be strictly increasing, but goes from 2 to 1"),
+    "times repeated": (ode(alpha=[0, 1, 1]), ValueError, "`alpha` must be strictly increasing, but goes from 1 to 1"),
+    "times negative": (ode(alpha=[-1, 1]), ValueError, "`alpha` must not be negative, but starts at -1"),
+    "times empty": (ode(alpha=[]), ValueError, "`alpha` must hold at least one time, but is empty"),
+    "times nan": (ode(alpha=[0, nan]), ValueError, "`alpha` must be finite, but has nan at index (1,)"),
+    "times text": (ode(alpha="later"), TypeError, "`alpha` must be an array of real numbers, but is 'later'"),
+    "time zero": (ode(alpha=0), ValueError, "`alpha` must be larger than 0, but is 0"),
+    "times in a matrix": (ode(alpha=[[0, 1]]), ValueError, "`alpha` must have shape (T,) = (any,), but"),
+    "method unknown": (ode(method="Euler"), ValueError, "`method` must be one of 'RK45', 'RK23', 'DOP853', 'Radau'"),
+    "method None": (ode(method=None), TypeError, "`method` must be one of 'RK45', 'RK23'"),
+    "rtol zero": (ode(rtol=0), ValueError, "`rtol` must be larger than 0, but is 0"),
+    "atol negative": (ode(atol=-1), ValueError, "`atol` must be larger than 0, but is -1"),
+    "atol zero, with which zeros are never right": (ode(atol=0), ValueError, "`atol` must be larger than 0, but is 0"),
+    "gradient_flow a number": (ode(gradient_flow=1), TypeError, "`gradient_flow` must be True or False, but is int"),
+    "sgd of no model": (sgd(model=None), TypeError, "`model` must be a TeacherStudent, but is NoneType"),
+    "sgd in too few dimensions": (sgd(N=2), ValueError, "`N` must be at least 3, but is 2"),
+    "sgd at infinite N": (sgd(N=np.inf), ValueError, "`N` must be a whole number, but is inf"),
+    "sgd from a matrix": (sgd(start=np.eye(2)), TypeError, "`start` must be an Overlaps, a tuple (W, W_star) or None"),
+    "sgd from wrong weights": (
+        sgd(start=(np.ones((2, 20)), np.ones((2, 20)))), ValueError,
+        "`start[1]` must have shape (p_star, N) = (1, 20), but has shape (2, 20)",
+    ),
+    "sgd from another teacher": (
+        sgd(start=(np.ones((2, 20)), 3 * np.ones((1, 20)))), ValueError,
+        "`start` must have the model's `teacher_overlap` as its P, but has another",
+    ),
+    "no runs": (sgd(runs=0), ValueError, "`runs` must be at least 1, but is 0"),
+    "seed negative": (sgd(seed=-1), ValueError, "`seed` must not be negative, but is -1"),
+    "seed broken": (sgd(seed=1.5), TypeError, "`seed` must be a whole number, a numpy Generator"),
+    "engine unknown": (sgd(engine="steam"), ValueError, "`engine` must be one of "),
+    "engine None": (sgd(engine=None), TypeError, "`engine` must be one of "),
+    "inputs unknown": (
+        sgd(inputs="cauchy"), ValueError, "`inputs` must be one of 'gaussian', 'rademacher', 'uniform', but is 'cauchy'"
+    ),
+    "inputs a number": (sgd(inputs=3), TypeError, "`inputs` must be the name of a law or rows of numbers, but is int"),
+    "inputs of a wrong width": (
+        sgd(inputs=ROWS[:, :7]), ValueError, "`inputs` must have shape (n, N) = (any, 20), but has shape (5, 7)"
+    ),
+    "inputs with nan": (sgd(inputs=ROWS * nan), ValueError, "`inputs` must be finite, but has nan at index (0, 0)"),
+    "row of a wrong width": (
+        sgd(inputs=iter([np.ones(3)])), ValueError,
+        "`inputs` must have shape (N,) in each row = (20,), but has shape (3,)",
+    ),
+    "rows for many runs": (sgd(inputs=ROWS, runs=2), ValueError, "`runs` must be 1 with rows as `inputs`"),
+    "progress a number": (sgd(progress=1), TypeError, "`progress` must be True or False, but is int"),
+    "width of a list": (make(p=[2]), TypeError, "`p` must be a whole number, but is list of int"),
+    "width without end": (make(p=np.inf), ValueError, "`p` must be a whole number, but is inf"),
+    "width beyond floats": (make(p=10**400), ValueError, "`p` must be at most 9007199254740992, but is about 1e400"),
+    "width beyond memory": (make(p=10**7), ValueError, "`p` and `p_star` must be small enough for this machine's mem"),
+    "width of seconds": (make(p=np.timedelta64(3, "s")), TypeError, "`p` must be a whole number, but is timedelta64"),
+    "width of an array": (make(p=np.array([2])), TypeError, "`p` must be a whole number, but is ndarray of int64"),
+    "teacher width of bytes": (make(p_star=b"1"), TypeError, "`p_star` must be a whole number, but is bytes"),
+    "rate beyond floats": (make(learning_rate=10**400), ValueError, "`learning_rate` must be at most 1e+30, but is ab"),
+    "rate too large": (make(learning_rate=1e200), ValueError, "`learning_rate` must be at most 1e+30, but is 1e+200"),
+    "rate too small": (make(learning_rate=1e-320), ValueError, "`learning_rate` must be at least 1e-30, but is 9.99"),
+    "rate is a date": (
+        make(learning_rate=datetime.date(2026, 1, 1)), TypeError, "`learning_rate` must be a number, but is date"
+    ),
+    "rate is a negative fraction": (
+        make(learning_rate=Fraction(-1, 2)), ValueError, "`learning_rate` must be larger than 0, but is -0.5"
+    ),
+    "noise is true": (make(noise_variance=True), TypeError, "`noise_variance` must be a number, but is True of type b"),
+    "readout has a mask": (
+        make(student_readout=MASKED), ValueError, "`student_readout` must be an array without masked entries, but has"
+    ),
+    "readout of objects": (
+        make(teacher_readout=OBJECTS), TypeError, "`teacher_readout` must be an array of real numbers, but is ndarray"
+    ),
+    "readout of figures in text": (
+        make(student_readout=["1", "2"]), TypeError, "`student_readout` must be an array of real numbers, but is list o"
+    ),
+    "readout of truths": (
+        make(student_readout=[True, False]), TypeError, "`student_readout` must be an array of real numbers, but is lis"
+    ),
+    "readout beyond floats": (
+        make(student_readout=[10**400, 1]), ValueError, "`student_readout` must be finite as floats, but has a whole nu"
+    ),
+    "readout too large": (
+        make(student_readout=[1e31, 1]), ValueError,
+        "`student_readout` must be at most 1e+30 in size, but has 1e+31 at index (0,)",
+    ),
+    "readout of dates": (
+        make(teacher_readout=pandas.Series(pandas.to_datetime(["2026-01-01"]))), TypeError,
+        "`teacher_readout` must be an array of real numbers, but is Series",
+    ),
+    "readout of a generator": (
+        make(teacher_readout=(x for x in [1.0])), TypeError, "`teacher_readout` must be an array of real numbers, but i"
+    ),
+    "P of a table too long": (
+        make(teacher_overlap=pandas.DataFrame({"a": [1.0, 2.0]})), ValueError,
+        "`teacher_overlap` must have shape (p_star, p_star) = (1, 1), but has shape (2, 1)",
+    ),
+    "constraint in bytes": (make(constraint=b"free"), TypeError, "`constraint` must be one of 'free', 'spherical'"),
+    "replace what is not there": (
+        lambda: MODEL.replace(width=3), TypeError, "`changes` must name some of p, p_star, learning_rate, "
+    ),
+    "replace to text": (
+        lambda: MODEL.replace(learning_rate="fast"), TypeError, "`learning_rate` must be a number, but is 'fast'"
+    ),
+    "M is empty": (overlaps(M=np.zeros((2, 0))), ValueError, "`M` must have at least one row and one column, but has"),
+    "all is empty": (
+        overlaps(M=np.zeros((0, 1)), Q=np.zeros((0, 0))), ValueError, "`M` must have at least one row and one column"
+    ),
+    "M is masked": (
+        overlaps(M=np.ma.masked_greater([[0.0], [1.0]], 0.5)), ValueError, "`M` must be an array without masked entries"
+    ),
+    "M is a word": (overlaps(M="M"), TypeError, "`M` must be an array of real numbers, but is 'M' of type str"),
+    "Q is too large": (overlaps(Q=1e200 * np.eye(2)), ValueError, "`Q` must be at most 1e+30 in size, but has 1e+200"),
+    "Q has inf": (overlaps(Q=np.diag([np.inf, 1])), ValueError, "`Q` must be finite, but has inf at index (0, 0)"),
+    "Q is complex": (overlaps(Q=np.eye(2) * 1j), TypeError, "`Q` must be an array of real numbers, but is complex"),
+    "weights without end": (
+        lambda: tsode.Overlaps.from_weights(np.full((1, 3), np.inf), np.ones((1, 3))), ValueError,
+        "`W` must be finite, but has inf at index (0, 0)",
+    ),
+    "weights without columns": (
+        lambda: tsode.Overlaps.from_weights(np.ones((2, 0)), np.ones((1, 0))), ValueError,
+        "`W` must have at least one row and one column, but has shape (2, 0)",
+    ),
+    "weights too large": (
+        lambda: tsode.Overlaps.from_weights(np.ones((2, 4)), np.full((1, 4), 1e13)), ValueError,
+        "`W_star` must be at most 1e+12 in size, but has 1e+13",
+    ),
+    "random of no model": (
+        lambda: tsode.Overlaps.random(None, 20), TypeError, "`model` must be a TeacherStudent, but is NoneType"
+    ),
+    "random in huge dimensions": (
+        lambda: tsode.Overlaps.random(MODEL, 1e30), ValueError, "`N` must be at most 9007199254740992, but is about 1e3"
+    ),
+    "random of a huge scale": (
+        lambda: tsode.Overlaps.random(MODEL, 20, scale=1e20), ValueError, "`scale` must be at most 1e+12, but is 1e+20"
+    ),
+    "random from a negative seed": (
+        lambda: tsode.Overlaps.random(MODEL, 20, rng=-(10**400)), ValueError, "`rng` must not be negative, but is about"
+    ),
+    "random from an old generator": (
+        lambda: tsode.Overlaps.random(MODEL, 20, rng=np.random.RandomState(0)), TypeError,
+        "`rng` must be a whole number, a numpy Generator, a SeedSequence or None, but is RandomState",
+    ),
+    "realise beyond memory": (
+        lambda: START.realise(10**14), ValueError, "`N` must be small enough for this machine's memory of "
+    ),
+    "ode of a class": (ode(model=tsode.TeacherStudent), TypeError, "`model` must be a TeacherStudent, but is type"),
+    "time of text in a list": (ode(alpha=["1"]), TypeError, "`alpha` must be an array of real numbers, but is list of"),
+    "time true": (ode(alpha=True), TypeError, "`alpha` must be a number, but is True of type bool"),
+    "time without end": (ode(alpha=np.inf), ValueError, "`alpha` must be finite, but is inf"),
+    "time in seconds": (ode(alpha=np.timedelta64(3, "s")), TypeError, "`alpha` must be an array of real numbers, but "),
+    "time beyond floats": (ode(alpha=10**400), ValueError, "`alpha` must be at most 1e+30, but is about 1e400"),
+    "rtol of everything": (ode(rtol=2), ValueError, "`rtol` must be at most 1, but is 2"),
+    "rtol nan": (ode(rtol=nan), ValueError, "`rtol` must be finite, but is nan"),
+    "atol text": (ode(atol="1e-8"), TypeError, "`atol` must be a number, but is '1e-8' of type str"),
+    "many of no model": (
+        lambda: tsode.integrate_many([MODEL, None], START, 1.0), TypeError, "`models` must be a TeacherStudent, but is "
+    ),
+    "many from no start": (
+        lambda: tsode.integrate_many(MODEL, [START, 3], 1.0), TypeError, "`starts` must be an Overlaps, but is int"
+    ),
+    "many and few": (
+        lambda: tsode.integrate_many([MODEL] * 3, [START] * 2, 1.0), ValueError,
+        "`starts` must be one or as many as `models` (3), but are 2",
+    ),
+    "many by no method": (
+        lambda: tsode.integrate_many(MODEL, START, 1.0, method="Euler"), ValueError, "`method` must be one of 'RK45',"
+    ),
+    "many backwards": (
+        lambda: tsode.integrate_many(MODEL, START, [2, 1]), ValueError, "`alpha` must be strictly increasing, but goes"
+    ),
+    "sgd of more samples than can be counted": (
+        sgd(alpha=1e20), ValueError, "`alpha` must be at most 4.5e+14 at N = 20, but is 1e+20"
+    ),
+    "sgd of more runs than memory": (
+        sgd(runs=10**12), ValueError, "`runs`, `alpha` and the model must be small enough for this machine's memory of"
+    ),
+    "sgd of more weights than memory": (sgd(N=10**14), ValueError, "`N` must be small enough for this machine's memor"),
+    "runs true": (sgd(runs=True), TypeError, "`runs` must be a whole number, but is True of type bool"),
+    "seed in a list": (sgd(seed=[1, 2]), TypeError, "`seed` must be a whole number, a numpy Generator, a SeedSequence"),
+    "seed true": (sgd(seed=True), TypeError, "`seed` must be a whole number, a numpy Generator, a SeedSequence or Non"),
+    "inputs in a mask": (
+        sgd(inputs=np.ma.masked_less(ROWS, 2)), ValueError, "`inputs` must be an array without masked entries, but has"
+    ),
+    "inputs of objects": (sgd(inputs=OBJECTS), TypeError, "`inputs` must be an array of real numbers, but is ndarray "),
+    "inputs in a dict": (sgd(inputs={"a": 1}), TypeError, "`inputs` must be an array of real numbers, but is 'a' of t"),
+    "other inputs for the chain": (
+        sgd(engine="chain", inputs="uniform"), ValueError, "`inputs` must be 'gaussian' for the engine 'chain', but is "
+    ),
+    "weights of text": (
+        sgd(start=("W", "V")), TypeError, "`start[0]` must be an array of real numbers, but is 'W' of type str"
+    ),
+    "study of no model": (lambda: tsode.study(4, N=50), TypeError, "`model` must be a TeacherStudent, but is int"),
+    "study of one run": (lambda: tsode.study(MODEL, N=50, runs=1), ValueError, "`runs` must be at least 2, but is 1"),
+    "study of no time": (
+        lambda: tsode.study(MODEL, N=50, alpha_max=0), ValueError, "`alpha_max` must be larger than 0, but is 0"
+    ),
+    "study of too much time": (
+        lambda: tsode.study(MODEL, N=50, alpha_max=1e20), ValueError, "`alpha_max` must be at most 1.8e+14 at N = 50, b"
+    ),
+    "study by steam": (
+        lambda: tsode.study(MODEL, N=50, engine="steam"), ValueError, "`engine` must be one of 'chain', 'weights', but"
+    ),
+    "study at a broken N": (lambda: tsode.study(MODEL, N="50"), TypeError, "`N` must be a whole number, but is '50' o"),
+    "study with half a bar": (
+        lambda: tsode.study(MODEL, N=50, progress=0.5), TypeError, "`progress` must be True or False, but is float"
+    ),
+}  # fmt: skip

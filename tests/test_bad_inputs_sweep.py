@@ -1,0 +1,198 @@
+"""Every argument of the public face with values that are of no use: each is taken or refused by name, and quietly."""
+
+import datetime
+import warnings
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas
+import pytest
+from bad_inputs import things
+from bad_inputs.things import MASKED, MODEL, OBJECTS, SPECTRUM, START, W_STAR, Odd, W, X, Y, law, ode, sgd, study, table
+from test_bad_inputs import WITHOUT_REFUSALS, arguments
+from test_docstrings import PUBLIC
+
+import tsode
+from tsode import hessian, manifold
+
+pytest.importorskip("xarray")
+
+JUNK = {
+    "None": None,
+    "nan": np.nan,
+    "inf": np.inf,
+    "a negative number": -1,
+    "zero": 0,
+    "a huge number": 1e30,
+    "a number beyond floats": 10**400,
+    "a denormal number": 1e-320,
+    "half": 0.5,
+    "True": True,
+    "a complex number": 1j,
+    "text": "x",
+    "no text": "",
+    "bytes": b"x",
+    "an empty list": [],
+    "a list of nan": [np.nan],
+    "a ragged list": [[1.0, 2.0], [3.0]],
+    "a list of text": ["a"],
+    "a dict": {"a": 1},
+    "an object": Odd(),
+    "an array of objects": OBJECTS,
+    "a masked array": MASKED,
+    "an array of complex numbers": np.array([[1j]]),
+    "a number in an array": np.array(3.0),
+    "a stack of matrices": np.zeros((2, 2, 2)),
+    "huge entries": [1e308, 1e308],
+    "a time span": np.timedelta64(3, "s"),
+    "a date": datetime.date(2026, 1, 1),
+    "a table": pandas.DataFrame({"a": [1.0]}),
+    "a class": int,
+    "a model": MODEL,
+}
+# What is asked for, and would take as long as it says; or is the user's own function.
+SLOW = {("alpha", "a huge number"), ("alpha_max", "a huge number"), ("function", "a class")}
+
+
+def calls():
+    """Return name -> (function, right arguments) for every public callable with arguments."""
+    scan = {"n_jobs": 1, "progress": False, "path": None, "on_error": "raise"}
+    widths, rows = {"p": 2, "p_star": 1}, {"model": MODEL, "W": W, "X": X, "y": Y}
+    trajectory = {name: getattr(ode(), name) for name in ("model", "alpha", "M", "Q", "status", "stopped_at", "engine")}
+    solve = {"method": "DOP853", "rtol": 1e-6, "atol": 1e-8, "gradient_flow": False}
+    run = {"runs": 2, "seed": 0, "engine": "chain", "progress": False}
+    right = {
+        "tsode.Overlaps": {"M": START.M, "Q": START.Q, "P": START.P},
+        "tsode.Overlaps.from_weights": {"W": W, "W_star": W_STAR},
+        "tsode.Overlaps.random": {"model": MODEL, "N": 20, "scale": 1.0, "rng": 0},
+        "tsode.Overlaps.realise": {"N": 20, "rng": 0},
+        "tsode.Study": {name: getattr(study(), name) for name in ("ode", "sgd", "escapes")},
+        "tsode.Study.save": {"directory": "folder"},
+        "tsode.Study.load": {"path": "folder"},
+        "tsode.TeacherStudent": MODEL.to_dict(),
+        "tsode.TeacherStudent.replace": {"p": 2},
+        "tsode.Trajectory": {**trajectory, "N": None, "seed": None, "versions": {}},
+        "tsode.Trajectory.overlaps": {"index": 0, "run": None},
+        "tsode.Trajectory.save": {"path": "run.npz"},
+        "tsode.Trajectory.load": {"path": "run.npz"},
+        "tsode.Trajectory.from_arrays": {"arrays": ode().to_arrays()},
+        "tsode.escape_law": {"model": MODEL, "N": 1000, "threshold": 0.05, "start": "random", "scale": 1.0},
+        "tsode.escape_time": {"trajectory": ode(), "threshold": 0.05},
+        "tsode.integrate": {"model": MODEL, "start": START, "alpha": 1.0, **solve},
+        "tsode.integrate_many": {"models": [MODEL], "starts": [START], "alpha": 1.0, **solve},
+        "tsode.plateau": {"model": MODEL, "gradient_flow": False},
+        "tsode.scan": {"function": lambda x: x, "grid": {"x": [1]}, **scan},
+        "tsode.simulate": {"model": MODEL, "start": None, "alpha": 1.0, "N": 20, "inputs": "gaussian", **run},
+        "tsode.study": {"model": MODEL, "N": 30, "alpha_max": 1.0, **run},
+        "tsode.hessian.Family": {"name": "a", "inside": (), "outside": ()},
+        "tsode.hessian.SpectralDensity.density": {"x": [0.0], "width": 0.1},
+        "tsode.hessian.SpectralDensity.mean": {"function": np.square},
+        "tsode.hessian.Spectrum": {"values": [1.0], "multiplicities": [2], "gradient_norm": 0.0, "tolerance": 1e-9},
+        "tsode.hessian.Spectrum.density": {"x": [0.0], "width": 0.1},
+        "tsode.hessian.along": {"trajectory": ode(), "N": 20, "run": None, "tolerance": 1e-6},
+        "tsode.hessian.compare": {"model": MODEL, "N": 20, "rotation": None, "tolerance": 1e-9},
+        "tsode.hessian.convergence": {"model": MODEL, "N": 20, "ratios": [4.0], "seed": 0},
+        "tsode.hessian.empirical_gradient": rows,
+        "tsode.hessian.empirical_operator": rows,
+        "tsode.hessian.empirical_spectrum": {**rows, "tolerance": 1e-9},
+        "tsode.hessian.gradient_flow_plateau": {"model": MODEL},
+        "tsode.hessian.null_space": {
+            "model": MODEL, "overlaps": manifold.solution(MODEL), "N": 20, "families": (), "tolerance": 1e-9, "rng": 0
+        },
+        "tsode.hessian.population_gradient": {"model": MODEL, "W": W, "W_star": W_STAR},
+        "tsode.hessian.population_operator": {"model": MODEL, "W": W, "W_star": W_STAR},
+        "tsode.hessian.population_spectrum": {"model": MODEL, "overlaps": START, "N": 20, "tolerance": 1e-9},
+        "tsode.hessian.rotations": {"model": MODEL, "overlaps": START},
+        "tsode.hessian.separation": {"model": MODEL, "N": 60, "ratios": [1.0, 4.0], "seed": 0},
+        "tsode.hessian.spectral_density": {"operator": np.eye(20), "steps": 5, "probes": 1, "rng": 0},
+        "tsode.manifold.closest_rotation": {"model": MODEL, "start": START},
+        "tsode.manifold.closest_solution": {"model": MODEL, "start": START},
+        "tsode.manifold.dimension": {"model": MODEL},
+        "tsode.manifold.distance": {"model": MODEL, "overlaps": START, "rotation": None},
+        "tsode.manifold.invariants": {"trajectory": ode()},
+        "tsode.manifold.loss_floor": {"model": MODEL},
+        "tsode.manifold.path": {"model": MODEL, "first": [[1], [0]], "second": [[0], [1]], "position": [0.5]},
+        "tsode.manifold.polar_factor": {"matrix": np.eye(2)},
+        "tsode.manifold.power_law": {"model": MODEL, "alpha": 10.0},
+        "tsode.manifold.random_rotation": {"model": MODEL, "rng": 0},
+        "tsode.manifold.relaxation_rate": {"model": MODEL},
+        "tsode.manifold.solution": {"model": MODEL, "rotation": None},
+        "tsode.manifold.solution_weights": {"model": MODEL, "W_star": W_STAR, "rotation": None},
+        "tsode.manifold.tangent_basis": {"model": MODEL, "rotation": None},
+        "tsode.plot.deviation_curves": {"dataset": table("deviation"), "ax": None},
+        "tsode.plot.escape_curves": {"dataset": table("escape"), "x": None, "ax": None},
+        "tsode.plot.escape_histogram": {"times": [1.0, 2.0], "law": law(), "bins": "auto", "ax": None},
+        "tsode.plot.escape_means": {
+            "values": [1.0], "times": [[1.0, 2.0]], "laws": [law()], "label": None, "quantity": "q", "ax": None
+        },
+        "tsode.plot.hessian_convergence": {"result": things.samples(), "which": "plateau", "ax": None},
+        "tsode.plot.hessian_panels": {"comparison": things.comparison(), "samples": None},
+        "tsode.plot.hessian_path": {"path": things.path(), "ax": None},
+        "tsode.plot.hessian_separation": {"result": hessian.separation(MODEL, 60, [1.0, 4.0]), "ax": None},
+        "tsode.plot.hessian_spectra": {"comparison": things.comparison(), "empirical": None, "ax": None},
+        "tsode.plot.loss_curve": {"ode": ode(), "sgd": sgd(), "plateau_loss": None, "ax": None},
+        "tsode.plot.overlap_curves": {"ode": ode(), "sgd": sgd(), "which": "M", "ax": None},
+        "tsode.plot.overlap_matrix": {"overlaps": START, "title": None, "ax": None},
+        "tsode.plot.save": {"figure": things.figure(), "path": "figure.png"},
+        "tsode.plot.stability_map": {"dataset": table("stability"), "ax": None, "p_star": 1},
+        "tsode.plot.study_panels": {
+            "ode": ode(), "sgd": sgd(), "plateau_loss": None, "escapes": None, "law": None, "hessian": None
+        },
+        "tsode.scans.batched": {"function": len, "size": 2},
+        "tsode.scans.deviation": {"grid": {**widths, "dimension": 50}, "runs": 2, "alpha_max": 1.0, "seed": 0, **scan},
+        "tsode.scans.escape": {"grid": {**widths, "dimension": 99}, "runs": 2, "threshold": 0.05, "seed": 0, **scan},
+        "tsode.scans.failures": {"dataset": table("escape")},
+        "tsode.scans.point_seed": {"point": {"a": 1}},
+        "tsode.scans.scan": {"function": lambda x: x, "grid": {"x": [1]}, **scan},
+        "tsode.scans.stability": {"grid": widths, **scan},
+    }  # fmt: skip
+    owners = {"Overlaps": START, "Trajectory": ode(), "Study": study(), "TeacherStudent": MODEL}
+    owners |= {"Spectrum": SPECTRUM, "SpectralDensity": things.density()}
+    return {name: (_bound(name, owners), given) for name, given in right.items()}
+
+
+def _bound(name, owners):
+    """Return the function of a name, of the owner where it is a method."""
+    *_, owner, last = name.split(".")
+    return getattr(owners[owner], last) if owner in owners else PUBLIC[name]
+
+
+def outcome(function, given):
+    """Return what is wrong with how a call ended, or None."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        try:
+            function(**given)
+        except (OSError, tsode.InputsExhausted):
+            return None
+        except Exception as error:
+            named = type(error) in (ValueError, TypeError) and "`" in str(error) and "must" in str(error)
+            return None if named else repr(error)
+    return None
+
+
+@pytest.mark.slow
+def test_no_argument_answers_with_a_raw_exception_or_a_warning(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    ode().save("run.npz")
+    study().save("folder")
+    wrong, tried = {}, 0
+    for name, (function, right) in calls().items():
+        assert outcome(function, right) is None, name
+        for argument in right:
+            for junk, value in JUNK.items():
+                if (argument, junk) in SLOW:
+                    continue
+                tried += 1
+                found = outcome(function, {**right, argument: value})
+                plt.close("all")
+                if found is not None:
+                    wrong[f"{name}({argument}={junk})"] = found
+    assert wrong == {}
+    assert tried > 7000
+
+
+@pytest.mark.slow
+def test_every_public_callable_with_arguments_is_swept():
+    wanted = {name for name, one in PUBLIC.items() if arguments(one)}
+    assert set(calls()) == wanted - set(WITHOUT_REFUSALS)

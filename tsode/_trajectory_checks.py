@@ -1,0 +1,58 @@
+"""What the parts of a trajectory have to fulfil, made by the package or read from a file."""
+
+import json
+
+import numpy as np
+
+from . import _checks
+
+__all__ = ["FORMAT", "check_ends", "check_seed", "own_array", "position", "read_header"]
+
+FORMAT = 1
+STATUSES = ("completed", "diverged", "exhausted", "interrupted")
+
+
+def own_array(name, value):
+    """Return an array of floats, which may hold nan; without a copy where it is one already."""
+    plain = type(value) is np.ndarray and value.dtype == np.float64
+    return value if plain else _checks.real_array(name, value)
+
+
+def check_ends(lead, status, stopped_at):
+    """Refuse a status or end of the runs that is not one a run; `lead` is the shape of the run axis."""
+    stopped_at = _checks.real_array("stopped_at", stopped_at)
+    if not np.isfinite(stopped_at).all():
+        raise ValueError(f"`stopped_at` must be finite, but is {stopped_at}")
+    status = np.asarray(_checks.instance("status", status, (str, np.ndarray), "a str or an array of str"))
+    if status.dtype.kind != "U" or not np.isin(status, STATUSES).all():
+        raise ValueError(f"`status` must be of {', '.join(STATUSES)}, but is {status}")
+    for name, array in (("status", status), ("stopped_at", stopped_at)):
+        if array.shape != lead:
+            raise ValueError(f"`{name}` must have shape {lead}, one for each run, but has shape {array.shape}")
+
+
+def check_seed(seed):
+    """Refuse what is no entropy of a SeedSequence."""
+    for part in seed if isinstance(seed, (list, tuple)) else [] if seed is None else [seed]:
+        _checks.integer("seed", part, minimum=0, maximum=None)
+
+
+def position(name, value, length, what):
+    """Return a position on an axis as one from 0 on; negative ones count from the end."""
+    value = _checks.integer(name, value)
+    if not -length <= value < length:
+        raise ValueError(f"`{name}` must be one of {length} {what}, but is {value}")
+    return value % length
+
+
+def read_header(text):
+    """Return the provenance of `to_arrays`."""
+    header = json.loads(str(text))
+    _checks.instance("header", header, dict, "a JSON object")
+    missing = [name for name in ("format", "model", "N", "seed", "engine", "versions") if name not in header]
+    if missing:
+        raise ValueError(f"`header` must be of tsode, but {missing[0]!r} is missing")
+    if _checks.integer("format", header["format"], minimum=1) > FORMAT:
+        raise ValueError(f"its format is {header['format']}, newer than {FORMAT}, which this version reads")
+    _checks.instance("model", header["model"], dict, "a JSON object")
+    return header
