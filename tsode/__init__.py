@@ -30,6 +30,7 @@ from importlib import import_module as _import_module
 from importlib.metadata import version as _version
 
 from . import hessian, manifold, scans
+from ._kernel_cache import drop_stale_kernels as _drop_stale_kernels
 from .escape import escape_law, escape_time
 from .model import TeacherStudent
 from .ode import integrate
@@ -62,6 +63,7 @@ __all__ = [
     "study",
 ]
 __version__ = _version("tsode")
+_drop_stale_kernels()
 
 
 def __getattr__(name):
