@@ -136,7 +136,8 @@ def loss_floor(model):
 
     Notes
     -----
-    Label noise 0 and p >= p* give 0. For p < p* what the student cannot learn acts as noise.
+    Label noise 0 and p >= p* give 0 up to :math:`\eta = 1 / [2 v \mu (p^* + 2)]`. Above it p > p* students end at a
+    fixed point at which the surplus ones do not die out. For p < p* what the student cannot learn acts as noise.
 
     Examples
     --------
