@@ -1,4 +1,4 @@
-"""The set of solutions in closed form: eigenvalues, dimensions, ties, paths along great circles, and what is refused."""
+"""The set of solutions in closed form: eigenvalues, dimensions, ties, paths along great circles, refusals."""
 
 import numpy as np
 import pytest
@@ -76,6 +76,14 @@ def test_one_neuron_learns_one_neuron():
         assert manifold.solution(model).Q == [[1.0]]
         assert manifold.dimension(model) == 0
         assert manifold.tangent_basis(model).shape == (0, 1, 1)
+
+
+@pytest.mark.parametrize("p", [2, 3])
+def test_by_default_students_are_the_rows_of_the_teacher_up_to_their_norms(p):
+    P = np.array([[1.0, 0.3], [0.3, 0.8]])
+    model = tsode.TeacherStudent(p, 2, 0.1, 0.0, [0.5, 0.3, 0.2][:p], [0.7, 0.4], P)
+    M = np.sqrt([[0.7 / 0.5], [0.4 / 0.3]]) * P
+    np.testing.assert_allclose(manifold.solution(model).M, np.vstack([M, np.zeros((p - 2, 2))]), rtol=1e-14)
 
 
 @pytest.mark.parametrize("p", [1, 2, 3, 4])
@@ -184,6 +192,16 @@ def test_a_start_is_overlaps_or_a_pair_of_weights():
     for start in ([W, W], (W, W, W), (W,)):
         with pytest.raises(TypeError, match="`start` must be an Overlaps"):
             manifold.closest_rotation(model, start)
+
+
+def test_closest_weights_are_those_of_the_closest_rotation():
+    model = tsode.TeacherStudent(3, 2, 0.1, 0.0, [0.5, 0.3, 0.2], [0.7, 0.4])
+    W, W_star = np.random.default_rng(0).standard_normal((3, 40)), np.sqrt(40) * orthogonal(40)[:2]
+    O = manifold.closest_rotation(model, (W, W_star))
+    wanted = np.diag([0.5, 0.3, 0.2]) ** 0.5 @ manifold.closest_solution(model, (W, W_star))
+    np.testing.assert_allclose(wanted, O @ np.diag([0.7, 0.4]) ** 0.5 @ W_star, rtol=0, atol=1e-12)
+    found = manifold.closest_solution(model, tsode.Overlaps.from_weights(W, W_star))
+    assert isinstance(found, tsode.Overlaps)
 
 
 def test_a_solution_is_at_distance_zero_from_itself():

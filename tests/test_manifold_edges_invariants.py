@@ -156,6 +156,7 @@ ALWAYS = {"angular_momentum", "row_space"}
         ({"model": PLAIN.replace(teacher_overlap=[[1.0, 0.2], [0.2, 1.0]])}, {"angular_momentum"}),
         ({"model": PLAIN.replace(teacher_readout=[0.3, 0.1], teacher_overlap=np.diag([1.0, 3.0]))}, ALWAYS),
         ({"model": tsode.TeacherStudent(2, 1, 0.1, 0.0, None, [0.3], [[2.0]])}, ALWAYS),
+        ({"model": tsode.TeacherStudent(1, 3, 0.1)}, ALIGNED | ALWAYS),
         # Q has to start proportional to 1, up to rounding
         ({"Q": 7 * np.eye(2)}, ALIGNED | ALWAYS),
         ({"Q": np.diag([1.0, 1.1])}, ALWAYS),
