@@ -16,7 +16,7 @@ MODELS = {
     "too few students": tsode.TeacherStudent(2, 3, 0.2, 0.0, [0.5] * 2, [0.4] * 3),
     "one and one": tsode.TeacherStudent(1, 1, 0.1),
     "spherical": tsode.TeacherStudent(4, 2, 0.4, 0.1, constraint="spherical"),
-    "escape almost ends": tsode.TeacherStudent(4, 2, 1.1, 0.1),
+    "escape almost ends": tsode.TeacherStudent(4, 2, 1.16, 0.1),
 }
 
 

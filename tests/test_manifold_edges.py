@@ -127,6 +127,8 @@ def test_dimension(p, eigenvalues, dimension):
     P = model.teacher_overlap
     gram = np.array([[np.trace(A @ P @ B.T) for B in C] for A in C]).reshape(dimension, dimension)
     np.testing.assert_allclose(gram, np.eye(dimension), rtol=0, atol=1e-9)
+    if p >= len(eigenvalues):  # along all of them W^T V W stays: C^T O + O^T C = 0
+        np.testing.assert_allclose(P @ (C[:, : len(P)] + np.swapaxes(C[:, : len(P)], 1, 2)) @ P, 0.0, atol=1e-9)
 
 
 def test_nothing_ties_where_the_student_keeps_everything():

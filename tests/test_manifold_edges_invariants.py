@@ -115,7 +115,7 @@ def test_changes_that_do_not_exist_are_nan():
     # no basis of the teacher's span where P is singular
     flat = PLAIN.replace(teacher_overlap=[[1.0, 1.0], [1.0, 1.0]])
     M = np.repeat(path.M[..., :1], 2, axis=-1)
-    for runs in (M, np.stack([M, M, M])):
+    for runs in (M, np.stack([M, M])):
         Q = np.broadcast_to(path.Q, (*runs.shape[:-2], 2, 2)).copy()
         change = manifold.invariants(tsode.Trajectory(flat, ALPHA, runs, Q, "completed", 4.0)).flow_constant.change
         assert change.shape == runs.shape[:-2]
