@@ -21,7 +21,7 @@ class LogInverseGamma(rv_continuous):
         return (c > 0) & (a >= 0)
 
     def _get_support(self, c, a):
-        with np.errstate(divide="ignore"):
+        with np.errstate(divide="ignore", invalid="ignore"):  # also asked for shapes that are then refused
             return np.log(a), np.full(np.shape(a), np.inf)
 
     def _logpdf(self, y, c, a):

@@ -37,7 +37,7 @@ from .minima import polar_factor
 __all__ = ["Invariant", "Invariants", "invariants"]
 
 SINGULAR = 1e-9  # relative size of the smallest eigenvalue of Q - A A^T below which rounding spoils its inverse
-ROUND = 1e-12  # relative size of what is not proportional to 1 in a Q that counts as such
+ROUND = 1e-12  # relative size of what is not proportional to 1 in a matrix that counts as such
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -154,14 +154,14 @@ def invariants(trajectory):
     model, M, Q = trajectory.model, trajectory.M, trajectory.Q
     equal = np.ptp(model.student_readout) == 0
     teacher = model.teacher_readout[:, None] * model.teacher_overlap
-    isotropic = np.ptp(np.diagonal(teacher)) == 0 and np.abs(teacher - teacher[0, 0] * np.eye(len(teacher))).max() == 0
+    isotropic = _is_isotropic(teacher)
     deterministic = trajectory.N is None
     flow = deterministic and "gradient flow" in trajectory.engine and not model.spherical
 
     finite = np.isfinite(Q[..., 0, 0])
     M, Q = np.where(finite[..., None, None], M, 0.0), np.where(finite[..., None, None], Q, 0.0)
-    round_start = _norm(Q[..., 0, :, :] - Q[..., 0, :1, :1] * np.eye(model.p)) <= ROUND * _norm(Q[..., 0, :, :])
-    aligned = deterministic and model.is_uniform and np.all(round_start) and not (model.spherical and model.p > 1)
+    round_start = np.all(_is_isotropic(Q[..., 0, :, :]))
+    aligned = deterministic and model.is_uniform and round_start and not (model.spherical and model.p > 1)
     start = "the ODEs from Q proportional to 1, equal readouts on each side, P = 1, free"
 
     def entry(name, exact, applies, change):
@@ -188,6 +188,10 @@ def invariants(trajectory):
 
 def _norm(X):
     return np.sqrt(np.sum(np.square(X), axis=(-1, -2)))
+
+
+def _is_isotropic(X):
+    return _norm(X - X[..., :1, :1] * np.eye(X.shape[-1])) <= ROUND * _norm(X)
 
 
 def _ratio(part, whole):

@@ -138,7 +138,8 @@ def loss_floor(model):
 
     Notes
     -----
-    Label noise 0 and p >= p* give 0. For p < p* what the student cannot learn acts as noise.
+    Label noise 0 and p >= p* give 0 up to :math:`\eta = 1 / [2 v \mu (p^* + 2)]`. Above it p > p* students end at a
+    fixed point at which the surplus ones do not die out. For p < p* what the student cannot learn acts as noise.
 
     Examples
     --------
@@ -155,9 +156,9 @@ def loss_floor(model):
     if model.p <= model.p_star:
         return fixed.loss(0.0)
     # z is of the order of eta v Delta; the plateau, where n = 0, bounds it from above
-    grid = np.concatenate([[0.0], np.geomspace(1e-12, 4.0, GRID) * mu * max(1, model.p_star)])
+    grid = np.concatenate([[0.0], np.geomspace(1e-12, 4.0, GRID) * mu * model.p_star])
     force = [fixed.surplus_force(z) for z in grid]
-    if force[0] == 0:
+    if force[0] <= 0:  # no label noise, or less than the rounding error
         return fixed.loss(0.0)
     down = next((i for i in range(1, len(grid)) if force[i] < 0 <= force[i - 1]), None)
     if down is None:

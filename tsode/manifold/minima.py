@@ -92,11 +92,12 @@ class Minima:
             lines = "columns" if p >= p_star else "rows"
             raise ValueError(f"`{name}` must have orthonormal {lines}, but its Gram matrix is off by {error:.3g}")
         # No p orthonormal rows carry more of K than its leading eigenvectors do (Ky Fan)
-        missing = 1 - np.sum((O @ self.vectors) ** 2 @ self.values) / self.values[:p].sum()
-        if missing > ORTHONORMAL:
+        most = self.values[:p].sum()
+        missing = most - np.sum((O @ self.vectors) ** 2 @ self.values)
+        if missing > ORTHONORMAL * most:
             raise ValueError(
-                f"`{name}` must have rows that span leading eigenvectors of the teacher, but misses {missing:.3g} "
-                "of their weight"
+                f"`{name}` must have rows that span leading eigenvectors of the teacher, but misses "
+                f"{missing / most:.3g} of their weight"
             )
         return O
 

@@ -1,0 +1,219 @@
+"""The law of the escape time from plain code, and first passages at their edges."""
+
+import functools
+
+import numpy as np
+import pytest
+from reference import derivatives
+from scipy import stats
+from scipy.integrate import solve_ivp
+
+import tsode
+from tsode._log_inverse_gamma import log_inverse_gamma
+
+MODELS = {
+    "noisy": tsode.TeacherStudent(4, 2, 0.6, 0.2, [0.3] * 4, [0.7] * 2),
+    "too few students": tsode.TeacherStudent(2, 3, 0.2, 0.0, [0.5] * 2, [0.4] * 3),
+    "one and one": tsode.TeacherStudent(1, 1, 0.1),
+    "spherical": tsode.TeacherStudent(4, 2, 0.4, 0.1, constraint="spherical"),
+    "escape almost ends": tsode.TeacherStudent(4, 2, 1.16, 0.1),
+}
+
+
+@functools.cache
+def means_of_squares(p, p_star):
+    """E[z_a^2 z_b^2 z_1^2 z_(p+1)^2] for independent z of variance 1; E[z^2], E[z^4] ... are 1, 3, 15, 105."""
+    moments, n = np.array([1.0, 1.0, 3.0, 15.0, 105.0]), p + p_star
+    return np.array([[np.prod(moments[np.bincount([0, p, a, b], minlength=n)]) for a in range(n)] for b in range(n)])
+
+
+def at_zero(model, q):
+    """Growth rates of M and of Q at M = 0, Q = q 1, and the noise 4 eta^2 v^2 E[D^2 lambda_1^2 mu_1^2]."""
+    p, p_star = model.p, model.p_star
+    dM, dQ = derivatives(model, 1e-9 * np.ones((p, p_star)), q * np.eye(p))
+    weights = np.concatenate([model.student_readout * q, -model.teacher_readout])
+    noise = weights @ means_of_squares(p, p_star) @ weights + model.noise_variance
+    return dM[0, 0] / 1e-9, dQ[0, 0], 4 * (model.learning_rate * model.student_readout[0]) ** 2 * q * noise
+
+
+def plateau_norm(model):
+    """q at which dQ vanishes at M = 0, by bisection from 0 (at 0 it grows)."""
+    if model.spherical:
+        return 1.0
+    below, above = 1e-6, 1e-6
+    while at_zero(model, above)[1] > 0:
+        below, above = above, 1.1 * above
+    for _ in range(60):
+        middle = (below + above) / 2
+        below, above = (middle, above) if at_zero(model, middle)[1] > 0 else (below, middle)
+    return below
+
+
+def chi_square_above(model, x):
+    return stats.chi2(model.p * model.p_star).sf(x)
+
+
+def variance_at(model, times, q):
+    """sigma^2 of an element of M sqrt(N) at some times: the ODE of the module's docstring, from variance q."""
+
+    def rhs(_, state):
+        gamma, drift, d = at_zero(model, state[0])
+        return [drift, 2 * gamma * state[1] + d]
+
+    return solve_ivp(rhs, (0, times[-1]), [q, q], t_eval=times, rtol=1e-9, atol=1e-9).y[1]
+
+
+@pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)
+def test_law_from_the_plateau(model):
+    """tr M M^T = sigma^2(alpha) chi^2 / N, with sigma^2 = (q + d/2g) exp(2 g alpha) - d/2g."""
+    q = plateau_norm(model)
+    g, _, d = at_zero(model, q)
+    N, threshold = 5000, 0.05
+    law = tsode.escape_law(model, N, threshold)
+    alpha = law.ppf([0.2, 0.5, 0.8])
+    variance = (q + d / (2 * g)) * np.exp(2 * g * alpha) - d / (2 * g)
+    np.testing.assert_allclose(chi_square_above(model, N * threshold / variance), [0.2, 0.5, 0.8], rtol=1e-6)
+    assert law.mean() == pytest.approx(tsode.escape_law(model, N, threshold, "plateau", 3.0).mean(), rel=1e-14)
+
+
+@pytest.mark.parametrize("scale", [0.5, 1.0])
+@pytest.mark.parametrize("name", ["noisy", "one and one", "spherical", "escape almost ends"])
+def test_law_from_random_weights(name, scale):
+    """N is so large that the norms are on the plateau by then. Random weights have standard deviation 1 by default."""
+    model = MODELS[name]
+    N, threshold = 10**10, 0.05
+    law = tsode.escape_law(model, N, threshold, "random", *([scale] if scale != 1 else []))
+    alpha = law.ppf([0.2, 0.5, 0.8])
+    variance = variance_at(model, alpha, 1.0 if model.spherical else scale**2)
+    np.testing.assert_allclose(chi_square_above(model, N * threshold / variance), [0.2, 0.5, 0.8], rtol=1e-5)
+
+
+def test_smallest_dimension_is_that_of_the_weights():
+    model = MODELS["one and one"]
+    assert tsode.escape_law(model, 2, 0.9).mean() > 0
+    with pytest.raises(ValueError, match="`N` must be at least 2"):
+        tsode.escape_law(model, 1, 0.9)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"threshold": 0.0}, "`threshold` must be larger than 0"),
+        ({"threshold": -0.5}, "`threshold` must be larger than 0"),
+        ({"scale": 0.0}, "`scale` must be larger than 0"),
+        ({"scale": -0.5}, "`scale` must be larger than 0"),
+        # the start's q p p*/N = 8/1000 and the solutions' min(p, p*) v*/v = 4, both excluded
+        ({"threshold": 8 / 1000}, "the start, 0.008, and that of the solutions, 4, but is 0.008"),
+        ({"threshold": 4.0}, "the start, 0.008, and that of the solutions, 4, but is 4"),
+    ],
+)
+def test_law_refuses_what_is_out_of_range(options, message):
+    with pytest.raises(ValueError, match=message):
+        tsode.escape_law(MODELS["spherical"], 1000, **{"threshold": 0.1, **options})
+
+
+def test_threshold_lies_below_the_solutions_of_too_few_students():
+    with pytest.raises(ValueError, match=r"that of the solutions, 1.6, but is 2"):
+        tsode.escape_law(MODELS["too few students"], 1000, 2.0)
+
+
+def test_norms_that_run_away_have_no_law():
+    model = MODELS["noisy"]
+    with pytest.raises(ValueError, match="`scale` must be smaller: from 5 the norms do not settle on the plateau"):
+        tsode.escape_law(model, 10**6, 0.1, "random", 5.0)
+
+
+# --- the distribution ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("a", [0.0, 0.01, 2.0])
+@pytest.mark.parametrize("c", [0.5, 4.0])
+def test_distribution_of_the_logarithm_of_an_inverse_gamma_variable(c, a):
+    """Y = ln(1/G + a), so that P(Y < y) = P(G > 1 / (e^y - a)), and the density follows by the chain rule."""
+    law, gamma = log_inverse_gamma(c, a), stats.gamma(c)
+    y = np.log(a + np.array([0.1, 0.7, 5.0, 40.0]))
+    G = 1 / (np.exp(y) - a)
+    np.testing.assert_allclose(law.cdf(y), gamma.sf(G), rtol=1e-10)
+    np.testing.assert_allclose(law.pdf(y), gamma.pdf(G) * G**2 * np.exp(y), rtol=1e-10)
+    np.testing.assert_allclose(law.logpdf(y), np.log(law.pdf(y)), rtol=1e-10, atol=1e-12)
+    np.testing.assert_allclose(law.ppf(gamma.sf(G)), y, rtol=1e-8, atol=1e-10)
+    draws = np.random.default_rng(1).standard_gamma(c, size=5)
+    np.testing.assert_allclose(law.rvs(5, random_state=np.random.default_rng(1)), np.log(1 / draws + a), rtol=1e-12)
+    with np.errstate(divide="ignore"):
+        assert law.support() == (np.log(a), np.inf)
+    mean = gamma.expect(lambda G: np.log(1 / G + a), epsabs=1e-11)
+    assert law.mean() == pytest.approx(mean, abs=1e-6)
+    assert law.var() == pytest.approx(gamma.expect(lambda G: (np.log(1 / G + a) - mean) ** 2), rel=1e-5)
+
+
+@pytest.mark.parametrize("shapes", [(0.0, 0.1), (-0.5, 0.1), (1.0, -0.5), (-1.5, -0.5)])
+def test_distribution_has_no_other_shapes(shapes):
+    assert np.isnan(log_inverse_gamma.pdf(1.0, *shapes))
+    assert np.isnan(log_inverse_gamma.cdf(1.0, *shapes))
+
+
+# --- first passages --------------------------------------------------------------------------------------------------
+
+
+def grown(size, alpha, model=MODELS["noisy"]):
+    """A trajectory whose tr M M^T is `size`, shape (..., T)."""
+    size = np.asarray(size, dtype=float)
+    M = np.zeros((*size.shape, model.p, model.p_star))
+    M[..., -1, -1] = np.sqrt(size)
+    Q = np.broadcast_to(np.eye(model.p), (*size.shape, model.p, model.p)).copy()
+    return tsode.Trajectory(model, np.asarray(alpha, dtype=float), M, Q, "completed", alpha[-1])
+
+
+def test_passage_is_above_the_threshold_not_at_it():
+    assert np.isnan(tsode.escape_time(grown([0.0625, 0.25, 0.25], [1, 2, 4]), 0.25))
+    assert tsode.escape_time(grown([0.0625, 0.25, 1.0], [1, 2, 4]), 0.25) == pytest.approx(2)
+
+
+def test_passages_of_several_runs():
+    """Powers of 4 at times 1, 2, 4, 8: from 4^a to 4^b the passage of 4^c is at the fraction (c - a) / (b - a)."""
+    powers = np.array([[-3, -1, 0, 1], [-3, -2, -2, 2], [3, -3, -3, 2], [-3, -3, -3, -3], [-3, 3, -3, 3]])
+    found = tsode.escape_time(grown(4.0**powers, [1, 2, 4, 8]), 4.0**-0.5)
+    np.testing.assert_allclose(found, [3.0, 4 + 4 * 1.5 / 4, 1.0, np.nan, 1 + 2.5 / 6], rtol=1e-12)
+
+
+def test_fall_of_the_loss_is_interpolated_in_its_logarithm():
+    model = MODELS["noisy"]
+    path = grown([[0.0, 0.5, 1.0], [0.0, 0.2, 0.9]], [0, 1, 3])
+    n = model.p + model.p_star
+    v = np.concatenate([model.student_readout, -model.teacher_readout])
+
+    def loss(M, Q):
+        A = np.diag(v) @ np.block([[Q, M], [M.T, np.eye(model.p_star)]])
+        assert A.shape == (n, n)
+        return np.trace(A) ** 2 / 2 + np.trace(A @ A)
+
+    losses = [[loss(M, Q) for M, Q in zip(*run)] for run in zip(path.M, path.Q)]
+    fraction = np.sqrt(losses[0][0] * losses[0][1]) / loss(np.zeros((4, 2)), plateau_norm(model) * np.eye(4))
+    second = np.interp(-np.log(losses[0][0] * losses[0][1]) / 2, -np.log(losses[1]), [0, 1, 3])
+    found = tsode.escape_time(path, loss_fraction=fraction)
+    np.testing.assert_allclose(found, [0.5, second], rtol=1e-7)
+
+
+def test_a_loss_of_exactly_zero_has_no_logarithm():
+    """The passage then is at that record."""
+    model = tsode.TeacherStudent(1, 1, 0.1)
+    M, Q = np.array([[[0.0]], [[1.0]]]), np.ones((2, 1, 1))
+    path = tsode.Trajectory(model, np.array([0.0, 2.0]), M, Q, "completed", 2.0)
+    assert path.excess_loss[1] == 0
+    assert tsode.escape_time(path, loss_fraction=0.5) == 2.0
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"loss_fraction": 0.0}, "`loss_fraction` must be larger than 0"),
+        ({"loss_fraction": -0.5}, "`loss_fraction` must be larger than 0"),
+        ({"loss_fraction": 1.5}, "`loss_fraction` must be below 1, but is 1.5"),
+        ({"threshold": -0.5}, "`threshold` must be larger than 0"),
+        ({}, "must be given, but none is"),
+        ({"threshold": 0.5, "loss_fraction": 0.5}, "must be given, but both are"),
+    ],
+)
+def test_what_counts_as_escape_is_one_number_in_range(options, message):
+    with pytest.raises(ValueError, match=message):
+        tsode.escape_time(grown([0.1, 0.2], [0, 1]), **options)
