@@ -20,7 +20,7 @@ EQUAL = {
 FOLLOWED = {
     "unequal": tsode.TeacherStudent(3, 2, 0.2, 0.05, [0.5, 0.3, 0.2], [0.7, 0.4], P),
     "mixed signs": tsode.TeacherStudent(3, 2, 0.2, 0.1, [0.5, 0.3, -0.2], [0.7, 0.4]),
-    "escape ends": tsode.TeacherStudent(3, 2, 0.05, 10.0, [0.5, 0.3, 0.2], [0.7, 0.4], P),
+    "escape ends": tsode.TeacherStudent(3, 2, 0.01, 10.0, [0.36, 0.33, 0.3], [0.1, 0.18]),
     "opposed": tsode.TeacherStudent(2, 2, 0.3, 0.1, None, [-0.5, -0.3]),
     "one at rest": tsode.TeacherStudent(3, 1, 0.2, 0.1, [0.5, 0.3, 0.0]),
 }

@@ -240,8 +240,7 @@ class FollowedBranch(Branch):
 
     def _follow(self):
         """Find `etas` and `points` along the branch, up to its end, in steps that grow until one fails."""
-        alive = self.v * self.T1 > 0
-        self.etas, self.points = [0.0], [np.where(alive, self.T1 / (alive.sum() + 2), 0.0)]
+        self.etas, self.points = [0.0], [self._solve(0.0, np.zeros(len(self.v)))]
         step = 1e-2 / self.scale
         while step > STEP_TOLERANCE * self.etas[-1]:
             y = self._solve(self.etas[-1] + step, self.points[-1])
