@@ -245,21 +245,20 @@ def test_followed_branch_attracts_up_to_its_end(model):
     assert branch.point(branch.end * (1 + 1e-9)) is None
 
 
-def test_a_dead_row_comes_alive_at_the_learning_rate_at_which_it_grows():
-    """For y = 0 it does when -t + eta v E changes sign: noise keeps rows of the wrong sign alive."""
-    model = tsode.TeacherStudent(3, 2, 0.1, 0.1, [0.5, 0.3, -0.4], [0.3, 0.2])
-    branch = FollowedBranch(model)
-    grid = np.linspace(0.0, branch.end, 200)[1:-1]
-    q = np.array([branch.norms(branch.point(eta))[2] for eta in grid])
-    born = np.flatnonzero(q > 0)[0]
-    assert 0 < born < len(grid)
-    assert (q[:born] == 0).all()
-    assert (np.diff(q[born:]) > 0).all()
-    y = branch.point(grid[born - 1])
-    t = y.sum() - 0.5
-    E = t * t + 2 * (y @ y + 0.3**2 + 0.2**2) + 0.1
-    assert -t - 0.4 * grid[born - 1] * E == pytest.approx(0.0, abs=0.02)
-    assert -t - 0.4 * grid[born - 1] * E > 0
+@pytest.mark.parametrize(("v", "noise", "dies"), [([0.5, 0.3, -0.4], 0.1, False), ([1.0, 0.9, 0.05], 10.0, True)])
+def test_last_row_dies_or_comes_alive_where_its_growth_changes_sign(v, noise, dies):
+    """At y = 0 it grows as v f with f = -t + eta v E: noise feeds rows of the wrong sign, and starves weak ones."""
+    branch = branch_for(tsode.TeacherStudent(3, 2, 0.1, noise, v, [0.3, 0.2]))
+    etas = np.linspace(0.0, branch.end, 101)[1:]
+    y = np.array([branch.point(eta) for eta in etas])
+    dead = y[:, 2] == 0
+    assert np.flatnonzero(np.diff(dead)).size == 1
+    assert (dead[0], dead[-1]) == (not dies, dies)
+    t = y.sum(axis=1) - 0.5
+    growth = v[2] * (-t + etas * v[2] * (t**2 + 2 * (np.square(y).sum(axis=1) + 0.3**2 + 0.2**2) + noise))
+    assert growth[dead].max() < 0
+    assert np.ptp(growth[dead]) > 5 * abs(growth[dead].max())  # it vanishes at the switch
+    assert (y[~dead, 2] * v[2] > 0).all()
 
 
 def test_attraction_is_that_of_the_plain_ode():
