@@ -130,6 +130,16 @@ class Branch:
         jacobian = -1 + 2 * c[:, None] * (t + 2 * y[:, None] + 2 * y)
         return jacobian - 2 * np.diag(1 - 2 * c * (t + 4 * y))
 
+    def angle_growth(self, eta, y):
+        """Return the growth rates of Q_kl off the diagonal in units of 2 eta, shape (p, p), with zeros on it."""
+        t, E = self._moments(y)
+        v, b = self.v, y[:, None] + y
+        rates = -(v[:, None] + v) * (t + 2 * b) + 2 * eta * np.outer(v, v) * (
+            E + 4 * t * b + 8 * (b * b - np.outer(y, y))
+        )
+        np.fill_diagonal(rates, 0.0)
+        return rates
+
     def _moments(self, y):
         t = y.sum() - self.T1
         return t, t * t + 2 * (y @ y + self.T2) + self.noise_variance
@@ -230,8 +240,7 @@ class FollowedBranch(Branch):
 
     def _follow(self):
         """Find `etas` and `points` along the branch, up to its end, in steps that grow until one fails."""
-        alive = self.v * self.T1 > 0
-        self.etas, self.points = [0.0], [np.where(alive, self.T1 / (alive.sum() + 2), 0.0)]
+        self.etas, self.points = [0.0], [self._solve(0.0, np.zeros(len(self.v)))]
         step = 1e-2 / self.scale
         while step > STEP_TOLERANCE * self.etas[-1]:
             y = self._solve(self.etas[-1] + step, self.points[-1])
@@ -276,12 +285,9 @@ class FollowedBranch(Branch):
         flow = (v[:, None] * self.growth_jacobian(eta, y) * y)[np.ix_(alive, alive)]
         if flow.size and np.linalg.eigvals(flow).real.max() >= 0:
             return False
-        t, E = self._moments(y)
-        a, b = v[:, None] + v, y[:, None] + y
-        off = -a * (t + 2 * b) + 2 * eta * np.outer(v, v) * (E + 4 * t * b + 8 * (b * b - np.outer(y, y)))
-        np.fill_diagonal(off, 0.0)
         # a dead row beside a living one is marginal as eta -> 0, so rounding must be allowed for
-        return off.max() <= NEWTON_TOLERANCE * np.abs(a * b).max()
+        largest = np.abs((v[:, None] + v) * (y[:, None] + y)).max()
+        return self.angle_growth(eta, y).max() <= NEWTON_TOLERANCE * largest
 
     def _rate(self, eta):
         return self.escape_rate(eta, self.point(eta))
@@ -293,7 +299,9 @@ class FollowedBranch(Branch):
         if rates.max() <= 0:
             return NO_ESCAPE
         last = np.flatnonzero(rates > 0)[-1]
-        return brentq(self._rate, grid[last], grid[last + 1], rtol=1e-14) if last + 1 < len(grid) else ALWAYS_ESCAPE
+        if last + 1 == len(grid):
+            return ALWAYS_ESCAPE
+        return brentq(self._rate, grid[last], grid[last + 1], xtol=1e-14 * grid[-1], rtol=1e-14)
 
     def _maximum(self, grid, rates):
         """Return the learning rate of the largest escape rate."""
@@ -303,5 +311,5 @@ class FollowedBranch(Branch):
             return NO_ESCAPE
         best = int(np.argmax(rates))
         bounds = grid[max(best - 1, 0)], grid[min(best + 1, len(grid) - 1)]
-        found = minimize_scalar(lambda eta: -self._rate(eta), bounds=bounds, method="bounded", options={"xatol": 1e-10})
-        return found.x
+        accuracy = {"xatol": 1e-10 * grid[-1]}  # no better than the root of rounding: the maximum is flat
+        return minimize_scalar(lambda eta: -self._rate(eta), bounds=bounds, method="bounded", options=accuracy).x

@@ -101,7 +101,7 @@ class TeacherStudent:
     @property
     def is_uniform(self):
         """Whether all v are one number, all v* another, and P is the identity: the case of the closed forms."""
-        return (
+        return bool(
             np.ptp(self.student_readout) == 0
             and np.ptp(self.teacher_readout) == 0
             and np.array_equal(self.teacher_overlap, np.eye(self.p_star))

@@ -1,0 +1,242 @@
+"""The ODEs at the edges: one or two times, late starts, the instant of divergence, the grouping of many solutions."""
+
+import numpy as np
+import pytest
+from models import GENERAL, generic_start
+from reference import derivatives
+from scipy.integrate import quad
+
+import tsode
+from tsode import ode, ode_batch
+
+GENERAL_MODEL = tsode.TeacherStudent(**GENERAL)
+SMALL = tsode.TeacherStudent(2, 1, 0.3, 0.1)
+
+
+def flatten(M, Q):
+    return np.concatenate([M.ravel(), Q.ravel()])
+
+
+def blind(q, p=3, p_star=2):
+    return tsode.Overlaps(np.zeros((p, p_star)), q * np.eye(p))
+
+
+def time_to_reach(model, q0, q1):
+    """Time that Q = q 1 takes from q0 to q1 at M = 0 with equal readouts, as the integral of dalpha/dq."""
+    M, one = np.zeros((model.p, model.p_star)), np.eye(model.p)
+    rate = lambda s: derivatives(model, M, np.exp(s) * one)[1][0, 0] / np.exp(s)  # noqa: E731
+    return quad(lambda s: 1 / rate(s), np.log(q0), np.log(q1), epsabs=0, epsrel=1e-11)[0]
+
+
+def test_right_hand_side_is_that_of_sgd_by_default():
+    start = generic_start(GENERAL_MODEL)
+    y = flatten(start.M, start.Q)
+    for options, gradient_flow in (((), False), ((False,), False), ((True,), True)):
+        found = ode.right_hand_side(GENERAL_MODEL, *options)(0.0, y)
+        wanted = flatten(*derivatives(GENERAL_MODEL, start.M, start.Q, gradient_flow))
+        np.testing.assert_allclose(found, wanted, rtol=0, atol=1e-14)
+
+
+def test_wide_students_run_matrix_products_and_narrow_ones_the_kernel(monkeypatch):
+    monkeypatch.setattr(ode, "BLAS_WIDTH", 3)
+    monkeypatch.setattr(ode, "rhs_blas", lambda y, *constants: "matrix products")
+    for p in (2, 3, 4):
+        start = blind(1.0, p, 1)
+        found = ode.right_hand_side(tsode.TeacherStudent(p, 1, 0.1))(0.0, flatten(start.M, start.Q))
+        assert isinstance(found, str) == (p >= 3)
+
+
+@pytest.mark.parametrize("constraint", ["free", "spherical"])
+@pytest.mark.parametrize("gradient_flow", [False, True])
+def test_width_of_matrix_products_follows_the_plain_ode(constraint, gradient_flow):
+    rng = np.random.default_rng(0)
+    model = tsode.TeacherStudent(
+        ode.BLAS_WIDTH, 2, 0.7, 0.1, rng.standard_normal(ode.BLAS_WIDTH), [0.7, -0.2], constraint=constraint
+    )
+    start = generic_start(model)
+    found = ode.right_hand_side(model, gradient_flow)(0.0, flatten(start.M, start.Q))
+    np.testing.assert_allclose(found, flatten(*derivatives(model, start.M, start.Q, gradient_flow)), rtol=0, atol=1e-10)
+
+
+def test_states_are_unpacked_into_M_and_Q():
+    M, Q = ode.unpack(np.arange(60.0).reshape(2, 2, 15), GENERAL_MODEL)
+    assert (M.shape, Q.shape) == ((2, 2, 3, 2), (2, 2, 3, 3))
+    assert M[0, 1].tolist() == [[15, 16], [17, 18], [19, 20]]
+    assert Q[0, 1].tolist() == [[21, 22, 23], [24, 25, 26], [27, 28, 29]]
+
+
+def both(models, start, alpha, **options):
+    """The same by `integrate` and by `integrate_many`."""
+    return tsode.integrate(models, start, alpha, **options), tsode.integrate_many([models], start, alpha, **options)[0]
+
+
+@pytest.mark.parametrize("alpha", [[0.7], [0.7, 1.0], [0.7, 1.0, 2.0, 2.5]])
+def test_only_the_time_since_the_start_counts(alpha):
+    """A run from alpha[0] > 0 is the run from 0, later; one time alone is the start."""
+    start = generic_start(SMALL)
+    wanted = tsode.integrate(SMALL, start, np.array(alpha) - 0.7)
+    for found in both(SMALL, start, alpha):
+        assert found.alpha.tolist() == alpha
+        assert (found.status, found.stopped_at) == ("completed", alpha[-1])
+        assert len(found.M) == len(alpha)
+        np.testing.assert_array_equal(found.M[0], start.M)
+        np.testing.assert_array_equal(found.Q[0], start.Q)
+        np.testing.assert_allclose(found.M, wanted.M, rtol=0, atol=1e-8)
+        np.testing.assert_allclose(found.Q, wanted.Q, rtol=0, atol=1e-8)
+
+
+def test_one_and_many_have_the_same_defaults():
+    start = generic_start(SMALL)
+    one, of_many = both(SMALL, start, [0.0, 1.0])
+    assert one.engine == of_many.engine == "ode, DOP853, rtol=1e-08, atol=1e-10"
+    for gradient_flow in (False, True):
+        for found in both(SMALL, start, [0.0, 1e-4], gradient_flow=gradient_flow):
+            assert ("gradient flow" in found.engine) == gradient_flow
+            wanted = derivatives(SMALL, start.M, start.Q, gradient_flow)[1]
+            np.testing.assert_allclose((found.Q[1] - found.Q[0]) / 1e-4, wanted, rtol=0, atol=1e-3)
+    assert np.array_equal(one.Q[1], tsode.integrate(SMALL, start, [0.0, 1.0], gradient_flow=False).Q[1])
+    assert np.array_equal(of_many.Q[1], tsode.integrate_many([SMALL], start, [0.0, 1.0], gradient_flow=False)[0].Q[1])
+
+
+@pytest.mark.parametrize("method", ["LSODA", "BDF", "Radau"])
+def test_overlaps_of_implicit_methods_are_symmetric(method):
+    for found in both(GENERAL_MODEL, generic_start(GENERAL_MODEL), [0.0, 0.5, 1.0], method=method, rtol=1e-4):
+        assert np.array_equal(found.Q, np.swapaxes(found.Q, 1, 2))
+        assert np.array_equal(found.Q[0], generic_start(GENERAL_MODEL).Q)
+
+
+@pytest.mark.parametrize("integrate", [tsode.integrate, tsode.integrate_many])
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"rtol": 0.0}, "`rtol` must be larger than 0"),
+        ({"rtol": -0.5}, "`rtol` must be larger than 0"),
+        ({"atol": -0.5}, "`atol` must be at least 0"),
+    ],
+)
+def test_tolerances_out_of_range(integrate, options, message):
+    with pytest.raises(ValueError, match=message):
+        integrate(SMALL, generic_start(SMALL), [0.0, 1.0], **options)
+
+
+def test_tolerances_at_their_limits():
+    for found in both(SMALL, generic_start(SMALL), [0.0, 0.1], rtol=0.5, atol=0.0):
+        assert found.engine == "ode, DOP853, rtol=0.5, atol=0"
+
+
+@pytest.mark.parametrize("points", [2, 400])
+def test_a_run_ends_when_its_norms_reach_the_limit(monkeypatch, points):
+    """At M = 0 with equal readouts the time at which tr Q = 60 is an integral."""
+    monkeypatch.setattr(ode, "divergence_limit", lambda model, Q: 60.0)
+    model = tsode.TeacherStudent(3, 2, 4.0, 0.2)
+    end = time_to_reach(model, 1.0, 20.0)
+    run = tsode.integrate(model, blind(1.0), 0.5 + 2 * end * np.linspace(0, 1, points))
+    assert run.status == "diverged"
+    assert run.stopped_at == pytest.approx(0.5 + end, rel=1e-6)
+    assert len(run.alpha) == points // 2
+    assert np.trace(run.Q[-1]) < 60
+    if points > 2:
+        assert time_to_reach(model, 1.0, run.Q[-1, 0, 0]) == pytest.approx(run.alpha[-1] - 0.5, rel=1e-6)
+
+
+def test_time_of_divergence_is_the_integral_up_to_infinity():
+    model = tsode.TeacherStudent(3, 2, 4.0, 0.2)
+    for run in both(model, blind(1.0), [0.5, 2.0, 4.0]):
+        assert run.status == "diverged"
+        assert run.stopped_at == pytest.approx(0.5 + time_to_reach(model, 1.0, 1e8), rel=1e-6)
+        assert run.alpha.tolist() == [0.5]
+
+
+def test_divergence_before_the_first_step_is_at_the_start():
+    run = tsode.integrate(SMALL.replace(learning_rate=1e300), generic_start(SMALL), [0.5, 1.0, 2.0])
+    assert (run.status, run.stopped_at) == ("diverged", 0.5)
+    assert run.alpha.tolist() == [0.5]
+    np.testing.assert_array_equal(run.Q[0], generic_start(SMALL).Q)
+
+
+def test_large_norms_that_shrink_are_no_divergence():
+    """What counts is the growth over the start: gradient flow brings any norm back."""
+    for run in both(tsode.TeacherStudent(3, 2, 0.1), blind(1e7), [0.0, 1.0, 100.0], gradient_flow=True):
+        assert run.status == "completed"
+        assert run.Q[-1, 0, 0] == pytest.approx(3 / 5, rel=1e-3)
+
+
+# Many at once --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("gradient_flow", [False, True])
+def test_rates_of_many_are_the_plain_ones_in_a_row(gradient_flow):
+    models = [
+        GENERAL_MODEL,
+        GENERAL_MODEL.replace(learning_rate=0.7, constraint="spherical"),
+        GENERAL_MODEL.replace(noise_variance=2.0, student_readout=[1.0, -0.4, 0.1], teacher_readout=[-0.3, 0.6]),
+        GENERAL_MODEL.replace(teacher_overlap=np.eye(2)),
+    ]
+    starts = [generic_start(model, seed) for seed, model in enumerate(models)]
+    y = np.concatenate([flatten(start.M, start.Q) for start in starts])
+    found = ode_batch.batch_kernel(y, *ode_batch._constants(models, gradient_flow))
+    wanted = [flatten(*derivatives(m, s.M, s.Q, gradient_flow)) for m, s in zip(models, starts)]
+    np.testing.assert_allclose(found, np.concatenate(wanted), rtol=0, atol=1e-13)
+
+
+def test_solutions_are_grouped_by_widths_and_speed():
+    """Every position once; in a group one pair of widths, no more than CHUNK, in the order of eta max|v|."""
+    rng = np.random.default_rng(0)
+    sizes = {(2, 1): 2 * ode_batch.CHUNK + 1, (2, 2): 3, (3, 1): ode_batch.CHUNK}
+    models = [
+        tsode.TeacherStudent(p, p_star, rng.uniform(0.5, 2), student_readout=-rng.uniform(0.1, 3, p))
+        for (p, p_star), count in sizes.items()
+        for _ in range(count)
+    ]
+    order = rng.permutation(len(models))
+    models = [models[i] for i in order]
+    chunks = list(ode_batch._chunks(models))
+    assert sorted(i for chunk in chunks for i in chunk) == list(range(len(models)))
+    assert [len(chunk) for chunk in chunks] == [ode_batch.CHUNK, ode_batch.CHUNK, 1, 3, ode_batch.CHUNK]
+    for chunk in chunks:
+        assert len({(models[i].p, models[i].p_star) for i in chunk}) == 1
+        speeds = [models[i].learning_rate * max(abs(models[i].student_readout)) for i in chunk]
+        assert speeds == sorted(speeds)
+    assert list(ode_batch._chunks([])) == []
+
+
+def test_only_what_runs_away_is_finished_alone(monkeypatch):
+    """The others are solved together, to the same digits, and all come back in the order given."""
+    alone = []
+
+    def recorded(model, *arguments, **options):
+        alone.append(model.learning_rate)
+        return tsode.integrate(model, *arguments, **options)
+
+    monkeypatch.setattr(ode_batch, "integrate", recorded)
+    base, alpha, options = tsode.TeacherStudent(3, 2, 0.1), [0.2, 0.5, 1.0, 2.0], {"rtol": 1e-5, "atol": 1e-7}
+    models = [base.replace(learning_rate=eta) for eta in (0.3, 8.0, 0.1, 4.0, 0.2)]
+    start = generic_start(base)
+    found = tsode.integrate_many(models, start, alpha, **options)
+    assert alone == [4.0, 8.0]
+    for model, run in zip(models, found):
+        wanted = tsode.integrate(model, start, alpha, **options)
+        assert run.model == model
+        assert (run.status, run.alpha.tolist()) == (wanted.status, wanted.alpha.tolist())
+        assert run.stopped_at == pytest.approx(wanted.stopped_at)
+        np.testing.assert_allclose(run.M, wanted.M, rtol=0, atol=1e-4)
+        np.testing.assert_allclose(run.Q, wanted.Q, rtol=0, atol=1e-4)
+
+
+def test_neighbours_of_one_that_cannot_be_solved_are_solved_alone():
+    models = [SMALL.replace(learning_rate=eta) for eta in (0.1, 1e300)]
+    calm, lost = tsode.integrate_many(models, generic_start(SMALL), [0.0, 1.0])
+    assert (calm.status, lost.status) == ("completed", "diverged")
+    np.testing.assert_array_equal(calm.Q, tsode.integrate(models[0], generic_start(SMALL), [0.0, 1.0]).Q)
+
+
+def test_pairs_of_models_and_starts():
+    models, starts = [SMALL, SMALL.replace(learning_rate=0.1)], [generic_start(SMALL, 1), generic_start(SMALL, 2)]
+    assert ode_batch._pairs(SMALL, starts) == ([SMALL] * 2, starts)
+    assert ode_batch._pairs(tuple(models), starts[0]) == (models, [starts[0]] * 2)
+    assert ode_batch._pairs(models, tuple(starts)) == (models, starts)
+    assert ode_batch._pairs(SMALL, starts[0]) == ([SMALL], [starts[0]])
+    with pytest.raises(ValueError, match=r"as many as `models` \(2\), but are 3"):
+        ode_batch._pairs(models, [starts[0]] * 3)
+    with pytest.raises(ValueError, match="`start` must have widths"):
+        ode_batch._pairs(models, [starts[0], blind(1.0)])
