@@ -77,6 +77,18 @@ def test_rejected_candidates_are_replaced_from_the_redraws():
     assert again > 5  # two rejections in a row
 
 
+def test_quick_acceptance_is_where_the_series_bounds_the_logarithm():
+    """u < 1 - 1.4 d y^4, for y > -1/2 alone: the ends themselves are left to the logarithm."""
+    for d in (2 / 3, 1.0, 20.0):
+        for y in (-0.49, -0.2, 0.1, 0.45, 0.8):
+            bound = 1 - 1.4 * d * y**4
+            assert chain_draws.clearly_accepted(y, bound - 1e-9, d)
+            assert not chain_draws.clearly_accepted(y, bound + 1e-9, d)
+    assert chain_draws.clearly_accepted(np.nextafter(-0.5, 0), 0.5, 1.0)
+    for y, u in ((-0.5, 0.5), (-0.9, 0.01), (0.0, 1.0)):
+        assert not chain_draws.clearly_accepted(y, u, 1.0)
+
+
 def test_candidate_of_zero_is_never_taken():
     """y = -1 exactly, where the logarithm is at its end."""
     state = random_numbers.stream_state(np.random.SeedSequence(0), 1)[:, 0]
