@@ -189,11 +189,12 @@ def test_runs_of_a_group_end_each_at_its_own_sample(scripted):
 
 
 def test_result_is_cut_after_the_last_time_that_anyone_recorded(scripted):
-    sgd, _ = scripted({(0, 3): "diverged", (1, 11): "diverged"}, runs=2)
+    sgd, _ = scripted({(0, 3): "diverged", (1, 11): "diverged", (2, 0): "diverged"}, runs=3)
     assert sgd.alpha.tolist() == TIMES[:3]
-    assert sgd.M.shape == (2, 3, 1, 1)
-    assert recorded(sgd) == [[0], [0, 5, 10]]
-    assert sgd.stopped_at.tolist() == [1.3, 2.1]
+    assert sgd.M.shape == (3, 3, 1, 1)
+    assert recorded(sgd) == [[0], [0, 5, 10], []]
+    assert sgd.stopped_at.tolist() == [1.3, 2.1, 1.0]
+    assert sgd.status.tolist() == ["diverged"] * 3
     sgd, _ = scripted({(0, 0): 1e7})  # one time is kept, be it nan
     assert sgd.alpha.tolist() == [1.0]
     assert recorded(sgd) == [[]]
@@ -213,11 +214,11 @@ def test_rows_that_run_out_say_how_many_were_needed(scripted):
 def test_interrupt_keeps_what_was_recorded(scripted, engine):
     """Runs before it are complete; the one that it meets was last seen at the end of its last call."""
     first = 0 if engine == "weights" else 8
-    sgd, _ = scripted({(first + 1, 11): KeyboardInterrupt()}, runs=first + 2, engine=engine)
+    sgd, _ = scripted({(first + 1, 17): KeyboardInterrupt()}, runs=first + 2, engine=engine)
     complete, cut = (1, 1) if engine == "weights" else (8, 2)
     assert recorded(sgd) == [[0, 5, 10, 20]] * complete + [[0, 5, 10]] * cut
     assert sgd.status.tolist() == ["completed"] * complete + ["interrupted"] * cut
-    assert sgd.stopped_at.tolist() == [3.0] * complete + [2.0] * cut
+    assert sgd.stopped_at.tolist() == [3.0] * complete + [2.4] * cut
     sgd, _ = scripted({(0, 0): KeyboardInterrupt()}, runs=2, engine=engine)
     assert sgd.status[0] == "interrupted"
     assert sgd.stopped_at[0] == 1.0
