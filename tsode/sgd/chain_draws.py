@@ -10,6 +10,12 @@ from .random_numbers import I64, U64, normal_lanes, normal_pair, uniform_lanes, 
 __all__ = ["decide_kernel", "draw_kernel"]
 
 
+@njit(inline="always", error_model="numpy")
+def clearly_accepted(y, u, d):
+    """Return whether the uniform number u accepts a candidate without a look at the logarithms."""
+    return (y > -0.5) & (u < 1.0 - 1.4 * d * (y * y) * (y * y))
+
+
 @njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
 def draw_kernel(normals, rest, state, redraw_state, row, degrees):
     """Draw the numbers of a batch of samples: standard normals, and `rest`, chi-squared with `degrees`.
@@ -41,7 +47,7 @@ def draw_kernel(normals, rest, state, redraw_state, row, degrees):
         undecided = 0
         for l in range(lanes):
             y = normals[b, row, l] * root
-            undecided += int(not (y > -0.5 and rest[b, l] < 1.0 - 1.4 * d * (y * y) * (y * y)))
+            undecided += int(not clearly_accepted(y, rest[b, l], d))
         if undecided > 0:
             for l in range(lanes):
                 normals[b, row, l] = decide_kernel(normals[b, row, l], rest[b, l], d, redraw_state[:, l])
@@ -57,7 +63,7 @@ def decide_kernel(x, u, d, redraw_state):
     while True:
         y = x * root
         if y > -1.0:
-            if y > -0.5 and u < 1.0 - 1.4 * d * (y * y) * (y * y):
+            if clearly_accepted(y, u, d):
                 break
             if math.log(u) < d * (1.5 * y * y - 3.0 * y - y * y * y + 3.0 * math.log1p(y)):
                 break

@@ -119,7 +119,9 @@ class WeightsRun:
         noise_std = math.sqrt(self.model.noise_variance)
         noise = np.zeros(BLOCK)
         while self.step < stop:
-            rows = list(itertools.islice(self.rows, min(BLOCK, stop - self.step)))
+            # As with a law, sample n has number n of the noise wherever a record cuts a block.
+            first = self.step % BLOCK
+            rows = list(itertools.islice(self.rows, min(BLOCK - first, stop - self.step)))
             if not rows:
                 self.exhausted = True
                 return False
@@ -128,8 +130,10 @@ class WeightsRun:
                     part = row[t * width : (t + 1) * width]
                     self.X[t, s, : part.size] = part
             if noise_std > 0:
-                fill(self.noise_state, self.noise, GAUSSIAN)
-                noise = self.noise[:BLOCK] * noise_std
+                offset = self.step % len(self.noise)
+                if offset == 0:
+                    fill(self.noise_state, self.noise, GAUSSIAN)
+                noise[: len(rows)] = noise_std * self.noise[offset : offset + len(rows)]
             done = block_kernel(self.W, self.X, 0, len(rows), noise, *self._constants())
             self.step += done
             if done < len(rows):

@@ -1,0 +1,189 @@
+"""The weights engine at its edges: tiles and their tails, drawn starts, given rows with noise, the limit."""
+
+import numpy as np
+import pytest
+from models import GENERAL, PLAIN, generic_start
+from reference import sgd as plain_sgd
+from test_random_numbers_edges import Generator
+
+import tsode
+from tsode.sgd import weights
+
+NARROW = 32  # a width of tiles that makes many of them at a small N
+
+
+def sequence_of(*children, seed=7):
+    return np.random.SeedSequence(seed, spawn_key=(0, *children))
+
+
+def run_of(model, N, inputs="gaussian", start="generic", limit=1e8):
+    start = generic_start(model) if isinstance(start, str) else start
+    return weights.WeightsRun(model, start, N, sequence_of(), inputs, limit)
+
+
+def stream(child, rounds):
+    """Return the normals of a child of the run's sequence, pair after pair of its 128 generators."""
+    words = sequence_of(child).generate_state(512, np.uint64).reshape(4, 128)
+    generators = [Generator(column) for column in words.T]
+    return np.ravel([np.transpose([g.pair("gaussian") for g in generators]) for _ in range(rounds)])
+
+
+def weights_of(run):
+    """Return the weights, shape (p + p_star, N), and what the tiles hold past N."""
+    whole = np.concatenate(list(run.W), axis=1)
+    return whole[:, : run.N].copy(), whole[:, run.N :]
+
+
+@pytest.mark.parametrize(
+    ("N", "tiles", "width"),
+    [(32, 1, 32), (33, 1, 64), (1024, 1, 1024), (1025, 2, 544), (2048, 2, 1024), (2049, 3, 704), (10**4, 10, 1024)],
+)
+def test_tiles_are_as_equal_as_32_columns_allow(N, tiles, width):
+    run = run_of(tsode.TeacherStudent(2, 1, 0.1), N)
+    assert run.W.shape == (tiles, 3, width)
+    assert run.X.shape == (tiles, 8, width)
+
+
+@pytest.mark.parametrize("N", [40, 64, 70])
+def test_inputs_and_noise_are_the_streams(N, monkeypatch):
+    """Block by block and tile by tile: sample n is row n mod 8; what falls past N is zero; noise n is number n."""
+    monkeypatch.setattr(weights, "TILE", NARROW)
+    model = tsode.TeacherStudent(**GENERAL)
+    run, tiles = run_of(model, N), -(-N // NARROW)
+    assert run.W.shape[0] == tiles
+    W, _ = weights_of(run)
+    numbers = stream(0, tiles * 3).reshape(3, tiles, 8, NARROW)
+    X = np.concatenate(list(np.moveaxis(numbers, 1, 0)), axis=2)[:, :, :N].reshape(24, N)
+    noise = stream(1, 1)
+    for before, stop in ((0, 3), (3, 11), (11, 16), (16, 21)):
+        assert run.advance(stop)
+        assert run.step == stop
+        wanted = plain_sgd(model, W[:3], W[3:], X[before:stop], np.sqrt(0.1) * noise[before:stop])[-1]
+        W, past = weights_of(run)
+        np.testing.assert_allclose(W[:3], wanted, rtol=1e-10, atol=1e-12)
+        assert not past.any()
+    np.testing.assert_allclose(run.noise, noise, rtol=1e-12, atol=1e-14)  # 256 numbers serve 256 samples
+
+
+def test_no_noise_is_drawn_where_there_is_none():
+    model = tsode.TeacherStudent(**PLAIN)
+    for inputs in ("gaussian", iter(np.ones((9, 20)))):
+        run = run_of(model, 20, inputs)
+        run.advance(9)
+        np.testing.assert_array_equal(run.noise_state.ravel(), sequence_of(1).generate_state(512, np.uint64))
+
+
+@pytest.mark.parametrize("constraint", ["free", "spherical"])
+def test_start_none_is_normal_weights_and_the_model_s_teacher(constraint, monkeypatch):
+    """Student rows are the normals of child 2, tile by tile, on the sphere scaled; the teacher's Gram matrix is P."""
+    monkeypatch.setattr(weights, "TILE", NARROW)
+    model = tsode.TeacherStudent(**GENERAL, constraint=constraint)
+    N, rng = 70, np.random.default_rng(sequence_of(2))
+    drawn = np.concatenate([rng.standard_normal((5, columns)) for columns in (32, 32, 6)], axis=1)[:3]
+    if constraint == "spherical":
+        drawn *= np.sqrt(N) / np.linalg.norm(drawn, axis=1, keepdims=True)
+    W, past = weights_of(run_of(model, N, start=None))
+    np.testing.assert_allclose(W[:3], drawn, rtol=1e-14, atol=0)
+    np.testing.assert_allclose(W[3:] @ W[3:].T / N, model.teacher_overlap, rtol=0, atol=1e-14)
+    assert not past.any()
+
+
+def test_given_weights_are_copied_into_the_tiles(monkeypatch):
+    monkeypatch.setattr(weights, "TILE", NARROW)
+    model, N = tsode.TeacherStudent(**PLAIN), 70
+    given = generic_start(model).realise(N, 0)
+    kept = [array.copy() for array in given]
+    run = run_of(model, N, start=given)
+    W, past = weights_of(run)
+    np.testing.assert_array_equal(W, np.vstack(given))
+    assert not past.any()
+    run.advance(9)
+    for array, before in zip(given, kept):
+        np.testing.assert_array_equal(array, before)
+    M, Q = run.overlaps()
+    W = weights_of(run)[0]
+    np.testing.assert_allclose(M, [W[:4] @ W[4:].T / N], rtol=0, atol=1e-14)
+    np.testing.assert_allclose(Q, [W[:4] @ W[:4].T / N], rtol=0, atol=1e-14)
+    np.testing.assert_array_equal(Q, Q.swapaxes(1, 2))
+
+
+# Given rows ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("stops", [[21], [3, 4, 9, 21], [8, 16, 21]])
+def test_rows_meet_their_own_noise_wherever_a_record_cuts(stops, monkeypatch):
+    """Row n has number n of the noise, beyond the 256 that are drawn at a time, through tiles and ragged blocks."""
+    monkeypatch.setattr(weights, "TILE", NARROW)
+    model = tsode.TeacherStudent(**GENERAL).replace(learning_rate=0.05)
+    N, rng = 40, np.random.default_rng(3)
+    rows = rng.standard_normal((280, N))
+    noise = np.sqrt(0.1) * stream(1, 2)
+    given, used = iter(rows), 0
+    run = run_of(model, N, given)
+    W, _ = weights_of(run)
+    for stop in [*stops, 250, 259, 270]:
+        while run.step < stop:
+            assert run.advance(stop)
+        wanted = plain_sgd(model, W[:3], W[3:], rows[used:stop], noise[used:stop])[-1]
+        W, used = weights_of(run)[0], stop
+        np.testing.assert_allclose(W[:3], wanted, rtol=1e-9, atol=1e-11)
+    np.testing.assert_array_equal(next(given), rows[270])  # nothing is read ahead
+
+
+def test_records_do_not_change_a_run_on_rows():
+    model, rows = tsode.TeacherStudent(**GENERAL), np.random.default_rng(0).standard_normal((30, 20))
+    options = {"N": 20, "engine": "weights", "inputs": rows, "seed": 3}
+    few = tsode.simulate(model, generic_start(model), [0.0, 1.5], **options)
+    many = tsode.simulate(model, generic_start(model), np.arange(31) / 20, **options)
+    np.testing.assert_allclose(few.Q[0, -1], many.Q[0, -1], rtol=1e-9)
+
+
+@pytest.mark.parametrize("rows", [0, 3, 8, 11])
+def test_rows_that_run_out_are_all_learned(rows):
+    """Also a last block that is not full; the run says that it is exhausted, and where."""
+    model, N = tsode.TeacherStudent(**PLAIN), 20
+    given = np.random.default_rng(1).standard_normal((rows, N))
+    run = run_of(model, N, iter(given))
+    W, _ = weights_of(run)
+    assert not run.exhausted
+    assert not run.advance(30)
+    assert run.exhausted
+    assert (run.step, run.ended.tolist()) == (rows, [rows])
+    np.testing.assert_allclose(weights_of(run)[0][:4], plain_sgd(model, W[:4], W[4:], given)[-1], atol=1e-12)
+
+
+@pytest.mark.parametrize("worst", [0, 5, 8, 13])
+def test_row_beyond_the_limit_ends_the_run(worst):
+    """The row that passes the limit is not learned; the run has diverged, and is not exhausted."""
+    model, N = tsode.TeacherStudent(**PLAIN).replace(learning_rate=0.01), 20
+    rows = np.random.default_rng(1).standard_normal((16, N))
+    rows[worst] *= 1e4
+    run = run_of(model, N, iter(rows), limit=1e4)
+    W, _ = weights_of(run)
+    assert not run.advance(16)
+    assert not run.exhausted
+    assert (run.step, run.ended.tolist()) == (worst, [worst])
+    np.testing.assert_allclose(weights_of(run)[0][:4], plain_sgd(model, W[:4], W[4:], rows[:worst])[-1], atol=1e-12)
+
+
+def test_limit_belongs_to_what_diverged():
+    """|lambda|^2 = 16 at a limit of 16 ends the run, and at the next number it does not; nan ends it."""
+    model = tsode.TeacherStudent(1, 1, 0.01)
+    for scale, limit, going in ((1, 16.0, False), (1, np.nextafter(16.0, 17.0), True), (np.nan, 16.0, False)):
+        run = run_of(model, 4, iter(np.full((1, 4), 1.0)), (np.full((1, 4), 2.0 * scale), np.ones((1, 4))), limit)
+        assert run.advance(1) == going
+        assert run.ended.tolist() == [-1 if going else 0]
+
+
+@pytest.mark.parametrize("rows", [False, True])
+def test_one_call_is_bounded(rows, monkeypatch):
+    """Components of the inputs are bounded in a call, so that somebody looks at the stop flag; a block at least."""
+    model = tsode.TeacherStudent(2, 1, 0.1)
+    for bound, wanted in ((250, 12), (100, 8)):
+        monkeypatch.setattr(weights, "SAMPLES_A_CALL", bound)
+        run = run_of(model, 20, iter(np.ones((30, 20))) if rows else "gaussian")
+        for calls in (1, 2):
+            assert run.advance(10**9)
+            assert run.step == calls * wanted
+        assert run.advance(run.step + 3)
+        assert run.step == 2 * wanted + 3
