@@ -161,7 +161,8 @@ def grown(size, alpha, model=MODELS["noisy"]):
     M = np.zeros((*size.shape, model.p, model.p_star))
     M[..., -1, -1] = np.sqrt(size)
     Q = np.broadcast_to(np.eye(model.p), (*size.shape, model.p, model.p)).copy()
-    return tsode.Trajectory(model, np.asarray(alpha, dtype=float), M, Q, "completed", alpha[-1])
+    status, end = np.full(size.shape[:-1], "completed")[()], np.full(size.shape[:-1], float(alpha[-1]))[()]
+    return tsode.Trajectory(model, np.asarray(alpha, dtype=float), M, Q, status, end)
 
 
 def test_passage_is_above_the_threshold_not_at_it():

@@ -22,7 +22,13 @@ def trajectory(model, runs=(), scale=0.1, seed=0, **options):
     rng = np.random.default_rng(seed)
     rows = scale * rng.standard_normal((*runs, len(ALPHA), model.p, 40))
     M = rows[..., : model.p_star] @ np.linalg.cholesky(model.teacher_overlap).T
-    return tsode.Trajectory(model, ALPHA, M, rows @ np.swapaxes(rows, -1, -2), "completed", 4.0, **options)
+    return completed(model, M, rows @ np.swapaxes(rows, -1, -2), **options)
+
+
+def completed(model, M, Q, **options):
+    """A trajectory of one solution or of several runs, none of which ended early."""
+    runs = M.shape[:-3]
+    return tsode.Trajectory(model, ALPHA, M, Q, np.full(runs, "completed")[()], np.full(runs, 4.0)[()], **options)
 
 
 def changes(model, M, Q):
@@ -72,7 +78,7 @@ def test_runs_that_ended_do_not_change_what_came_before():
     whole = trajectory(FEW, (2,))
     M, Q = whole.M.copy(), whole.Q.copy()
     M[1, 2], Q[1, 2] = np.nan, np.nan
-    ended = manifold.invariants(tsode.Trajectory(FEW, ALPHA, M, Q, "diverged", 1.5))
+    ended = manifold.invariants(tsode.Trajectory(FEW, ALPHA, M, Q, np.full(2, "diverged"), np.full(2, 1.5)))
     before = tsode.Trajectory(FEW, ALPHA[:2], whole.M[1, :2], whole.Q[1, :2], "completed", 1.5)
     for name, one in vars(manifold.invariants(before)).items():
         change = getattr(ended, name).change
@@ -110,14 +116,14 @@ def test_changes_that_do_not_exist_are_nan():
     # one row in the teacher's span: Q - A A^T is singular, and C is lost
     M, Q = path.M.copy(), path.Q.copy()
     M[1], Q[1] = [[0.5, 0.0], [0.0, 0.5]], np.diag([0.25, 0.5])
-    change = manifold.invariants(tsode.Trajectory(PLAIN, ALPHA, M, Q, "completed", 4.0)).flow_constant.change
+    change = manifold.invariants(completed(PLAIN, M, Q)).flow_constant.change
     np.testing.assert_array_equal(np.isnan(change), [False, True, False])
     # no basis of the teacher's span where P is singular
     flat = PLAIN.replace(teacher_overlap=[[1.0, 1.0], [1.0, 1.0]])
     M = np.repeat(path.M[..., :1], 2, axis=-1)
     for runs in (M, np.stack([M, M])):
         Q = np.broadcast_to(path.Q, (*runs.shape[:-2], 2, 2)).copy()
-        change = manifold.invariants(tsode.Trajectory(flat, ALPHA, runs, Q, "completed", 4.0)).flow_constant.change
+        change = manifold.invariants(completed(flat, runs, Q)).flow_constant.change
         assert change.shape == runs.shape[:-2]
         assert np.isnan(change).all()
 
@@ -172,10 +178,10 @@ def test_one_run_that_starts_otherwise_is_enough():
     path = trajectory(PLAIN, (2,))
     Q = path.Q.copy()
     Q[:, 0] = np.eye(2)
-    assert manifold.invariants(tsode.Trajectory(PLAIN, ALPHA, path.M, Q, "completed", 4.0)).polar_factor.applies
+    assert manifold.invariants(completed(PLAIN, path.M, Q)).polar_factor.applies
     Q = Q.copy()
     Q[1, 0, 0, 0] = 1.1
-    assert not manifold.invariants(tsode.Trajectory(PLAIN, ALPHA, path.M, Q, "completed", 4.0)).polar_factor.applies
+    assert not manifold.invariants(completed(PLAIN, path.M, Q)).polar_factor.applies
 
 
 # --- what a person reads ---------------------------------------------------------------------------------------------
