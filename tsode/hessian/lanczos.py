@@ -132,31 +132,34 @@ def spectral_density(operator, steps=80, probes=4, rng=0):
     shape = getattr(operator, "shape", None)
     if not hasattr(operator, "__matmul__") or shape is None or len(shape) != 2:
         raise TypeError(f"`operator` must be a LinearOperator or a matrix, but is {type(operator).__name__}")
-    if shape[0] != shape[1]:
+    n, columns = shape
+    if n != columns:
         raise ValueError(f"`operator` must be square, but has shape {shape}")
-    steps = min(_checks.integer("steps", steps, minimum=1), shape[0])
+    steps = min(_checks.integer("steps", steps, minimum=1), n)
     probes = _checks.integer("probes", probes, minimum=1)
     rng = generator("rng", rng)
     nodes, weights = np.zeros((2, probes, steps))
     for probe in range(probes):
-        diagonal, off = _tridiagonal(operator, rng.standard_normal(shape[0]), steps)
+        diagonal, off = _tridiagonal(operator, rng.standard_normal(n), steps)
         values, vectors = eigh_tridiagonal(diagonal, off)
         # After an exact breakdown the missing nodes keep weight 0, at a node that exists.
         nodes[probe] = np.pad(values, (0, steps - len(values)), mode="edge")
         weights[probe, : len(values)] = vectors[0] ** 2
-    return SpectralDensity(nodes, weights, shape[0])
+    return SpectralDensity(nodes, weights, n)
 
 
 def _tridiagonal(operator, vector, steps):
     """Return diagonal and off-diagonal of the Lanczos matrix; shorter if the Krylov space is exhausted."""
-    q, before = vector / np.linalg.norm(vector), np.zeros_like(vector)
+    q, before = vector / np.linalg.norm(vector), None
     diagonal, off = [], []
     for step in range(steps):
-        z = operator @ q - (off[-1] if off else 0.0) * before
+        z = operator @ q
+        if off:
+            z = z - off[-1] * before
         diagonal.append(z @ q)
-        z -= diagonal[-1] * q
+        z = z - diagonal[-1] * q
         size = np.linalg.norm(z)
-        if step + 1 == steps or size <= 1e-13 * max(np.abs(diagonal).max(), max(off, default=0.0)):
+        if step + 1 == steps or size <= 1e-13 * np.abs(diagonal + off).max():
             break
         off.append(size)
         before, q = q, z / size

@@ -127,7 +127,6 @@ def null_space(model, overlaps, N, families=(), tolerance=TOLERANCE, rng=0):
     >>> tsode.hessian.null_space(model, solution, N=10, families=[turn]).counts
     (1, 9)
     """
-    _checks.number("tolerance", tolerance, minimum=0.0)
     reduction = Reduction.of(model, overlaps, N)
     spectrum = reduction.spectrum(tolerance)
     if spectrum.verdict == "not a critical point":
