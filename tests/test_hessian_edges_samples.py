@@ -156,6 +156,12 @@ def test_an_operator_is_square(shape):
         spectral_density(np.ones(shape))
 
 
+@pytest.mark.parametrize("name", ["steps", "probes"])
+def test_there_is_at_least_one_step_and_one_probe(name):
+    with pytest.raises(ValueError, match=f"`{name}` must be at least 1"):
+        spectral_density(np.eye(2), **{name: 0})
+
+
 # ---- samples of a teacher
 
 
@@ -265,7 +271,7 @@ def test_separate_is_a_gap_larger_than_the_spread_with_the_direction():
     cases = made([apart, wide, apart, [-4.0, -3.0, -1.5, -0.5, -0.25, 1.0]], [0.75, 0.75, 0.5, 0.75])
     assert cases.separated.tolist() == [True, False, False, False]
     assert cases.threshold == np.inf
-    for pattern, threshold in (("1", 1), ("011", 2), ("1011", 4), ("10101", 16), ("00101", 16), ("0110", np.inf)):
+    for pattern, threshold in (("11", 1), ("011", 2), ("1011", 4), ("10101", 16), ("00101", 16), ("0110", np.inf)):
         assert made([apart] * len(pattern), [int(i) for i in pattern]).threshold == threshold
 
 
