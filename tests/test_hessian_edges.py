@@ -38,6 +38,11 @@ def test_values_closer_than_rounding_are_one():
     assert (len(zeros.values), zeros.nullity, zeros.verdict) == (1, 3, "marginal minimum")
 
 
+def test_values_of_multiplicity_zero_are_dropped():
+    spectrum = Spectrum([3.0, -5.0, 1.0, 7.0], [2, 0, 1, 0])
+    assert (spectrum.values.tolist(), spectrum.multiplicities.tolist()) == ([1.0, 3.0], [1, 2])
+
+
 def test_merged_values_become_their_weighted_mean():
     spectrum = Spectrum([3.0, 1.0, 1.0 + 4e-12, 2.0, 2.0 + 8e-12], [2, 1, 3, 1, 1])
     np.testing.assert_array_equal(spectrum.multiplicities, [4, 2, 2])

@@ -263,7 +263,7 @@ def _relaxed(model, U, U_star, z, values, directions):
         moved = U + z + (y @ directions).reshape(U.shape)
         norms = np.linalg.norm(moved, axis=1, keepdims=True) if model.spherical else 1.0
         g = gradient(v, v_star, moved / norms, U_star)
-        force = directions @ ((project(moved / norms, g) if model.spherical else g) / norms).ravel()
+        force = directions @ ((project(moved, g) if model.spherical else g) / norms).ravel()
         size = np.linalg.norm(force)
         if size >= smallest:  # rounding: Newton's method with the Hessian at U contracts for small z
             break
