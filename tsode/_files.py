@@ -1,7 +1,6 @@
 """Files that are either complete or absent, and reading that trusts nothing."""
 
 import contextlib
-import glob
 import json
 import os
 import secrets
@@ -14,6 +13,7 @@ import numpy as np
 
 __all__ = ["atomic_path", "output_folder", "read_npz", "remove_stale", "write_json", "write_npz"]
 
+NAME_BYTES = 8  # of a partial file's name, which is random
 STALE = 3600  # seconds without a write after which a partial file has lost its writer
 
 
@@ -21,7 +21,7 @@ STALE = 3600  # seconds without a write after which a partial file has lost its 
 def atomic_path(path):
     """Give a temporary name in the folder of `path`; rename it to `path` on success, remove it on failure."""
     path = Path(path)
-    temporary = path.with_name(f".{secrets.token_hex(8)}.part")  # not made of the name, which may be as long as can be
+    temporary = path.with_name(f".{secrets.token_hex(NAME_BYTES)}.part")  # not made of the name, which may be as long as can be
     try:
         yield temporary
         os.replace(temporary, path)
@@ -34,12 +34,12 @@ def atomic_path(path):
         raise
 
 
-def remove_stale(folder, name=None):
-    """Remove the partial files that killed processes have left in a folder, or only those of one file.
+def remove_stale(folder):
+    """Remove the partial files that killed processes have left in a folder.
 
     What another process is writing at this moment is younger, and stays.
     """
-    for file in folder.glob(f".{'*' if name is None else glob.escape(name)}.????????.part"):
+    for file in folder.glob(f".{'?' * 2 * NAME_BYTES}.part"):
         with contextlib.suppress(OSError):  # gone already, or not ours
             if time.time() - file.stat().st_mtime > STALE:
                 file.unlink()

@@ -184,7 +184,9 @@ def _cluster(address):
     import joblib
     from dask.distributed import Client
 
-    with Client(address, timeout=20), joblib.parallel_config(backend="dask"):
+    # not as Dask's default, which a scheduler that does not answer would leave behind
+    client = Client(address, timeout=20, set_as_default=False)
+    with client, joblib.parallel_config(backend="dask", client=client):
         yield
 
 

@@ -160,11 +160,11 @@ def _first_passage(alpha, values, level):
     """Return the first time at which `values`, shape (..., T), exceed `level`; the logarithm is interpolated."""
     above = values > level
     i = np.argmax(above, axis=-1)[..., None]
-    low, high = (np.take_along_axis(values, j, axis=-1) for j in (i - 1, i))
+    low, high = (np.take_along_axis(values, np.maximum(j, 0), axis=-1) for j in (i - 1, i))
     with np.errstate(divide="ignore", invalid="ignore"):
         part = np.log(level / low) / np.log(high / low)
     # from 0, or up to infinity, there is no logarithm: the passage is then at the record above
-    part = np.where((low > 0) & np.isfinite(high), part, 1.0)
+    part = np.where((i > 0) & (low > 0) & np.isfinite(high), part, 1.0)
     time = np.where(i == 0, alpha[0], alpha[i - 1] + part * (alpha[i] - alpha[i - 1]))
     return np.where(above.any(axis=-1), time[..., 0], np.nan)[()]
 

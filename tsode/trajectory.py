@@ -169,7 +169,7 @@ class Trajectory:
         """
         path = _checks.file_path("path", path)
         path = path if path.suffix else path.with_suffix(".npz")
-        remove_stale(path.parent, path.name)
+        remove_stale(path.parent)
         write_npz(path, self.to_arrays())
         return path
 

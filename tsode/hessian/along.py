@@ -99,7 +99,7 @@ def along(trajectory, N=None, run=None, tolerance=1e-6):
     N = _checks.integer("N", N, minimum=model.p + model.p_star)
     first = trajectory.overlaps(0, run)
     Q = trajectory.Q if run is None else trajectory.Q[run]
-    alpha = trajectory.alpha[np.isfinite(Q[:, 0, 0])]
+    alpha = trajectory.alpha[np.isfinite(Q).all(axis=(1, 2))]
     spectra = [population_spectrum(model, first, N, tolerance)]
     spectra += [population_spectrum(model, trajectory.overlaps(i, run), N, tolerance) for i in range(1, len(alpha))]
     names = ("index", "nullity", "lowest", "highest", "gradient_norm")

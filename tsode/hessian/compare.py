@@ -178,7 +178,7 @@ def compare(model, N, rotation=None, tolerance=TOLERANCE):
     saddle, rate = gradient_flow_plateau(model)
     minimum = solution(model, rotation)
     C = tangent_basis(model, rotation)
-    in_teacher = np.pad(C, ((0, 0), (0, 0), (model.p, 0)))  # C combines rows of W* alone
+    in_teacher = np.dstack([np.zeros((len(C), model.p, model.p)), C])  # C combines rows of W* alone
     tangent = Family("tangent to the solution manifold", in_teacher)
     return Comparison(
         model=model,

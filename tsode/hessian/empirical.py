@@ -198,7 +198,7 @@ def _gradient(v, X, lam, D):
 def product_kernel(Z, X, lam, D, v, tile):
     """Return H Z, shape (p, N), going once through the rows of X, about `tile` numbers at a time."""
     n, N = X.shape
-    p = v.shape[0]
+    p = len(v)
     rows = min(n, max(8, tile // N))
     out = np.zeros((p, N))
     part = np.empty((p, N))

@@ -146,12 +146,12 @@ def spectral_density(operator, steps=80, probes=4, rng=0):
     _checks.memory("`steps` and `probes`", 2 * probes * steps)
     nodes, weights = np.zeros((2, probes, steps))
     for probe in range(probes):
-        diagonal, off = _tridiagonal(operator, rng.standard_normal(shape[0]), steps)
+        diagonal, off = _tridiagonal(operator, rng.standard_normal(n), steps)
         values, vectors = eigh_tridiagonal(diagonal, off)
         # After an exact breakdown the missing nodes keep weight 0, at a node that exists.
         nodes[probe] = np.pad(values, (0, steps - len(values)), mode="edge")
         weights[probe, : len(values)] = vectors[0] ** 2
-    return SpectralDensity(nodes, weights, shape[0])
+    return SpectralDensity(nodes, weights, n)
 
 
 def _checked(operator):
@@ -170,16 +170,18 @@ def _checked(operator):
 
 def _tridiagonal(operator, vector, steps):
     """Return diagonal and off-diagonal of the Lanczos matrix; shorter if the Krylov space is exhausted."""
-    q, before = vector / np.linalg.norm(vector), np.zeros_like(vector)
+    q, before = vector / np.linalg.norm(vector), None
     diagonal, off = [], []
     for step in range(steps):
-        z = operator @ q - (off[-1] if off else 0.0) * before
+        z = operator @ q
+        if off:
+            z = z - off[-1] * before
         diagonal.append(z @ q)
         if not np.isfinite(diagonal[-1]):
             raise ValueError(f"`operator` must have finite products, but has {diagonal[-1]}")
-        z -= diagonal[-1] * q
+        z = z - diagonal[-1] * q
         size = np.linalg.norm(z)
-        if step + 1 == steps or size <= 1e-13 * max(np.abs(diagonal).max(), max(off, default=0.0)):
+        if step + 1 == steps or size <= 1e-13 * np.abs(diagonal + off).max():
             break
         off.append(size)
         before, q = q, z / size

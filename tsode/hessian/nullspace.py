@@ -29,7 +29,7 @@ __all__ = ["Family", "NullSpace", "null_space", "rotations"]
 STEPS = 0.01 * 2.0 ** (np.arange(7) / 2)  # sizes of z over the size of U between which the order is fitted
 RELAXATIONS = 200
 SAME = 1e-6  # relative size below which the difference of two directions counts as rounding
-CONSTANT = 1e-10  # a change of the loss, relative to |H| |epsilon z|^2, that rounding explains
+CONSTANT = 1e-12  # a change of the loss, relative to |H| |U|^2, that rounding explains
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,7 +141,6 @@ def null_space(model, overlaps, N, families=(), tolerance=TOLERANCE, rng=0):
     >>> tsode.hessian.null_space(model, solution, N=10, families=[turn]).counts
     (1, 9)
     """
-    check_tolerance(tolerance)
     families = [_checks.instance("families", family, Family, "an iterable of Family") for family in _listed(families)]
     reduction = Reduction.of(model, overlaps, N)
     spectrum = reduction.spectrum(tolerance)
@@ -258,7 +257,7 @@ def _split(name, kernel, rest, directions):
 def _order(model, reduction, inside, outside, zero, rng):
     """Return the order at which the loss changes along a random direction of a class of zero modes."""
     p = model.p
-    extra = min(outside.shape[1], reduction.copies)
+    extra = min(len(outside.T), reduction.copies)
     U, U_star = (np.pad(rows, ((0, 0), (0, extra))) for rows in (reduction.U, reduction.U_star))
     z = (reduction.basis @ inside @ rng.standard_normal(inside.shape[1])).reshape(p, -1)
     z = np.hstack([z, outside @ rng.standard_normal((outside.shape[1], extra))])
@@ -271,7 +270,7 @@ def _order(model, reduction, inside, outside, zero, rng):
     change = np.empty(len(STEPS))
     for i, step in enumerate(STEPS):
         change[i] = abs(_loss(model, _relaxed(model, U, U_star, step * z, values, directions), U_star) - level)
-    if change[-1] <= CONSTANT * np.abs(values).max() * np.sum((STEPS[-1] * z) ** 2):
+    if change.max() <= CONSTANT * np.abs(values).max() * np.sum(U * U):
         return np.inf
     return float(np.polyfit(np.log(STEPS), np.log(change), 1)[0])
 
@@ -285,7 +284,7 @@ def _relaxed(model, U, U_star, z, values, directions):
         moved = U + z + (y @ directions).reshape(U.shape)
         norms = np.linalg.norm(moved, axis=1, keepdims=True) if model.spherical else 1.0
         g = gradient(v, v_star, moved / norms, U_star)
-        force = directions @ ((project(moved / norms, g) if model.spherical else g) / norms).ravel()
+        force = directions @ ((project(moved, g) if model.spherical else g) / norms).ravel()
         size = np.linalg.norm(force)
         if size >= smallest:  # rounding: Newton's method with the Hessian at U contracts for small z
             break

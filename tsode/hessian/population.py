@@ -75,7 +75,6 @@ def population_spectrum(model, overlaps, N, tolerance=TOLERANCE):
     >>> tsode.hessian.population_spectrum(model, plateau, N=14).multiplicities
     array([ 8, 38,  9,  1])
     """
-    check_tolerance(tolerance)
     return Reduction.of(model, overlaps, N).spectrum(tolerance)
 
 
@@ -119,7 +118,7 @@ def population_operator(model, W, W_star):
     U, U_star = check_weights(model, W, W_star)
     v, v_star = model.student_readout[:, None], model.teacher_readout[:, None]
     Q = U @ U.T
-    left = 4 * v * Q * v.T + np.diag(2 * (np.trace(v * Q) - np.sum(v_star * U_star**2)) * v[:, 0])
+    left = 4 * v * Q * v.T + np.diag(2 * (np.trace(v * Q) - np.sum(v_star * U_star**2)) * model.student_readout)
     UV = np.vstack([v * U, -v_star * U_star])
 
     def apply(Z):
@@ -128,7 +127,7 @@ def population_operator(model, W, W_star):
         return 4 * v * (np.trace(v * K) * U + right @ UV) + left @ Z
 
     if model.spherical:
-        apply = on_spheres(apply, U, gradient(v[:, 0], v_star[:, 0], U, U_star))
+        apply = on_spheres(apply, U, gradient(model.student_readout, model.teacher_readout, U, U_star))
 
     def matvec(z):
         return apply(z.reshape(U.shape)).ravel()

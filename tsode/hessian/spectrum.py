@@ -186,8 +186,10 @@ def smooth(x, width, values, weights):
 
 def _distinct(values, counts):
     """Return ascending values and their multiplicities, runs of values that differ by rounding merged."""
-    order = np.argsort(values[counts > 0], kind="stable")
-    values, counts = values[counts > 0][order], counts[counts > 0][order]
+    present = counts > 0
+    values, counts = values[present], counts[present]
+    order = np.argsort(values, kind="stable")
+    values, counts = values[order], counts[order]
     apart = np.diff(values) > ROUNDING * np.max(np.abs(values))
     first = np.concatenate([[0], np.flatnonzero(apart) + 1])
     total = np.add.reduceat(counts, first)
