@@ -109,7 +109,7 @@ def test_families_of_a_single_number():
     model = tsode.TeacherStudent(1, 1, 0.1)
     saddle, _ = hessian.gradient_flow_plateau(model)
     assert null_space(model, saddle, 10, [Family("turn", outside=[[1.0]])]).counts == (8, 0)
-    with pytest.raises(ValueError, match=r"`families` must have shape \(any, 1\)"):
+    with pytest.raises(ValueError, match=r"`outside` must have shape \(any, any\)"):
         null_space(model, saddle, 10, [Family("turn", outside=[1.0])])
 
 
@@ -235,7 +235,7 @@ def test_the_path_of_a_run_ends_where_the_run_ended():
     points = [tsode.Overlaps.random(model, 50, rng=seed) for seed in range(3)]
     M, Q = (np.stack([[getattr(point, name) for point in points]] * 2) for name in "MQ")
     M[1, 2], Q[1, 2] = np.nan, np.nan
-    status, ends = np.array(["done", "diverged"]), np.array([2.0, 1.5])
+    status, ends = np.array(["completed", "diverged"]), np.array([2.0, 1.5])
     runs = tsode.Trajectory(model, np.array([0.0, 1.0, 2.0]), M, Q, status, ends, N=50)
     assert len(hessian.along(runs, run=0).lowest) == 3
     early = hessian.along(runs, run=1)

@@ -21,7 +21,9 @@ STALE = 3600  # seconds without a write after which a partial file has lost its 
 def atomic_path(path):
     """Give a temporary name in the folder of `path`; rename it to `path` on success, remove it on failure."""
     path = Path(path)
-    temporary = path.with_name(f".{secrets.token_hex(NAME_BYTES)}.part")  # not made of the name, which may be as long as can be
+    temporary = path.with_name(
+        f".{secrets.token_hex(NAME_BYTES)}.part"
+    )  # not made of the name, which may be as long as can be
     try:
         yield temporary
         os.replace(temporary, path)

@@ -139,8 +139,8 @@ def spectral_density(operator, steps=80, probes=4, rng=0):
     >>> bool(abs(estimate.mean(np.square)[0] - 1 / 3) < 0.05)
     True
     """
-    operator, shape = _checked(operator)
-    steps = min(_checks.integer("steps", steps, minimum=1), shape[0])
+    operator, (n, _) = _checked(operator)
+    steps = min(_checks.integer("steps", steps, minimum=1), n)
     probes = _checks.integer("probes", probes, minimum=1)
     rng = generator("rng", rng)
     _checks.memory("`steps` and `probes`", 2 * probes * steps)

@@ -21,7 +21,7 @@ from .._random import generator
 from ..model import check_model
 from ..moments import excess_loss
 from .reduction import Reduction, dense, gradient
-from .spectrum import TOLERANCE, check_tolerance
+from .spectrum import TOLERANCE
 from .spheres import project
 
 __all__ = ["Family", "NullSpace", "null_space", "rotations"]

@@ -27,7 +27,7 @@ from .. import _checks
 from ..model import check_model
 from ..overlaps import LARGEST_WEIGHT
 from .reduction import Reduction, gradient
-from .spectrum import TOLERANCE, check_tolerance
+from .spectrum import TOLERANCE
 from .spheres import on_spheres, project
 
 __all__ = ["check_weights", "population_gradient", "population_operator", "population_spectrum"]
