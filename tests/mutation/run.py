@@ -84,13 +84,13 @@ def module_files(name):
 def cover(processes, tests):
     """Run all quick tests, or some, without the compiler; note lines and seconds of every test that passes."""
     ignored = " ".join(f"--ignore={path}" for path in LEFT_OUT)
-    name = "-".join(pathlib.Path(path).stem for path in tests) or "all"
+    report = OUT / f"tests-{len(list(OUT.glob('tests-*.xml')))}.xml"
     environment = {key: value for key, value in os.environ.items() if key != "PYTEST_DISABLE_PLUGIN_AUTOLOAD"}
     subprocess.run(
         [
             sys.executable, "-m", "pytest", *tests, "-q", "-n", str(processes), f"--timeout={SECONDS_A_TEST}",
             "--cov=tsode", "--cov-context=test", "--cov-report=term", "--cov-append", "-p", "no:cacheprovider",
-            f"--junitxml={OUT / f'tests-{name}.xml'}", "-o", "junit_family=xunit1",
+            f"--junitxml={report}", "-o", "junit_family=xunit1",
             "-o", f"addopts=--doctest-modules -m 'not slow' {ignored}",
         ],
         env={**environment, "COVERAGE_FILE": str(OUT / "coverage")},
