@@ -131,6 +131,7 @@ def test_law_agrees_with_sgd_quickly():
     assert times.std() == pytest.approx(law.std(), rel=0.15)
 
 
+@pytest.mark.slow
 def test_law_from_the_plateau_agrees_with_sgd():
     """Starts of the plateau's norm, one for each of 150 runs."""
     q, N = tsode.plateau(QUICK).q, 2000

@@ -83,7 +83,7 @@ def slope_of_deviation(model, dimensions, runs):
     return np.polyfit(np.log(dimensions), np.log(sizes), 1)[0]
 
 
-@pytest.mark.parametrize("constraint", ["free", "spherical"])
+@pytest.mark.parametrize("constraint", ["free", pytest.param("spherical", marks=pytest.mark.slow)])
 def test_deviation_from_the_ode_falls_as_one_over_root_N(constraint):
     """With 40 runs an rms is known to about 5 %, the slope over a factor of 16 to 0.03: 3 standard errors."""
     model = tsode.TeacherStudent(**{**GENERAL, "constraint": constraint})
