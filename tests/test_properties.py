@@ -1,6 +1,6 @@
 """Properties that hold for every model and every start, tried on random ones.
 
-50 inputs a test, 10 a statistical one, the same in every run; `pytest --hypothesis-profile=many` tries 500 and 100.
+30 inputs a test, 6 a statistical one, the same in every run; `pytest --hypothesis-profile=many` tries 500 and 100.
 """
 
 import dataclasses
