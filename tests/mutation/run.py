@@ -216,13 +216,12 @@ def break_all(modules, options):
     import tqdm
 
     known = read_results()
-    if options.again:
-        known = {key: record for key, record in known.items() if record["outcome"] != "survived"}
     tests = Tests()
     tasks = []
     for path in modules:
         for mutant in mutants_of(path):
-            if identity(mutant) not in known:
+            outcome = known.get(identity(mutant), {}).get("outcome")
+            if outcome == ("survived" if options.again else None):
                 tasks.append((mutant, *tests.of(path, mutant["statement"], options.budget)))
     random.Random(0).shuffle(tasks)  # so that the score so far is that of a random sample
     compile_tests()
