@@ -295,3 +295,19 @@ def test_newton_gives_up_where_the_jacobian_is_singular():
     """p = 1, T_1 = 0, at eta v = 1: f' = -3 + 30 y vanishes at y = 1/10, where f does not."""
     branch = FollowedBranch(tsode.TeacherStudent(1, 2, 0.1, 0.3, [1.0], [0.5, -0.5]))
     assert branch._newton(1.0, np.array([0.1]), np.array([True])) is None
+
+
+@pytest.mark.parametrize("readout", [[0.6, 0.4], [0.5, 0.2, 0.3]])
+def test_followed_branch_escapes_fastest_where_it_says(readout):
+    """No learning rate of a fine grid escapes faster, and those on both sides nearby escape more slowly."""
+    branch = FollowedBranch(tsode.TeacherStudent(len(readout), 2, 0.1, student_readout=readout))
+
+    def rate(eta):
+        return branch.escape_rate(eta, branch.point(eta))
+
+    best = rate(branch.fastest)
+    assert best > 0
+    assert best >= max(rate(eta) for eta in np.linspace(0.01, 1, 40) * branch.end)
+    assert 0.05 < branch.fastest / branch.end < 0.95
+    for factor in (0.99, 1.01):
+        assert rate(factor * branch.fastest) < best

@@ -14,7 +14,7 @@ from tsode import hessian
 from tsode.hessian import Separation, SpectralDensity, Spectrum, spectral_density
 from tsode.hessian.empirical import product_kernel
 from tsode.hessian.samples import check_ratios, gaussian_samples
-from tsode.hessian.separation import _descent
+from tsode.hessian.separation import RATIOS, _descent
 
 # ---- the empirical loss
 
@@ -295,3 +295,7 @@ def test_tables_of_separation_and_spectra_in_numbers():
     ]
     steep = hessian.Convergence(population, np.array([2.0]), sides[0], (Spectrum([-0.5, 1.0]),))
     assert repr(steep).split("\n")[2].split()[5] == "-0.5000"
+
+
+def test_ratios_of_the_separation_run_from_1_to_64_in_half_octaves():
+    np.testing.assert_allclose(np.log2(RATIOS), np.linspace(0, 6, 13))
