@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hessian_points import dense_population, dense_samples, spherical
 from models import GENERAL
+from scipy.sparse.linalg import aslinearoperator
 from twins import python_twin
 
 import tsode
@@ -153,7 +154,7 @@ def test_what_has_no_products_or_is_no_matrix_is_no_operator(operator):
 @pytest.mark.parametrize("shape", [(2, 3), (3, 2)])
 def test_an_operator_is_square(shape):
     with pytest.raises(ValueError, match="`operator` must be square"):
-        spectral_density(np.ones(shape))
+        spectral_density(aslinearoperator(np.ones(shape)))
 
 
 @pytest.mark.parametrize("name", ["steps", "probes"])
@@ -299,3 +300,9 @@ def test_tables_of_separation_and_spectra_in_numbers():
 
 def test_ratios_of_the_separation_run_from_1_to_64_in_half_octaves():
     np.testing.assert_allclose(np.log2(RATIOS), np.linspace(0, 6, 13))
+
+
+@pytest.mark.parametrize("shape", [(3, 4), (4, 3)])
+def test_density_is_of_a_square_operator(shape):
+    with pytest.raises(ValueError, match="`operator` must be square"):
+        spectral_density(aslinearoperator(np.ones(shape)))
