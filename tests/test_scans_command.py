@@ -32,7 +32,7 @@ def test_command_escape_writes_prints_and_resumes(tmp_path, capsys):
     grid = {"p": [1, 2], "p_star": 1, "learning_rate": np.linspace(0.1, 0.2, 3), "dimension": 100}
     wanted = tsode.scans.escape(grid, runs=2, n_jobs=1)
     with xarray.open_dataset(tmp_path / "escape.nc", engine="h5netcdf") as table:
-        assert table.load().equals(wanted)
+        assert table.load().identical(wanted)
     kept = {file.name: file.stat().st_mtime_ns for file in (tmp_path / "points").iterdir()}
     assert len(kept) == 6
     assert cli.main([*arguments, "--path", str(tmp_path)]) == 0

@@ -1,6 +1,7 @@
 """Files that are either complete or absent, and reading that trusts nothing."""
 
 import contextlib
+import io
 import json
 import os
 import secrets
@@ -71,8 +72,10 @@ def output_folder(path):
 
 def write_npz(path, arrays):
     """Write named arrays to an ``.npz`` file that appears only when it is complete."""
-    with atomic_path(path) as temporary, open(temporary, "wb") as file:
-        np.savez_compressed(file, **arrays)
+    archive = io.BytesIO()  # an archive that a full disk cuts off prints a traceback when it is closed once more
+    np.savez_compressed(archive, **arrays)
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(archive.getbuffer())
 
 
 def write_json(path, content):

@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import io
 import os
 import sys
 from pathlib import Path
@@ -223,10 +224,11 @@ def _save(kind, table, folder):
 
 def _write_netcdf(path, table):
     """Write a dataset as netCDF, made in memory: HDF5 does not survive a disk that is full, Python does."""
+    import h5netcdf
+    from xarray.backends import H5NetCDFStore
+
+    content = io.BytesIO()
+    with h5netcdf.File(content, "w") as file:  # to_netcdf does this from xarray 2025.9 on
+        table.dump_to_store(H5NetCDFStore(file))
     with atomic_path(path) as temporary:
-        try:
-            content = table.to_netcdf(engine="h5netcdf")
-        except ValueError:  # xarray before 2025.9 makes such files on disks only
-            table.to_netcdf(temporary, engine="h5netcdf")
-        else:
-            temporary.write_bytes(content)
+        temporary.write_bytes(content.getbuffer())

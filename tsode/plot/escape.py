@@ -143,9 +143,12 @@ def _edges(times, bins):
         if not np.any((times >= bins[0]) & (times <= bins[-1])):
             raise ValueError(f"`bins` must hold some of the times, but go from {bins[0]:g} to {bins[-1]:g}")
     try:
-        return np.histogram_bin_edges(times, bins)
+        edges = np.histogram_bin_edges(times, bins)
+        if np.any(np.diff(edges) <= 0):  # as NumPy 1 gives them
+            raise ValueError(f"the edges of the bins are {edges}")
     except ValueError as error:  # too narrow for their size
         raise ValueError(f"`times` must differ by more than rounding for a histogram: {error}") from None
+    return edges
 
 
 def _each(name, given, values):
