@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 import tsode
+from tsode._files import read_npz
 
 MODEL = tsode.TeacherStudent(2, 1, 0.2)
 
@@ -197,6 +198,17 @@ def test_what_was_changed_by_nothing_is_read():
     with open("file.npz", "wb") as file:
         file.write(changed())
     assert tsode.Trajectory.load("file.npz").status == "completed"
+
+
+def test_a_reason_without_words_is_named(here):
+    """Readers of NumPy and zipfile end a cut stream with an empty EOFError."""
+    (here / "file.npz").write_bytes(archive(a=np.zeros(2)))
+
+    def build(arrays):
+        raise EOFError
+
+    with pytest.raises(ValueError, match="is not: EOFError"):
+        read_npz("file.npz", build)
 
 
 def test_points_of_a_scan_that_are_damaged_are_computed_again(here):

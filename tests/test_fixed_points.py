@@ -222,6 +222,16 @@ def test_one_row_on_the_sphere_has_no_angle():
     assert branch.fastest == pytest.approx(branch.escape / 2, rel=1e-14)  # a parabola in eta
 
 
+def test_fastest_row_on_the_sphere_where_another_is_still_speeding_up_at_the_end():
+    """Row 1 is fastest at the end, rows 0 and 2 before; row 2 is the fastest of all."""
+    model = tsode.TeacherStudent(3, 1, 0.1, 0.0, [0.9, 0.14, 0.84], [0.74], constraint="spherical")
+    branch = SphericalBranch(model)
+    etas = np.linspace(0, branch.end, 2001)[1:]
+    rates = np.array([branch.escape_rate(eta, branch.point(eta)) for eta in etas])
+    assert branch.fastest == pytest.approx(etas[np.argmax(rates)], rel=1e-3)
+    assert branch.fastest < 0.5 * branch.end
+
+
 @every(FOLLOWED)
 def test_followed_branch_begins_in_gradient_flow(model):
     """At eta = 0: y = T_1 / (n + 2) in each of the n rows of the sign of T_1, and 0 elsewhere."""

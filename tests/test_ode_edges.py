@@ -11,6 +11,7 @@ from tsode import ode, ode_batch
 
 GENERAL_MODEL = tsode.TeacherStudent(**GENERAL)
 SMALL = tsode.TeacherStudent(2, 1, 0.3, 0.1)
+TEN = np.linspace(0, 3, 10)
 
 
 def flatten(M, Q):
@@ -155,6 +156,23 @@ def test_divergence_before_the_first_step_is_at_the_start():
     np.testing.assert_array_equal(run.Q[0], generic_start(SMALL).Q)
 
 
+def test_records_that_are_not_finite_are_cut_off(monkeypatch):
+    """LSODA can report success with nan in its states."""
+    import scipy.integrate
+
+    right, solve_ivp = tsode.integrate(SMALL, generic_start(SMALL), TEN), scipy.integrate.solve_ivp
+
+    def broken(*args, **options):
+        solution = solve_ivp(*args, **options)
+        solution.y[2, 7:] = np.nan
+        return solution
+
+    monkeypatch.setattr(scipy.integrate, "solve_ivp", broken)
+    found = tsode.integrate(SMALL, generic_start(SMALL), TEN)
+    assert found.status == "diverged"
+    np.testing.assert_array_equal(found.Q, right.Q[:7])
+
+
 def test_large_norms_that_shrink_are_no_divergence():
     """What counts is the growth over the start: gradient flow brings any norm back."""
     for run in both(tsode.TeacherStudent(3, 2, 0.1), blind(1e7), [0.0, 1.0, 100.0], gradient_flow=True):
@@ -222,6 +240,21 @@ def test_only_what_runs_away_is_finished_alone(monkeypatch):
         assert run.stopped_at == pytest.approx(wanted.stopped_at)
         np.testing.assert_allclose(run.M, wanted.M, rtol=0, atol=1e-4)
         np.testing.assert_allclose(run.Q, wanted.Q, rtol=0, atol=1e-4)
+
+
+def test_what_runs_away_is_seen_in_any_unit(monkeypatch):
+    """Unit 0 of readout 0 stays where it is, unit 1 diverges; the units stay orthogonal."""
+    model = tsode.TeacherStudent(2, 1, 1.0, student_readout=[0.0, 1.0])
+    starts = [tsode.Overlaps(np.zeros((2, 1)), np.diag([1.0, size])) for size in (4.0, 0.01)]
+    alone = []
+    monkeypatch.setattr(
+        ode_batch,
+        "integrate",
+        lambda model, start, *a, **k: alone.append(start) or tsode.integrate(model, start, *a, **k),
+    )
+    diverged, stayed = tsode.integrate_many(model, starts, np.linspace(0, 0.01, 3))
+    assert (diverged.status, stayed.status) == ("diverged", "completed")
+    assert alone == starts[:1]
 
 
 def test_neighbours_of_one_that_cannot_be_solved_are_solved_alone():

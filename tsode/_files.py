@@ -75,7 +75,7 @@ def write_npz(path, arrays):
     archive = io.BytesIO()  # an archive that a full disk cuts off prints a traceback when it is closed once more
     np.savez_compressed(archive, **arrays)
     with atomic_path(path) as temporary:
-        temporary.write_bytes(archive.getbuffer())
+        temporary.write_bytes(archive.getvalue())
 
 
 def write_json(path, content):
@@ -99,7 +99,9 @@ def read_npz(path, build):
         try:
             return build(_arrays(stream))
         except Exception as error:  # a foreign file can break the readers of NumPy, zlib and JSON in any way
-            reason = f"{error.args[0]!r} is missing" if isinstance(error, KeyError) else error
+            reason = (
+                f"{error.args[0]!r} is missing" if isinstance(error, KeyError) else str(error) or type(error).__name__
+            )
             raise ValueError(
                 f"`path` must be a complete file of tsode, but {os.fspath(path)} is not: {reason}"
             ) from None

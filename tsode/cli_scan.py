@@ -231,4 +231,4 @@ def _write_netcdf(path, table):
     with h5netcdf.File(content, "w") as file:  # to_netcdf does this from xarray 2025.9 on
         table.dump_to_store(H5NetCDFStore(file))
     with atomic_path(path) as temporary:
-        temporary.write_bytes(content.getbuffer())
+        temporary.write_bytes(content.getvalue())
