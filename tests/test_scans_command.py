@@ -26,7 +26,7 @@ def test_command_escape_writes_prints_and_resumes(tmp_path, capsys):
     out, err = capsys.readouterr()
     assert err == ""
     lines = out.splitlines()
-    assert lines[1].split() == ["p", "learning_rate", "mean", "std_error", "law_mean", "escaped"]
+    assert lines[1].split() == ["p", "learning_rate", "mean", "std_error", "law_mean", "escaped", "reason"]
     assert len(lines) == 9
     assert sorted(os.listdir(tmp_path)) == ["escape.nc", "escape.png", "points"]
     grid = {"p": [1, 2], "p_star": 1, "learning_rate": np.linspace(0.1, 0.2, 3), "dimension": 100}
@@ -61,6 +61,15 @@ def test_toml_file_stands_for_flags_and_flags_override_it(tmp_path, capsys):
     assert len(capsys.readouterr().out.splitlines()) == 5
 
 
+def test_points_without_a_law_say_why(tmp_path, capsys):
+    arguments = ["scan", "escape", "--p", "2", "--p-star", "8", "--runs", "2", "-N", "1000", "--jobs", "1"]
+    assert cli.main([*arguments, "--learning-rate", "0.3", "0.7", "--path", str(tmp_path)]) == 0
+    header, escapes, diverges = capsys.readouterr().out.splitlines()[1:4]
+    assert header.split()[-1] == "reason"
+    assert escapes.split()[-1] == "2"
+    assert diverges.endswith("no attracting fixed point above the learning rate 0.640754")
+
+
 def fail_at(monkeypatch, width):
     """Let the law of the escape time break at one width."""
     real = tsode.escape_law
@@ -85,6 +94,7 @@ def test_command_with_a_failing_point(tmp_path, monkeypatch, capsys):
     assert cli.main([*arguments, "--on-error", "record"]) == 0
     out, err = capsys.readouterr()
     assert "nan" in out
+    assert "reason" not in out
     assert err.count("\n") == 1
     assert "failed at p = 2, " in err
 

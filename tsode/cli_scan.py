@@ -198,6 +198,8 @@ def _table(kind, table):
     columns = [name for name in COLUMNS[kind] if name in table]
     if not columns:
         return "no point has a result"
+    if "reason" in table and (table["reason"] != "").any():
+        columns.append("reason")
     flat = table[columns].stack(point=names, create_index=False).transpose("point", ...)
     rows = [
         [_cell(flat[name].values[i]) for name in (*varying, *columns)] for i in range(min(flat.sizes["point"], ROWS))
