@@ -88,6 +88,21 @@ def test_law_from_random_weights(name, scale):
     np.testing.assert_allclose(chi_square_above(model, N * threshold / variance), [0.2, 0.5, 0.8], rtol=1e-5)
 
 
+@pytest.mark.parametrize("name", ["noisy", "one and one", "too few students"])
+def test_small_norms_grow_exponentially_before_anything_else(name):
+    """Each factor of 100 in their size then costs the same time t = ln(100^2) / r at dQ = r Q, dM = c M.
+
+    Meanwhile the variance of M grows like Q, from the noise, or like exp(2 c t), whichever is faster: what it gains
+    on Q escapes earlier by its logarithm over 2 g.
+    """
+    model = MODELS[name]
+    c, r, _ = np.divide(at_zero(model, 1e-10), [1, 1e-10, 1])
+    means = [tsode.escape_law(model, 10**9, 1e-3, "random", 10.0**-k).mean() for k in (6, 8, 10, 28)]
+    t = np.log(1e4) / r
+    cost = t - max(2 * c * t - np.log(1e4), 0.0) / (2 * tsode.plateau(model).escape_rate)
+    assert (abs(np.diff(means) / [1, 1, 9] - cost) < np.array([1e-4, 1e-5, 1e-6]) * t).all()
+
+
 def test_smallest_dimension_is_that_of_the_weights():
     model = MODELS["one and one"]
     assert tsode.escape_law(model, 2, 0.9).mean() > 0

@@ -205,24 +205,26 @@ def _seed_after_transient(branch, model, start_q, q):
     eta, v = model.learning_rate, model.student_readout[0]
     g, d = _growth(branch, model, q)
 
-    def drift(q):
-        return 4 * eta * v * q * branch.growth(eta, np.full(model.p, v * q))[0]
+    def norm_rate(q):
+        """Return dln q/dalpha."""
+        return 4 * eta * v * branch.growth(eta, np.full(model.p, v * q))[0]
 
-    def right_hand_side(alpha, state):
-        gamma, d = _growth(branch, model, state[0])
-        return [drift(state[0]), gamma - g, d * np.exp(-2 * (state[1] + g * alpha))]
+    def right_hand_side(alpha, state):  # norms and noise in units of the start, which may be small
+        gamma, d = _growth(branch, model, start_q * state[0])
+        noise = d / start_q * np.exp(-2 * (state[1] + g * alpha))
+        return [norm_rate(start_q * state[0]) * state[0], gamma - g, noise]
 
     def too_large(_, state):
-        return state[0] - DIVERGED * max(q, start_q)
+        return start_q * state[0] - DIVERGED * max(q, start_q)
 
     too_large.terminal = True
     step = 1e-4 * q
-    relaxation = (drift(q - step) - drift(q + step)) / (2 * step)
-    end = RELAXATIONS / relaxation
+    relaxation = (norm_rate(q - step) - norm_rate(q + step)) / (2 * step) * q
+    end = RELAXATIONS / relaxation + max(np.log(q / start_q), 0.0) / norm_rate(0.0)  # from far below, q first grows
     solution = solve_ivp(
-        right_hand_side, (0.0, end), [start_q, 0.0, 0.0], method="DOP853", rtol=1e-10, atol=1e-12, events=too_large
+        right_hand_side, (0.0, end), [1.0, 0.0, 0.0], method="DOP853", rtol=1e-10, atol=1e-12, events=too_large
     )
-    final_q, log_growth, noise = solution.y[:, -1]
-    if solution.status != 0 or not abs(final_q - q) < 1e-6 * q:
+    growth, log_growth, noise = solution.y[:, -1]
+    if solution.status != 0 or not abs(start_q * growth - q) < 1e-6 * q:
         raise ValueError(f"`scale` must be smaller: from {np.sqrt(start_q):g} the norms do not settle on the plateau")
-    return np.exp(2 * log_growth) * (start_q + noise) + d / (2 * g) * np.exp(-2 * g * end)
+    return np.exp(2 * log_growth) * start_q * (1 + noise) + d / (2 * g) * np.exp(-2 * g * end)

@@ -109,7 +109,7 @@ def _solve_chunk(models, starts, alpha, gradient_flow, options):
     from scipy.integrate import solve_ivp  # imported late, as in tsode.ode
 
     p, p_star = models[0].p, models[0].p_star
-    states = np.empty((len(models), len(alpha), p * p_star + p * p))
+    states = np.full((len(models), len(alpha), p * p_star + p * p), np.nan)
     states[:, 0] = [np.concatenate([start.M.ravel(), start.Q.ravel()]) for start in starts]
     bounds = RUNAWAY * np.array([norm_scale(model, start.Q) for model, start in zip(models, starts)])
     diagonal = p * p_star + (p + 1) * np.arange(p)
@@ -141,7 +141,8 @@ def _solve_chunk(models, starts, alpha, gradient_flow, options):
             alive = alive[:0]
             break
         time, y = solution.t_events[0][0], solution.y_events[0][0].reshape(alive.size, -1)
-        kept = limit - y[:, diagonal].sum(axis=1) > 1e-6 * limit
+        left = 1 - y[:, diagonal].sum(axis=1) / limit
+        kept = left > max(1e-6, left.min())  # where time is rounded, not even the least one need be at its limit
         alive, y = alive[kept], y[kept]
     return [states[i] if i in alive else None for i in range(len(models))]
 
