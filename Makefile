@@ -15,13 +15,13 @@ test: .venv/installed-test
 	$(BIN)/pytest -n auto --dist loadfile
 
 test-slow: .venv/installed-test
-	$(BIN)/pytest -m slow
+	$(BIN)/pytest -m slow -n auto --dist loadfile
 
 # The tests with the oldest versions that setup.cfg allows; PYTHON=python3.10 is the oldest Python.
 test-oldest:
 	$(PYTHON) -m venv .venv-oldest
 	.venv-oldest/bin/pip install --quiet --constraint tests/oldest.txt --editable ".[test]"
-	.venv-oldest/bin/pytest
+	.venv-oldest/bin/pytest -n auto --dist loadfile
 
 # Line coverage with the compiler off, then one broken operator or number at a time: some two hours on 2 cores.
 mutation: .venv/installed-mutation

@@ -9,6 +9,7 @@ from scipy import stats
 from scipy.integrate import solve_ivp
 
 import tsode
+from tsode import escape
 from tsode._log_inverse_gamma import log_inverse_gamma
 
 MODELS = {
@@ -86,6 +87,16 @@ def test_law_from_random_weights(name, scale):
     alpha = law.ppf([0.2, 0.5, 0.8])
     variance = variance_at(model, alpha, 1.0 if model.spherical else scale**2)
     np.testing.assert_allclose(chi_square_above(model, N * threshold / variance), [0.2, 0.5, 0.8], rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["noisy", "escape almost ends"])
+def test_law_does_not_depend_on_when_the_norms_are_taken_to_be_on_the_plateau(name, monkeypatch):
+    """What SGD adds after that time counts: where the escape is slow, it is most of all."""
+    means = []
+    for relaxations in (20, 40):
+        monkeypatch.setattr(escape, "RELAXATIONS", relaxations)
+        means.append(tsode.escape_law(MODELS[name], 10**10, 0.05, "random").mean())
+    assert means[0] == pytest.approx(means[1], rel=1e-7)
 
 
 @pytest.mark.parametrize("name", ["noisy", "one and one", "too few students"])

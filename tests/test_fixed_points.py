@@ -16,6 +16,7 @@ EQUAL = {
     "much noise": tsode.TeacherStudent(3, 2, 0.01, 9.0, [0.6] * 3, [0.8, 0.3], P),
     "traceless": tsode.TeacherStudent(2, 2, 0.3, 2.0, None, [0.5, -0.5]),
     "one unit": tsode.TeacherStudent(1, 2, 0.05, 0.1, [0.8]),
+    "escape ends just before": tsode.TeacherStudent(1, 1, 0.05, 10.0),
 }
 FOLLOWED = {
     "unequal": tsode.TeacherStudent(3, 2, 0.2, 0.05, [0.5, 0.3, 0.2], [0.7, 0.4], P),
@@ -23,6 +24,8 @@ FOLLOWED = {
     "escape ends": tsode.TeacherStudent(3, 2, 0.01, 10.0, [0.36, 0.33, 0.3], [0.1, 0.18]),
     "opposed": tsode.TeacherStudent(2, 2, 0.3, 0.1, None, [-0.5, -0.3]),
     "one at rest": tsode.TeacherStudent(3, 1, 0.2, 0.1, [0.5, 0.3, 0.0]),
+    "one dies": tsode.TeacherStudent(3, 2, 0.5, 0.0, [0.55, 0.96, 0.18], [0.14, -0.12]),
+    "one of four dies": tsode.TeacherStudent(4, 2, 0.05, 10.0, [-0.52, 0.75, -0.88, -0.33], [-0.2, 0.4]),
 }
 SPHERICAL = {
     "sphere, equal": tsode.TeacherStudent(4, 2, 0.4, 0.1, constraint="spherical"),

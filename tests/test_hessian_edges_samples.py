@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from hessian_points import dense_population, dense_samples, spherical
 from models import GENERAL
-from scipy.sparse.linalg import aslinearoperator
+from scipy.sparse.linalg import LinearOperator, aslinearoperator
 from twins import python_twin
 
 import tsode
@@ -155,6 +155,26 @@ def test_what_has_no_products_or_is_no_matrix_is_no_operator(operator):
 def test_an_operator_is_square(shape):
     with pytest.raises(ValueError, match="`operator` must be square"):
         spectral_density(aslinearoperator(np.ones(shape)))
+
+
+def test_the_smallest_operator_is_a_number():
+    density = spectral_density(aslinearoperator(np.array([[3.0]])))
+    np.testing.assert_allclose(density.nodes, 3.0, rtol=1e-15)
+    with pytest.raises(ValueError, match="`operator` must be square"):
+        spectral_density(LinearOperator((0, 0), matvec=lambda x: x, dtype=np.float64))
+
+
+def test_products_have_to_be_finite_at_every_step():
+    """The message has the product that is not."""
+    calls = []
+
+    def product(x):
+        calls.append(x)
+        return np.arange(5) * x + (np.nan if len(calls) == 3 else 0.0)
+
+    with pytest.raises(ValueError, match="`operator` must have finite products, but has nan"):
+        spectral_density(LinearOperator((5, 5), matvec=product, dtype=np.float64), steps=4)
+    assert len(calls) == 3
 
 
 @pytest.mark.parametrize("name", ["steps", "probes"])

@@ -1,5 +1,7 @@
 """Late times: rates and power laws by hand, and the floor as a fixed point of the plain ODEs."""
 
+import itertools
+
 import numpy as np
 import pytest
 from reference import derivatives
@@ -128,10 +130,23 @@ def test_surplus_students_have_a_floor_without_noise_above_that_learning_rate(wi
 
 def test_no_floor_above_the_largest_learning_rate():
     """For p = p* and p < p* the floor exists up to some eta and is nan above; it is never negative."""
-    for widths in ((2, 2), (4, 2), (2, 4)):
-        floors = np.array([manifold.loss_floor(uniform(*widths, eta, 0.1)) for eta in np.linspace(0.02, 2.0, 34)])
+    for widths, unit in itertools.product([(2, 2), (4, 2), (2, 4)], [1.0, 1e-3]):  # unit of the outputs
+        etas = np.linspace(0.02, 2.0, 34) / unit
+        models = [uniform(*widths, eta, 0.1 * unit**2, v_star=0.7 * unit) for eta in etas]
+        floors = np.array([manifold.loss_floor(model) for model in models])
         exists = np.isfinite(floors)
         assert exists[0]
         assert not exists[-1]
         assert np.all(floors[exists] > 0)
         assert np.all(np.diff(exists.astype(int)) <= 0)
+
+
+@pytest.mark.parametrize("widths", [(4, 4), (5, 5), (4, 5)])
+def test_no_floor_where_noise_outshines_the_teacher(widths):
+    """The squared overlap with the teacher, positive in weak noise, would have to be negative: M dies out."""
+    quiet, loud = (uniform(*widths, 0.08, noise, 1.0, 0.2) for noise in (0.1, 10.0))
+    assert manifold.loss_floor(quiet) > 0
+    assert np.isnan(manifold.loss_floor(loud))
+    start = manifold.solution(loud)
+    ode = tsode.integrate(loud, start, 3e3)
+    assert ode.status == "diverged" or np.abs(ode.M[-1]).max() < 1e-6

@@ -177,5 +177,12 @@ def test_rounding_that_grows_out_of_all_overlaps_is_told():
     assert np.linalg.eigvalsh(ode.Q[-1])[0] < -0.01
     with pytest.warns(RuntimeWarning, match="no weights have the overlaps"):
         tsode.integrate_many(model, [parallel], 100.0)
+    unit = 2.0**14  # of the weights, in which the outputs and their changes stay what they are
+    other = tsode.TeacherStudent(2, 1, 0.2 * unit**2, student_readout=[0.5 / unit**2] * 2)
+    start, options = tsode.Overlaps(np.zeros((2, 1)), unit**2 * np.ones((2, 2))), {"atol": 1e-10 * unit**2}
+    with pytest.warns(RuntimeWarning, match="at alpha = 100 an eigenvalue is -0.") as warned:
+        tsode.integrate(other, start, 100.0, **options)
+    tsode.integrate(other, start, 10.0, **options)
+    assert warned[0].filename == __file__
     tsode.integrate(model, tsode.Overlaps(np.zeros((2, 1)), np.ones((2, 2)) - 0.01 * (1 - np.eye(2))), 100.0)
     tsode.integrate(model, parallel, 10.0)
