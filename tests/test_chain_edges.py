@@ -18,9 +18,9 @@ def sequence_of(run, *children, seed=7):
     return np.random.SeedSequence(seed, spawn_key=(run, *children))
 
 
-def chain_of(model, N, runs=2, start="generic", limit=1e8):
+def chain_of(model, N, runs=2, start="generic", limit=1e8, lanes=LANES):
     start = generic_start(model) if start == "generic" else start
-    return chain.ChainRuns(model, start, N, [sequence_of(run) for run in range(runs)], LANES, limit)
+    return chain.ChainRuns(model, start, N, [sequence_of(run) for run in range(runs)], lanes, limit)
 
 
 # The numbers ---------------------------------------------------------------------------------------------------------
@@ -37,31 +37,31 @@ def marsaglia_tsang(x, u, d, redraws):
     raise AssertionError
 
 
-@pytest.mark.parametrize("degrees", [2, 3, 40])
-def test_draws_are_marsaglia_and_tsangs_on_the_streams_of_the_runs(degrees):
+@pytest.mark.parametrize(("degrees", "lanes"), [(2, LANES), (3, LANES), (40, LANES), (2, 1)])
+def test_draws_are_marsaglia_and_tsangs_on_the_streams_of_the_runs(degrees, lanes):
     """Two batches: every number of 16 generators a run, the candidates, the redraws, and where the streams end."""
     model = tsode.TeacherStudent(2, 1, 0.1)
-    runs, width = chain_of(model, 40, runs=LANES), 4
-    generators = [[Generator(runs.state[:, i, run]) for run in range(LANES)] for i in range(16)]
-    redraws = [Generator(runs.redraw_state[:, run]) for run in range(LANES)]
+    runs, width = chain_of(model, 40, runs=lanes, lanes=lanes), 4
+    generators = [[Generator(runs.state[:, i, run]) for run in range(lanes)] for i in range(16)]
+    redraws = [Generator(runs.redraw_state[:, run]) for run in range(lanes)]
     rejected = 0
     for _ in range(2):
         chain_draws.draw_kernel(runs.normals, runs.rest, runs.state, runs.redraw_state, 3, degrees)
         # a pair of every generator of every run in turn, until 32 rows of all widths are full
         rounds = [[[g.pair("gaussian") for g in row] for row in generators] for _ in range(width)]
-        normals = np.moveaxis(rounds, -1, 1).reshape(32, width, LANES)
+        normals = np.moveaxis(rounds, -1, 1).reshape(32, width, lanes)
         uniforms = np.reshape(
-            [[[(g.bits() >> 11) + 0.5 for g in row] for row in generators] for _ in range(2)], (32, LANES)
+            [[[(g.bits() >> 11) + 0.5 for g in row] for row in generators] for _ in range(2)], (32, lanes)
         ) / 2.0**53  # fmt: skip
         np.testing.assert_allclose(runs.normals[:, :3], normals[:, :3], rtol=1e-12, atol=1e-14)
-        for n, run in np.ndindex(32, LANES):
+        for n, run in np.ndindex(32, lanes):
             d = degrees / 2 - 1 / 3
             x, drawn = marsaglia_tsang(normals[n, 3, run], uniforms[n, run], d, redraws[run])
             assert runs.normals[n, 3, run] == pytest.approx(x, rel=1e-12, abs=1e-14)
             assert runs.rest[n, run] == pytest.approx(2 * d * (1 + x / math.sqrt(9 * d)) ** 3, rel=1e-10)
             rejected += drawn
     assert rejected > 0 or degrees == 40
-    for run in range(LANES):
+    for run in range(lanes):
         assert runs.state[:, :, run].T.tolist() == [row[run].words for row in generators]
         assert runs.redraw_state[:, run].tolist() == redraws[run].words
 

@@ -284,6 +284,11 @@ def test_progress_counts_the_samples_of_all_runs(scripted, monkeypatch):
             assert bar.options == {"total": 200, "desc": "SGD", "unit": " samples", "unit_scale": True}
     scripted()
     assert bars.pop().show is False
+    monkeypatch.undo()
+    monkeypatch.setattr(driver, "progress_bar", Bar)
+    for engine in ("chain", "weights"):  # the engines themselves
+        tsode.simulate(tsode.TeacherStudent(2, 1, 0.1), None, [0.0, 0.5, 1.0], N=20, runs=3, engine=engine)
+        assert sum(bars.pop().updates) == 60
 
 
 def test_linear_algebra_is_left_one_thread(scripted, monkeypatch):
