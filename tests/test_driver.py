@@ -219,6 +219,8 @@ def test_interrupt_keeps_what_was_recorded(scripted, engine):
     assert recorded(sgd) == [[0, 5, 10, 20]] * complete + [[0, 5, 10]] * cut
     assert sgd.status.tolist() == ["completed"] * complete + ["interrupted"] * cut
     assert sgd.stopped_at.tolist() == [3.0] * complete + [2.4] * cut
+    sgd, _ = scripted({(first + 1, 6): KeyboardInterrupt()}, runs=first + 2, engine=engine)
+    assert sgd.stopped_at.tolist() == [3.0] * complete + [1.5] * cut  # last seen at the record after 5
     sgd, _ = scripted({(0, 0): KeyboardInterrupt()}, runs=2, engine=engine)
     assert sgd.status[0] == "interrupted"
     assert sgd.stopped_at[0] == 1.0
