@@ -112,6 +112,7 @@ def test_overlaps_of_implicit_methods_are_symmetric(method):
     [
         ({"rtol": 0.0}, "`rtol` must be larger than 0"),
         ({"rtol": -0.5}, "`rtol` must be larger than 0"),
+        ({"rtol": 1.5}, "`rtol` must be at most 1"),
         ({"atol": 0.0}, "`atol` must be larger than 0"),
         ({"atol": -0.5}, "`atol` must be larger than 0"),
     ],
