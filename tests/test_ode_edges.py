@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import scipy.integrate
 from models import GENERAL, generic_start
 from reference import derivatives
 from scipy.integrate import quad
@@ -159,8 +160,6 @@ def test_divergence_before_the_first_step_is_at_the_start():
 
 def test_records_that_are_not_finite_are_cut_off(monkeypatch):
     """LSODA can report success with nan in its states."""
-    import scipy.integrate
-
     right, solve_ivp = tsode.integrate(SMALL, generic_start(SMALL), TEN), scipy.integrate.solve_ivp
 
     def broken(*args, **options):
@@ -243,10 +242,23 @@ def test_only_what_runs_away_is_finished_alone(monkeypatch):
         np.testing.assert_allclose(run.Q, wanted.Q, rtol=0, atol=1e-4)
 
 
+def test_each_solution_keeps_its_tolerance_among_many(monkeypatch):
+    """The solver bounds the root mean square error of all; one of n may hold all of it."""
+    seen, solve_ivp = [], scipy.integrate.solve_ivp
+
+    def recorded(*args, rtol, atol, **options):
+        seen.append((rtol, atol))
+        return solve_ivp(*args, rtol=rtol, atol=atol, **options)
+
+    monkeypatch.setattr(scipy.integrate, "solve_ivp", recorded)
+    tsode.integrate_many([SMALL] * 9, generic_start(SMALL), [0.0, 1.0], rtol=3e-6, atol=6e-9)
+    np.testing.assert_allclose(seen, [(1e-6, 2e-9)], rtol=1e-12)
+
+
 def test_what_runs_away_is_seen_in_any_unit(monkeypatch):
     """Unit 0 of readout 0 stays where it is, unit 1 diverges; the units stay orthogonal."""
-    model = tsode.TeacherStudent(2, 1, 1.0, student_readout=[0.0, 1.0])
-    starts = [tsode.Overlaps(np.zeros((2, 1)), np.diag([1.0, size])) for size in (4.0, 0.01)]
+    model = tsode.TeacherStudent(2, 2, 1.0, student_readout=[0.0, 1.0])
+    starts = [tsode.Overlaps(np.zeros((2, 2)), np.diag([1.0, size])) for size in (4.0, 0.01)]
     alone = []
     monkeypatch.setattr(
         ode_batch,
