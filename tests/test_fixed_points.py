@@ -24,8 +24,8 @@ FOLLOWED = {
     "escape ends": tsode.TeacherStudent(3, 2, 0.01, 10.0, [0.36, 0.33, 0.3], [0.1, 0.18]),
     "opposed": tsode.TeacherStudent(2, 2, 0.3, 0.1, None, [-0.5, -0.3]),
     "one at rest": tsode.TeacherStudent(3, 1, 0.2, 0.1, [0.5, 0.3, 0.0]),
-    "one dies": tsode.TeacherStudent(3, 2, 0.5, 0.0, [0.55, 0.96, 0.18], [0.14, -0.12]),
-    "one of four dies": tsode.TeacherStudent(4, 2, 0.05, 10.0, [-0.52, 0.75, -0.88, -0.33], [-0.2, 0.4]),
+    "one dies": tsode.TeacherStudent(2, 2, 0.1, 0.1, [-0.93, -0.14], [0.56, -1.03]),
+    "one of three dies": tsode.TeacherStudent(3, 1, 0.05, 10.0, [0.12, 0.56, 0.86], [1.12]),
 }
 SPHERICAL = {
     "sphere, equal": tsode.TeacherStudent(4, 2, 0.4, 0.1, constraint="spherical"),
@@ -242,6 +242,24 @@ def test_followed_branch_begins_in_gradient_flow(model):
     T1 = model.teacher_readout @ np.diagonal(model.teacher_overlap)
     alive = np.sign(model.student_readout) == np.sign(T1)
     np.testing.assert_allclose(branch.point(0.0), np.where(alive, T1 / (alive.sum() + 2), 0.0), rtol=1e-14)
+
+
+@pytest.mark.parametrize("name", ["one dies", "one of three dies"])
+def test_followed_branch_goes_on_where_a_row_dies(name):
+    dead = (np.array(branch_for(FOLLOWED[name]).points) == 0).sum(axis=1)
+    assert dead[0] == 0
+    assert dead[-1] == 1
+
+
+@pytest.mark.parametrize("readout", [[0.21, -0.57], [0.5, 0.5]])
+def test_teacher_without_trace_but_for_rounding(readout):
+    """Its T_1 may be a rounding error of either sign: the branch is that of T_1 = 0."""
+    wanted = None
+    for last in (-(0.59 - 1.11), 0.52, 0.52 + 2e-16, 0.52 + 1e-13, 0.52 - 1e-13):
+        branch = branch_of(tsode.TeacherStudent(2, 3, 0.2, 1.0, readout, [0.59, -1.11, last]))
+        found = [branch.end, branch.escape, branch.escape_rate(0.2, branch.point(0.2)), *branch.point(0.2)]
+        wanted = wanted or found
+        np.testing.assert_allclose(found, wanted, rtol=1e-9)
 
 
 @every(FOLLOWED)

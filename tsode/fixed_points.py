@@ -259,18 +259,22 @@ class FollowedBranch(Branch):
             if y is None:
                 return None
             dying = alive & (y * self.v < 0)
-            reviving = ~alive & (self.v * self.growth(eta, y) > 0)
+            reviving = ~alive & (np.sign(self.v) * self.growth(eta, y) > self._tolerance(y))
             if not np.any(dying | reviving):
                 return y if self._attracts(eta, y, alive) else None
             alive = (alive & ~dying) | reviving
         return None
+
+    def _tolerance(self, y):
+        """Return the f that counts as 0: for T_1 = 0 but for rounding, no row is kept alive by it."""
+        return NEWTON_TOLERANCE * (np.abs(self.mu).sum() + np.abs(y).sum())
 
     def _newton(self, eta, y, alive):
         """Return the zero of f near y among the points at which the rows that are not `alive` have q = 0."""
         y = np.where(alive, y, 0.0)
         for _ in range(NEWTON_STEPS):
             f = np.where(alive, self.growth(eta, y), 0.0)
-            if np.abs(f).max() < NEWTON_TOLERANCE * (np.abs(self.mu).sum() + np.abs(y).sum()):
+            if np.abs(f).max() <= self._tolerance(y):
                 return y
             jacobian = np.where(np.outer(alive, alive), self.growth_jacobian(eta, y), np.eye(len(y)))
             try:
@@ -286,8 +290,7 @@ class FollowedBranch(Branch):
         if flow.size and np.linalg.eigvals(flow).real.max() >= 0:
             return False
         # a dead row beside a living one is marginal as eta -> 0, so rounding must be allowed for
-        largest = np.abs((v[:, None] + v) * (y[:, None] + y)).max()
-        return self.angle_growth(eta, y).max() <= NEWTON_TOLERANCE * largest
+        return self.angle_growth(eta, y).max() <= self._tolerance(y) * np.abs(v[:, None] + v).max()
 
     def _rate(self, eta):
         return self.escape_rate(eta, self.point(eta))
