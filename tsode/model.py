@@ -1,16 +1,23 @@
 """The teacher-student pair: what is learned, by what, and how fast."""
 
 import dataclasses
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass, field
 
 import numpy as np
 
 from . import _checks
 from ._display import html_table, text_table
+from .activations import Activation, activation_of
+from .rules import Rule, rule_of
 
 __all__ = ["CONSTRAINTS", "TeacherStudent", "check_model"]
 
 CONSTRAINTS = ("free", "spherical")
+
+
+def _about(label, meaning, symbol=""):
+    """Return what reprs, figures and the command line say of a parameter: listed here and nowhere else."""
+    return {"label": label, "meaning": meaning, "symbol": symbol}
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -61,14 +68,30 @@ class TeacherStudent:
     array([0.25, 0.25, 0.25, 0.25])
     """
 
-    p: int
-    p_star: int
-    learning_rate: float
-    noise_variance: float = 0.0
-    student_readout: np.ndarray = None
-    teacher_readout: np.ndarray = None
-    teacher_overlap: np.ndarray = None
-    constraint: str = "free"
+    p: int = field(metadata=_about("student width", "width of the student", "p"))
+    p_star: int = field(metadata=_about("teacher width", "width of the teacher", "p*"))
+    learning_rate: float = field(metadata=_about("learning rate", "learning rate", "η"))
+    noise_variance: float = field(
+        default=0.0, metadata=_about("label noise variance", "variance of the label noise", "Δ")
+    )
+    student_readout: np.ndarray = field(
+        default=None, metadata=_about("student readout", "second layer of the student", "v")
+    )
+    teacher_readout: np.ndarray = field(
+        default=None, metadata=_about("teacher readout", "second layer of the teacher", "v*")
+    )
+    teacher_overlap: np.ndarray = field(
+        default=None, metadata=_about("teacher overlap", "overlap of the teacher's rows", "P")
+    )
+    constraint: str = field(default="free", metadata=_about("constraint", "constraint on the student's rows"))
+    _: KW_ONLY
+    activation: Activation = field(
+        default="quadratic", metadata=_about("activation", "activation of the hidden units", "σ")
+    )
+    teacher_activation: Activation = field(
+        default=None, metadata=_about("teacher activation", "activation of the teacher's units", "σ*")
+    )
+    rule: Rule = field(default="gradient", metadata=_about("learning rule", "what one sample changes"))
 
     def __post_init__(self):
         p = _checks.integer("p", self.p, minimum=1)
@@ -89,7 +112,13 @@ class TeacherStudent:
             "teacher_readout": _checks.float_array("teacher_readout", v_star, (p_star,), "(p_star,)"),
             "teacher_overlap": _checks.semidefinite("`teacher_overlap`", P),
             "constraint": _checks.choice("constraint", self.constraint, CONSTRAINTS),
+            "activation": activation_of(self.activation),
+            "rule": rule_of(self.rule),
         }
+        teacher = self.teacher_activation
+        checked["teacher_activation"] = (
+            checked["activation"] if teacher is None else activation_of(teacher, "teacher_activation")
+        )
         for name, value in checked.items():
             object.__setattr__(self, name, value)
 
@@ -130,6 +159,8 @@ class TeacherStudent:
         array([0.5, 0.5])
         """
         kept = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        if self.teacher_activation == self.activation:
+            kept["teacher_activation"] = None
         for name in changes:
             if name not in kept:
                 raise TypeError(f"`changes` must name some of {', '.join(kept)}, but names {name!r}")
@@ -142,13 +173,21 @@ class TeacherStudent:
     def to_dict(self):
         """Return the parameters as plain numbers, strings and lists, as JSON takes them.
 
+        Activations and rule are left out where they are the default.
+
         Examples
         --------
         >>> TeacherStudent(p=2, p_star=1, learning_rate=0.4).to_dict()["student_readout"]
         [0.5, 0.5]
         """
-        parameters = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
-        return {name: value.tolist() if isinstance(value, np.ndarray) else value for name, value in parameters.items()}
+        found = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        if self.teacher_activation == self.activation:
+            del found["teacher_activation"]
+        if self.activation == activation_of("quadratic"):
+            del found["activation"]
+        if self.rule == rule_of("gradient"):
+            del found["rule"]
+        return {name: _plain(value) for name, value in found.items()}
 
     def __eq__(self, other):
         return self.to_dict() == other.to_dict() if isinstance(other, TeacherStudent) else NotImplemented
@@ -156,21 +195,20 @@ class TeacherStudent:
     def __hash__(self):
         return hash(repr(self.to_dict()))
 
-    def _rows(self):
-        def short(array, default):
-            return default if array is None else np.array2string(array, precision=4, separator=", ", threshold=8)
+    @property
+    def is_plain(self):
+        """Whether one activation serves both sides and the rule is gradient descent: what closed forms ask for."""
+        return self.teacher_activation == self.activation and self.rule == rule_of("gradient")
 
-        v, v_star = self.student_readout, self.teacher_readout
-        identity = np.array_equal(self.teacher_overlap, np.eye(self.p_star))
+    def __getstate__(self):
+        # the parameters alone: what is cached beside them is neither to be pickled nor to be hashed
+        return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+
+    def _rows(self):
         return [
-            ("student width p", self.p),
-            ("teacher width p*", self.p_star),
-            ("learning rate η", f"{self.learning_rate:g}"),
-            ("label noise variance Δ", f"{self.noise_variance:g}"),
-            ("student readout v", short(None if np.ptp(v) == 0 else v, f"{v[0]:g} each")),
-            ("teacher readout v*", short(None if np.ptp(v_star) == 0 else v_star, f"{v_star[0]:g} each")),
-            ("teacher overlap P", short(None if identity else self.teacher_overlap, "identity")),
-            ("constraint", self.constraint),
+            (f"{field.metadata['label']} {field.metadata['symbol']}".strip(), _short(getattr(self, field.name)))
+            for field in dataclasses.fields(self)
+            if field.name not in ("activation", "teacher_activation", "rule")
         ]
 
     def __repr__(self):
@@ -178,6 +216,26 @@ class TeacherStudent:
 
     def _repr_html_(self):
         return html_table("TeacherStudent, quadratic activation", self._rows())
+
+
+def _plain(value):
+    """Return a parameter as JSON takes it."""
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    if isinstance(value, Activation):
+        return value.to_dict() if value.parameters else value.name
+    return value.name if isinstance(value, Rule) else value
+
+
+def _short(value):
+    """Return a parameter in a few words."""
+    if isinstance(value, np.ndarray):
+        if value.ndim == 2 and np.array_equal(value, np.eye(len(value))):
+            return "identity"
+        if value.ndim == 1 and np.ptp(value) == 0:
+            return f"{value[0]:g} each"
+        return np.array2string(value, precision=4, separator=", ", threshold=8)
+    return f"{value:g}" if isinstance(value, float) else value
 
 
 def check_model(model, name="model"):

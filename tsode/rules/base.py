@@ -1,0 +1,48 @@
+r"""What a learning rule is: what one sample changes, as a function of the preactivations alone.
+
+A sample moves the weights by :math:`W \leftarrow W + C x^T / \sqrt N` and trained scalars by
+:math:`s \leftarrow s + d / N`. C, shape (p,), and d are functions of the preactivations :math:`z = (\lambda, \mu)`,
+of the noise, of :math:`|x|^2 / N` and of s. Hence every engine and every average asks the rule and nothing else.
+"""
+
+from abc import ABC, abstractmethod
+
+__all__ = ["Rule"]
+
+
+class Rule(ABC):
+    """What one sample changes.
+
+    Attributes
+    ----------
+    name : str
+        What it is called in files and on the command line.
+    """
+
+    name = ""
+
+    @abstractmethod
+    def noises(self, model):
+        """Return how many standard normal numbers a sample needs beside its input."""
+
+    @abstractmethod
+    def step(self, model):
+        """Return the jitable function (lam, mu, noise, size, scalars, parameters, change, scalar_change).
+
+        The arrays have shapes (p, lanes), (p_star, lanes), (noises, lanes), (1, lanes) with :math:`|x|^2 / N`,
+        (n_scalars, lanes) and (n_parameters, lanes); C and d are written to the last two, shapes (p, lanes) and
+        (n_scalars, lanes). For a single run the last axis is missing.
+        """
+
+    @abstractmethod
+    def parameters(self, model):
+        """Return the numbers that `step` reads, ndarray of shape (n_parameters,)."""
+
+    def __eq__(self, other):
+        return type(other) is type(self)
+
+    def __hash__(self):
+        return hash(type(self))
+
+    def __repr__(self):
+        return f"{type(self).__name__}()"

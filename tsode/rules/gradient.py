@@ -1,0 +1,56 @@
+r"""Gradient descent on half the squared error, :math:`\ell = D^2 / 2`.
+
+.. math::
+    D = \sum_k v_k \sigma(\lambda_k) - \sum_r v^*_r \sigma^*(\mu_r) - \sqrt\Delta\, \xi , \qquad
+    C_k = -\eta\, v_k D\, \sigma'(\lambda_k) .
+"""
+
+import math
+
+import numpy as np
+
+from .._compiled import jitable
+from .._lanes import load, store
+from .base import Rule
+
+__all__ = ["Gradient"]
+
+
+class Gradient(Rule):
+    """Gradient descent on half the squared error."""
+
+    name = "gradient"
+
+    def noises(self, model):
+        """Return 1 where labels are noisy, else 0."""
+        return int(model.noise_variance > 0)
+
+    def step(self, model):
+        """Return the jitable step of the model's two activations."""
+        return gradient_step(model.activation.function, model.teacher_activation.function, bool(self.noises(model)))
+
+    def parameters(self, model):
+        """Return learning rate, standard deviation of the noise, v and v*."""
+        head = [model.learning_rate, math.sqrt(model.noise_variance)]
+        return np.concatenate([head, model.student_readout, model.teacher_readout])
+
+
+def gradient_step(student, teacher, noisy):
+    """Return the step for two activations, with or without label noise."""
+
+    @jitable
+    def step(lam, mu, noise, size, scalars, parameters, change, scalar_change):
+        p, p_star = lam.shape[0], mu.shape[0]
+        eta = load(parameters, 0)
+        D = -load(parameters, 1) * load(noise, 0) if noisy else 0.0 * eta
+        for r in range(p_star):
+            D = D - load(parameters, 2 + p + r) * teacher(load(mu, r))[0]
+        for k in range(p):
+            value, slope = student(load(lam, k))
+            v = load(parameters, 2 + k)
+            D = D + v * value
+            store(change, k, v * slope)
+        for k in range(p):
+            store(change, k, -eta * D * load(change, k))
+
+    return step
