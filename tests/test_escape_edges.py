@@ -9,8 +9,8 @@ from scipy import stats
 from scipy.integrate import solve_ivp
 
 import tsode
-from tsode import escape
 from tsode._log_inverse_gamma import log_inverse_gamma
+from tsode.plateaus import escape
 
 MODELS = {
     "noisy": tsode.TeacherStudent(4, 2, 0.6, 0.2, [0.3] * 4, [0.7] * 2),

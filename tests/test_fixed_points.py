@@ -7,7 +7,7 @@ import pytest
 from reference import derivatives
 
 import tsode
-from tsode.fixed_points import Branch, EqualBranch, FollowedBranch, SphericalBranch, branch_of
+from tsode.activations.quadratic.fixed_points import Branch, EqualBranch, FollowedBranch, SphericalBranch, branch_of
 
 P = [[1.0, 0.3], [0.3, 0.8]]
 EQUAL = {

@@ -11,7 +11,7 @@ from hessian_points import (
 
 import tsode
 from tsode import hessian
-from tsode.ode import right_hand_side
+from tsode.ode.rhs import right_hand_side
 
 N = 12
 CONSTRAINTS = ("free", "spherical")

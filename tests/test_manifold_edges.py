@@ -6,7 +6,7 @@ from scipy.linalg import block_diag
 
 import tsode
 from tsode import manifold
-from tsode.manifold.minima import Minima
+from tsode.activations.quadratic.minima import Minima
 
 
 def student(p, eigenvalues, readout=1.0, **options):

@@ -2,10 +2,9 @@ import numpy as np
 import pytest
 from models import GENERAL, generic_start
 from reference import derivatives, runge_kutta
-from twins import python_twin
 
 import tsode
-from tsode.ode import METHODS, rhs_blas, rhs_kernel
+from tsode.ode import METHODS, rhs
 
 TIMES = np.linspace(0.0, 4.0, 5)
 
@@ -14,20 +13,14 @@ def flatten(M, Q):
     return np.concatenate([M.ravel(), Q.ravel()])
 
 
-def constants(model, gradient_flow):
-    eta = model.learning_rate
-    eta2 = 0.0 if gradient_flow else eta**2
-    return (model.student_readout, model.teacher_readout, model.teacher_overlap, eta, eta2,
-            model.noise_variance, model.spherical)  # fmt: skip
-
-
+@pytest.mark.parametrize("blas_width", [1, 1000])
 @pytest.mark.parametrize("gradient_flow", [False, True])
-def test_right_hand_sides_agree(model, start, gradient_flow):
+def test_right_hand_sides_agree(model, start, gradient_flow, blas_width, monkeypatch):
+    """Compiled loops and matrix products, against the formulas term by term."""
+    monkeypatch.setattr(rhs, "BLAS_WIDTH", blas_width)
     wanted = flatten(*derivatives(model, start.M, start.Q, gradient_flow))
-    y, fixed = flatten(start.M, start.Q), constants(model, gradient_flow)
-    work = np.empty((model.p, model.p))
-    for found in (rhs_kernel(y, *fixed, work), python_twin(rhs_kernel)(y, *fixed, work), rhs_blas(y, *fixed)):
-        np.testing.assert_allclose(found, wanted, rtol=0, atol=1e-14)
+    found = rhs.right_hand_side(model, gradient_flow)(0.0, flatten(start.M, start.Q))
+    np.testing.assert_allclose(found, wanted, rtol=0, atol=1e-14)
 
 
 @pytest.mark.parametrize("gradient_flow", [False, True])

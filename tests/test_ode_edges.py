@@ -8,7 +8,8 @@ from reference import derivatives
 from scipy.integrate import quad
 
 import tsode
-from tsode import ode, ode_batch
+from tsode._states import unpack
+from tsode.ode import many, rhs, single
 
 GENERAL_MODEL = tsode.TeacherStudent(**GENERAL)
 SMALL = tsode.TeacherStudent(2, 1, 0.3, 0.1)
@@ -34,18 +35,9 @@ def test_right_hand_side_is_that_of_sgd_by_default():
     start = generic_start(GENERAL_MODEL)
     y = flatten(start.M, start.Q)
     for options, gradient_flow in (((), False), ((False,), False), ((True,), True)):
-        found = ode.right_hand_side(GENERAL_MODEL, *options)(0.0, y)
+        found = rhs.right_hand_side(GENERAL_MODEL, *options)(0.0, y)
         wanted = flatten(*derivatives(GENERAL_MODEL, start.M, start.Q, gradient_flow))
         np.testing.assert_allclose(found, wanted, rtol=0, atol=1e-14)
-
-
-def test_wide_students_run_matrix_products_and_narrow_ones_the_kernel(monkeypatch):
-    monkeypatch.setattr(ode, "BLAS_WIDTH", 3)
-    monkeypatch.setattr(ode, "rhs_blas", lambda y, *constants: "matrix products")
-    for p in (2, 3, 4):
-        start = blind(1.0, p, 1)
-        found = ode.right_hand_side(tsode.TeacherStudent(p, 1, 0.1))(0.0, flatten(start.M, start.Q))
-        assert isinstance(found, str) == (p >= 3)
 
 
 @pytest.mark.parametrize("constraint", ["free", "spherical"])
@@ -53,15 +45,15 @@ def test_wide_students_run_matrix_products_and_narrow_ones_the_kernel(monkeypatc
 def test_width_of_matrix_products_follows_the_plain_ode(constraint, gradient_flow):
     rng = np.random.default_rng(0)
     model = tsode.TeacherStudent(
-        ode.BLAS_WIDTH, 2, 0.7, 0.1, rng.standard_normal(ode.BLAS_WIDTH), [0.7, -0.2], constraint=constraint
+        rhs.BLAS_WIDTH, 2, 0.7, 0.1, rng.standard_normal(rhs.BLAS_WIDTH), [0.7, -0.2], constraint=constraint
     )
     start = generic_start(model)
-    found = ode.right_hand_side(model, gradient_flow)(0.0, flatten(start.M, start.Q))
+    found = rhs.right_hand_side(model, gradient_flow)(0.0, flatten(start.M, start.Q))
     np.testing.assert_allclose(found, flatten(*derivatives(model, start.M, start.Q, gradient_flow)), rtol=0, atol=1e-10)
 
 
 def test_states_are_unpacked_into_M_and_Q():
-    M, Q = ode.unpack(np.arange(60.0).reshape(2, 2, 15), GENERAL_MODEL)
+    M, Q = unpack(np.arange(60.0).reshape(2, 2, 15), GENERAL_MODEL)
     assert (M.shape, Q.shape) == ((2, 2, 3, 2), (2, 2, 3, 3))
     assert M[0, 1].tolist() == [[15, 16], [17, 18], [19, 20]]
     assert Q[0, 1].tolist() == [[21, 22, 23], [24, 25, 26], [27, 28, 29]]
@@ -131,7 +123,7 @@ def test_tolerances_at_their_limits():
 @pytest.mark.parametrize("points", [2, 400])
 def test_a_run_ends_when_its_norms_reach_the_limit(monkeypatch, points):
     """At M = 0 with equal readouts the time at which tr Q = 60 is an integral."""
-    monkeypatch.setattr(ode, "divergence_limit", lambda model, Q: 60.0)
+    monkeypatch.setattr(single, "divergence_limit", lambda model, Q: 60.0)
     model = tsode.TeacherStudent(3, 2, 4.0, 0.2)
     end = time_to_reach(model, 1.0, 20.0)
     run = tsode.integrate(model, blind(1.0), 0.5 + 2 * end * np.linspace(0, 1, points))
@@ -193,7 +185,7 @@ def test_rates_of_many_are_the_plain_ones_in_a_row(gradient_flow):
     ]
     starts = [generic_start(model, seed) for seed, model in enumerate(models)]
     y = np.concatenate([flatten(start.M, start.Q) for start in starts])
-    found = ode_batch.batch_kernel(y, *ode_batch._constants(models, gradient_flow))
+    found = many.batch_kernel(y, *many._constants(models, gradient_flow))
     wanted = [flatten(*derivatives(m, s.M, s.Q, gradient_flow)) for m, s in zip(models, starts)]
     np.testing.assert_allclose(found, np.concatenate(wanted), rtol=0, atol=1e-13)
 
@@ -201,7 +193,7 @@ def test_rates_of_many_are_the_plain_ones_in_a_row(gradient_flow):
 def test_solutions_are_grouped_by_widths_and_speed():
     """Every position once; in a group one pair of widths, no more than CHUNK, in the order of eta max|v|."""
     rng = np.random.default_rng(0)
-    sizes = {(2, 1): 2 * ode_batch.CHUNK + 1, (2, 2): 3, (3, 1): ode_batch.CHUNK}
+    sizes = {(2, 1): 2 * many.CHUNK + 1, (2, 2): 3, (3, 1): many.CHUNK}
     models = [
         tsode.TeacherStudent(p, p_star, rng.uniform(0.5, 2), student_readout=-rng.uniform(0.1, 3, p))
         for (p, p_star), count in sizes.items()
@@ -209,14 +201,14 @@ def test_solutions_are_grouped_by_widths_and_speed():
     ]
     order = rng.permutation(len(models))
     models = [models[i] for i in order]
-    chunks = list(ode_batch._chunks(models))
+    chunks = list(many._chunks(models))
     assert sorted(i for chunk in chunks for i in chunk) == list(range(len(models)))
-    assert [len(chunk) for chunk in chunks] == [ode_batch.CHUNK, ode_batch.CHUNK, 1, 3, ode_batch.CHUNK]
+    assert [len(chunk) for chunk in chunks] == [many.CHUNK, many.CHUNK, 1, 3, many.CHUNK]
     for chunk in chunks:
         assert len({(models[i].p, models[i].p_star) for i in chunk}) == 1
         speeds = [models[i].learning_rate * max(abs(models[i].student_readout)) for i in chunk]
         assert speeds == sorted(speeds)
-    assert list(ode_batch._chunks([])) == []
+    assert list(many._chunks([])) == []
 
 
 def test_only_what_runs_away_is_finished_alone(monkeypatch):
@@ -227,7 +219,7 @@ def test_only_what_runs_away_is_finished_alone(monkeypatch):
         alone.append(model.learning_rate)
         return tsode.integrate(model, *arguments, **options)
 
-    monkeypatch.setattr(ode_batch, "integrate", recorded)
+    monkeypatch.setattr(many, "integrate", recorded)
     base, alpha, options = tsode.TeacherStudent(3, 2, 0.1), [0.2, 0.5, 1.0, 2.0], {"rtol": 1e-5, "atol": 1e-7}
     models = [base.replace(learning_rate=eta) for eta in (0.3, 8.0, 0.1, 4.0, 0.2)]
     start = generic_start(base)
@@ -261,7 +253,7 @@ def test_what_runs_away_is_seen_in_any_unit(monkeypatch):
     starts = [tsode.Overlaps(np.zeros((2, 2)), np.diag([1.0, size])) for size in (4.0, 0.01)]
     alone = []
     monkeypatch.setattr(
-        ode_batch,
+        many,
         "integrate",
         lambda model, start, *a, **k: alone.append(start) or tsode.integrate(model, start, *a, **k),
     )
@@ -282,11 +274,11 @@ def test_neighbours_of_one_that_runs_away_within_the_rounding_of_time(alpha, eta
 
 def test_pairs_of_models_and_starts():
     models, starts = [SMALL, SMALL.replace(learning_rate=0.1)], [generic_start(SMALL, 1), generic_start(SMALL, 2)]
-    assert ode_batch._pairs(SMALL, starts) == ([SMALL] * 2, starts)
-    assert ode_batch._pairs(tuple(models), starts[0]) == (models, [starts[0]] * 2)
-    assert ode_batch._pairs(models, tuple(starts)) == (models, starts)
-    assert ode_batch._pairs(SMALL, starts[0]) == ([SMALL], [starts[0]])
+    assert many._pairs(SMALL, starts) == ([SMALL] * 2, starts)
+    assert many._pairs(tuple(models), starts[0]) == (models, [starts[0]] * 2)
+    assert many._pairs(models, tuple(starts)) == (models, starts)
+    assert many._pairs(SMALL, starts[0]) == ([SMALL], [starts[0]])
     with pytest.raises(ValueError, match=r"as many as `models` \(2\), but are 3"):
-        ode_batch._pairs(models, [starts[0]] * 3)
+        many._pairs(models, [starts[0]] * 3)
     with pytest.raises(ValueError, match="`starts` must have widths"):
-        ode_batch._pairs(models, [starts[0], blind(1.0)])
+        many._pairs(models, [starts[0], blind(1.0)])

@@ -4,7 +4,7 @@ from models import GENERAL, generic_start
 from scipy import stats
 
 import tsode
-from tsode.overlaps import divergence_limit
+from tsode._divergence import divergence_limit
 
 
 def test_realised_weights_have_exactly_these_overlaps(model, start):

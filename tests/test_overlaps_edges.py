@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 import tsode
-from tsode.overlaps import check_start, divergence_limit, impose_overlaps, norm_scale, random_rows, semidefinite_root
+from tsode._divergence import divergence_limit, norm_scale
+from tsode._linear_algebra import semidefinite_root
+from tsode.overlaps import check_start, impose_overlaps, random_rows
 
 MODEL = tsode.TeacherStudent(2, 3, 0.1)
 SPHERE = MODEL.replace(constraint="spherical")

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 import tsode
-from tsode.fixed_points import EqualBranch, FollowedBranch
-from tsode.ode import right_hand_side
+from tsode.activations.quadratic.fixed_points import EqualBranch, FollowedBranch
+from tsode.ode.rhs import right_hand_side
 
 MODELS = {
     "default": tsode.TeacherStudent(4, 2, 0.4),

@@ -12,7 +12,7 @@ import pytest
 
 import tsode
 from tsode import cli
-from tsode.cli_scan import _numbers
+from tsode.cli.scan import _numbers
 
 xarray = pytest.importorskip("xarray")
 pytest.importorskip("h5netcdf")

@@ -31,16 +31,13 @@ from importlib.metadata import version as _version
 
 from . import hessian, manifold, scans
 from ._kernel_cache import drop_stale_kernels as _drop_stale_kernels
-from .escape import escape_law, escape_time
 from .model import TeacherStudent
-from .ode import integrate
-from .ode_batch import integrate_many
+from .ode import integrate, integrate_many
 from .overlaps import Overlaps
-from .plateaus import plateau
+from .plateaus import escape_law, escape_time, plateau
 from .scans import scan
 from .sgd import InputsExhausted, simulate
-from .studies import study
-from .study_results import Study
+from .studies import Study, study
 from .trajectory import Trajectory
 
 __all__ = [

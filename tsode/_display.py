@@ -2,7 +2,7 @@
 
 from html import escape
 
-__all__ = ["html_columns", "html_table", "text_columns", "text_table"]
+__all__ = ["Report", "Table", "html_columns", "html_table", "text_columns", "text_table"]
 
 
 def text_table(title, rows):
@@ -43,3 +43,26 @@ def html_columns(title, header, rows):
     )
     caption = f"<caption style='text-align:left'><b>{escape(title)}</b></caption>"
     return f"<table>{caption}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
+class Report:
+    """Base of results that are shown as a title and labelled values: `_title()` and `_rows()`, pairs of text."""
+
+    def __repr__(self):
+        return text_table(self._title(), self._rows())
+
+    def _repr_html_(self):
+        return html_table(self._title(), self._rows())
+
+
+class Table:
+    """Base of results that are shown as a table: `_table()` gives title, header and rows; `_remarks()` what follows."""
+
+    def _remarks(self):
+        return []
+
+    def __repr__(self):
+        return "\n  ".join([text_columns(*self._table()), *self._remarks()])
+
+    def _repr_html_(self):
+        return html_columns(*self._table()) + "".join(f"<p>{escape(remark)}</p>" for remark in self._remarks())

@@ -1,13 +1,14 @@
 """The teacher-student pair: what is learned, by what, and how fast."""
 
 import dataclasses
+import functools
 from dataclasses import KW_ONLY, dataclass, field
 
 import numpy as np
 
 from . import _checks
-from ._display import html_table, text_table
-from .activations import Activation, activation_of
+from ._display import Report
+from .activations import Activation, NoClosedForm, activation_of
 from .rules import Rule, rule_of
 
 __all__ = ["CONSTRAINTS", "TeacherStudent", "check_model"]
@@ -21,7 +22,7 @@ def _about(label, meaning, symbol=""):
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class TeacherStudent:
+class TeacherStudent(Report):
     r"""A quadratic student of width p that learns from a quadratic teacher of width p*.
 
     With preactivations :math:`\lambda = W x / \sqrt N` and :math:`\mu = W^* x / \sqrt N` of one Gaussian
@@ -200,6 +201,59 @@ class TeacherStudent:
         """Whether one activation serves both sides and the rule is gradient descent: what closed forms ask for."""
         return self.teacher_activation == self.activation and self.rule == rule_of("gradient")
 
+    @functools.cached_property
+    def theory(self):
+        """What is known in closed form: see :func:`tsode.closed_forms.closed_forms`."""
+        if not self.is_plain:
+            raise NoClosedForm(
+                "`model` must have one activation on both sides and the rule 'gradient' for closed forms, but has "
+                f"{self.activation!r}, {self.teacher_activation!r} and {self.rule!r}"
+            )
+        return self.activation.closed_forms(self)
+
+    @property
+    def natural_time(self):
+        r"""Unit of time in which the model learns, :math:`1 / (\eta \max|v| \max|v^*|)`, float."""
+        v, v_star = np.abs(self.student_readout).max(), np.abs(self.teacher_readout).max()
+        return 1 / (self.learning_rate * v * v_star)
+
+    @property
+    def solution_ratio(self):
+        """Squared norm of a student's row over a teacher's at which both put out the same, for the largest readouts.
+
+        1 for an activation that is not homogeneous; huge but finite where the student puts out nothing.
+        """
+        if self.activation.degree is None:
+            return 1.0
+        largest = np.abs(self.student_readout).max()
+        ratio = np.abs(self.teacher_readout).max() / max(largest, 1e-100)
+        return float(min(ratio ** (2 / self.activation.degree), 1e200))
+
+    @property
+    def solution_size(self):
+        """The tr M M^T of a student that has learned as many directions of the teacher as it can, P = 1, float."""
+        return min(self.p, self.p_star) * self.solution_ratio
+
+    def excess_loss(self, M, Q):
+        """Return the population loss for Gaussian inputs without the label noise.
+
+        Parameters
+        ----------
+        M, Q : ndarray, shapes (..., p, p_star), (..., p, p)
+            Overlaps.
+
+        Returns
+        -------
+        ndarray, shape (...)
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> TeacherStudent(p=1, p_star=1, learning_rate=0.4).excess_loss(np.zeros((1, 1)), np.eye(1))
+        2.0
+        """
+        return self.rule.excess_loss(self, M, Q)
+
     def __getstate__(self):
         # the parameters alone: what is cached beside them is neither to be pickled nor to be hashed
         return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
@@ -211,11 +265,8 @@ class TeacherStudent:
             if field.name not in ("activation", "teacher_activation", "rule")
         ]
 
-    def __repr__(self):
-        return text_table("TeacherStudent, quadratic activation", self._rows())
-
-    def _repr_html_(self):
-        return html_table("TeacherStudent, quadratic activation", self._rows())
+    def _title(self):
+        return "TeacherStudent, quadratic activation"
 
 
 def _plain(value):

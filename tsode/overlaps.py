@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from . import _checks
-from ._display import html_table, text_table
+from ._display import Report
+from ._linear_algebra import joint_matrix, semidefinite_root
 from ._random import generator
 from .model import check_model
 
@@ -14,19 +15,15 @@ __all__ = [
     "Overlaps",
     "check_scale",
     "check_start",
-    "divergence_limit",
     "impose_overlaps",
-    "joint_matrix",
-    "norm_scale",
     "random_rows",
-    "semidefinite_root",
 ]
 
 LARGEST_WEIGHT = 1e12  # far from overflow also in squares that are summed up
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Overlaps:
+class Overlaps(Report):
     r"""The overlaps M, Q and P of one student and its teacher; the start of every run.
 
     .. math::
@@ -207,30 +204,13 @@ class Overlaps:
         return [("M (student-teacher)", matrix(self.M)), ("Q (student-student)", matrix(self.Q)),
                 ("P (teacher-teacher)", matrix(self.P))]  # fmt: skip
 
-    def __repr__(self):
-        return text_table(f"Overlaps, p = {self.p}, p* = {self.p_star}", self._rows())
-
-    def _repr_html_(self):
-        return html_table(f"Overlaps, p = {self.p}, p* = {self.p_star}", self._rows())
-
-
-def joint_matrix(M, Q, P):
-    """Return [[Q, M], [M^T, P]] of overlaps with any leading axes, shape (..., p + p_star, p + p_star)."""
-    P = np.broadcast_to(P, (*M.shape[:-2], *P.shape[-2:]))
-    return np.concatenate(
-        [np.concatenate([Q, M], axis=-1), np.concatenate([np.swapaxes(M, -1, -2), P], axis=-1)], axis=-2
-    )
+    def _title(self):
+        return f"Overlaps, p = {self.p}, p* = {self.p_star}"
 
 
 def check_scale(scale):
     """Return `scale`, a standard deviation of weights, as a float."""
     return _checks.number("scale", scale, above=0.0, maximum=LARGEST_WEIGHT)
-
-
-def semidefinite_root(matrix):
-    """Return F with F F^T = `matrix` for a positive semidefinite matrix of any rank (Cholesky needs full rank)."""
-    values, vectors = np.linalg.eigh(matrix)
-    return vectors * np.sqrt(np.maximum(values, 0.0))
 
 
 def random_rows(model, N, scale, rng):
@@ -287,19 +267,3 @@ def check_start(model, start, name="start"):
             f"`{name}` must have Q_kk = 1 under the spherical constraint, but has {norms[np.argmax(abs(norms - 1))]:g}"
         )
     return start
-
-
-def norm_scale(model, Q):
-    """Return the larger of tr Q of a start and of a solution, at least 1: what tr Q is to be compared with."""
-    largest = np.abs(model.student_readout).max()
-    # Without readouts nothing moves, and nothing is a solution; the bound leaves room for the factors of the callers.
-    ratio = np.abs(model.teacher_readout).max() / max(largest, 1e-100)
-    return max(1.0, np.trace(Q), ratio * np.trace(model.teacher_overlap))
-
-
-def divergence_limit(model, Q):
-    """Return the tr Q that counts as diverged: 1e6 times that of the start Q or of a solution, if larger.
-
-    The ODEs diverge as one over the root of the time left: much later, that is lost in rounding.
-    """
-    return 1e6 * norm_scale(model, Q)

@@ -10,18 +10,17 @@ from importlib.metadata import version
 import numpy as np
 
 from . import _checks
-from ._display import html_table, text_table
+from ._display import Report
 from ._files import read_npz, remove_stale, write_npz
 from ._trajectory_checks import FORMAT, check_ends, check_seed, own_array, position, read_header
 from .model import TeacherStudent, check_model
-from .moments import excess_loss
 from .overlaps import Overlaps
 
 __all__ = ["Trajectory", "check_trajectory", "versions"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Trajectory:
+class Trajectory(Report):
     r"""Overlaps at the recorded times of one ODE solution or of several SGD runs.
 
     The run axis "..." is one axis of length R in what ``simulate`` returns, and absent from ``integrate``.
@@ -46,6 +45,8 @@ class Trajectory:
         How it was computed.
     versions : dict
         Versions of Python and of the packages that computed it.
+    gradient_flow : bool
+        Whether the term of second order in the learning rate was left out.
 
     Raises
     ------
@@ -63,6 +64,7 @@ class Trajectory:
     seed: object = None
     engine: str = ""
     versions: dict = field(default_factory=dict)
+    gradient_flow: bool = False
 
     def __post_init__(self):
         model = check_model(self.model)
@@ -80,6 +82,7 @@ class Trajectory:
             _checks.integer("N", self.N, minimum=1)
         _checks.instance("engine", self.engine, str, "a str")
         _checks.instance("versions", self.versions, dict, "a dict")
+        _checks.flag("gradient_flow", self.gradient_flow)
         for name, array in (("alpha", _checks.times(alpha)), ("M", M), ("Q", Q)):
             array.setflags(write=False)
             object.__setattr__(self, name, array)
@@ -87,8 +90,7 @@ class Trajectory:
     @functools.cached_property
     def excess_loss(self):
         """Population loss for Gaussian inputs without the label noise, shape (..., T); zero on the solutions."""
-        model = self.model
-        return excess_loss(model.student_readout, model.teacher_readout, self.M, self.Q, model.teacher_overlap)
+        return self.model.excess_loss(self.M, self.Q)
 
     @property
     def loss(self):
@@ -226,6 +228,7 @@ class Trajectory:
             "seed": self.seed,
             "engine": self.engine,
             "versions": self.versions,
+            "gradient_flow": self.gradient_flow,
         }
         return {
             "header": np.array(json.dumps(header)),
@@ -275,6 +278,8 @@ class Trajectory:
             Q=arrays["Q"],
             status=status if status.ndim else str(status),
             stopped_at=stopped_at if stopped_at.ndim else stopped_at.item(),
+            # files of tsode 0.1.0 say it in the engine's name alone
+            gradient_flow=header.get("gradient_flow", "gradient flow" in header["engine"]),
             **{name: header[name] for name in ("N", "seed", "engine", "versions")},
         )
 
@@ -337,11 +342,8 @@ class Trajectory:
             ("seed", self.seed),
         ]  # fmt: skip
 
-    def __repr__(self):
-        return text_table("Trajectory of the overlaps M and Q", self._rows())
-
-    def _repr_html_(self):
-        return html_table("Trajectory of the overlaps M and Q", self._rows())
+    def _title(self):
+        return "Trajectory of the overlaps M and Q"
 
 
 def check_trajectory(trajectory, name="trajectory"):

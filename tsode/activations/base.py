@@ -1,14 +1,39 @@
 r"""What an activation is: one function of one variable, its slope, and the Gaussian averages of both."""
 
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
 
 import numpy as np
 
-__all__ = ["Activation", "NoClosedForm"]
+__all__ = ["Activation", "Averages", "NoClosedForm"]
 
 
 class NoClosedForm(ValueError):
     """There is no closed form for what was asked; the message says what the model would have to be."""
+
+
+@dataclass(frozen=True)
+class Averages:
+    r"""The averages of one step of gradient descent that the ODEs ask for, over Gaussian preactivations.
+
+    With the joint covariance :math:`\Omega` of all preactivations, of size n = p + p*, and the step C of a sample,
+    they are :math:`J = E[\partial C / \partial z]`, shape (p, n), and :math:`K = E[C C^T]`, shape (p, p), which may
+    use :math:`F = J \Omega = E[C z^T]`. The parameters are learning rate, standard deviation of the noise, v, -v*.
+
+    Attributes
+    ----------
+    drift, noise : callable or None
+        Jitable loops ``drift(omega, parameters, J)`` and ``noise(omega, parameters, J, F, K)``, which write to their
+        last argument; None where there are none.
+    drift_arrays, noise_arrays : callable or None
+        ``drift_arrays(omega, parameters, p)`` and ``noise_arrays(omega, parameters, J, F)``, which return J and K, for
+        NumPy: for wide networks, or where there are no loops.
+    """
+
+    drift: object = None
+    noise: object = None
+    drift_arrays: object = None
+    noise_arrays: object = None
 
 
 class Activation(ABC):
@@ -24,6 +49,7 @@ class Activation(ABC):
     """
 
     name = ""
+    degree = None  # h, where the activation is homogeneous: s(c x) = c^h s(x) for c > 0
 
     @property
     def parameters(self):
@@ -42,6 +68,14 @@ class Activation(ABC):
     def slope(self, x):
         """Return its first derivative, shape of `x`."""
         return self.function(np.asarray(x, dtype=np.float64))[1]
+
+    def averages(self, teacher):
+        """Return the :class:`Averages` of a student with this activation and a teacher of any."""
+        raise NoClosedForm(f"`activation` must have averages with {teacher!r}, but {self!r} has none")
+
+    def squared_error(self, teacher, v, v_star, M, Q, P):
+        """Return the mean of the squared error without noise, shape (...) of M and Q."""
+        raise NoClosedForm(f"`activation` must have averages with {teacher!r}, but {self!r} has none")
 
     def closed_forms(self, model):
         """Return the theory of a plain model with this activation on both sides.

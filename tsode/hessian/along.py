@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .. import _checks
-from .._display import html_table, text_table
+from .._display import Report
 from ..trajectory import check_trajectory
 from .population import population_spectrum
 from .spectrum import check_tolerance
@@ -14,7 +14,7 @@ __all__ = ["HessianPath", "along"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class HessianPath:
+class HessianPath(Report):
     """Numbers of the population Hessian against time.
 
     Attributes
@@ -49,11 +49,8 @@ class HessianPath:
             ("gradient norm", f"{self.gradient_norm[0]:.3g} to {self.gradient_norm[-1]:.3g}"),
         ]
 
-    def __repr__(self):
-        return text_table("Population Hessian along a trajectory", self._rows())
-
-    def _repr_html_(self):
-        return html_table("Population Hessian along a trajectory", self._rows())
+    def _title(self):
+        return "Population Hessian along a trajectory"
 
 
 def along(trajectory, N=None, run=None, tolerance=1e-6):

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .. import _checks
-from .._display import html_columns, text_columns
+from .._display import Table
 from ..manifold import dimension, solution, tangent_basis
 from ..model import TeacherStudent, check_model
 from ..plateaus import plateau
@@ -19,7 +19,7 @@ MOST_LINES = 8  # eigenvalues listed in a table
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Comparison:
+class Comparison(Table):
     """Population Hessians on the plateau and on the solution manifold of one model.
 
     Attributes
@@ -112,12 +112,6 @@ class Comparison:
         model = self.model
         title = f"Hessians at p = {model.p}, p* = {model.p_star}, N = {self.N:,}, {model.constraint}"
         return title, ("", "plateau", "solution manifold"), rows
-
-    def __repr__(self):
-        return text_columns(*self._table())
-
-    def _repr_html_(self):
-        return html_columns(*self._table())
 
 
 def compare(model, N, rotation=None, tolerance=TOLERANCE):

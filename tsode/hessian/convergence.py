@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .. import _checks
-from .._display import html_columns, text_columns
+from .._display import Table
 from .._random import run_sequence, seed_sequence
 from ..manifold import solution_weights
 from .compare import Comparison, compare
@@ -25,7 +25,7 @@ RATIOS = (2, 8, 32, 128)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Convergence:
+class Convergence(Table):
     """Empirical spectra on the plateau and on the solution manifold at several n/N, beside the population's.
 
     Attributes
@@ -73,12 +73,6 @@ class Convergence:
         model = self.population.model
         title = f"Empirical Hessians at p = {model.p}, p* = {model.p_star}, N = {self.population.N:,}"
         return title, header, [*rows, limit]
-
-    def __repr__(self):
-        return text_columns(*self._table())
-
-    def _repr_html_(self):
-        return html_columns(*self._table())
 
 
 def convergence(model, N=100, ratios=RATIOS, seed=0):

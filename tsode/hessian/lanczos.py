@@ -13,7 +13,7 @@ import numpy as np
 from scipy.linalg import eigh_tridiagonal
 
 from .. import _checks
-from .._display import html_table, text_table
+from .._display import Report
 from .._random import generator
 from .spectrum import smooth
 
@@ -21,7 +21,7 @@ __all__ = ["SpectralDensity", "spectral_density"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class SpectralDensity:
+class SpectralDensity(Report):
     """An estimated spectral density: point masses at quadrature nodes, one set a probe vector.
 
     Attributes
@@ -102,11 +102,8 @@ class SpectralDensity:
             ("mean eigenvalue", f"{center:.6g} +- {error:.2g}"),
         ]
 
-    def __repr__(self):
-        return text_table("Spectral density by Lanczos quadrature", self._rows())
-
-    def _repr_html_(self):
-        return html_table("Spectral density by Lanczos quadrature", self._rows())
+    def _title(self):
+        return "Spectral density by Lanczos quadrature"
 
 
 def spectral_density(operator, steps=80, probes=4, rng=0):

@@ -16,10 +16,9 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from .. import _checks
-from .._display import html_table, text_table
+from .._display import Report
 from .._random import generator
 from ..model import check_model
-from ..moments import excess_loss
 from .reduction import Reduction, dense, gradient
 from .spectrum import TOLERANCE
 from .spheres import project
@@ -64,7 +63,7 @@ class Family:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class NullSpace:
+class NullSpace(Report):
     """The zero modes of a Hessian in classes.
 
     Attributes
@@ -96,11 +95,8 @@ class NullSpace:
         rows = [(name, words(count, order)) for name, count, order in zip(self.names, self.counts, self.orders)]
         return [*rows, ("all zero modes", f"{self.nullity:,}")]
 
-    def __repr__(self):
-        return text_table("Zero modes", self._rows())
-
-    def _repr_html_(self):
-        return html_table("Zero modes", self._rows())
+    def _title(self):
+        return "Zero modes"
 
 
 def null_space(model, overlaps, N, families=(), tolerance=TOLERANCE, rng=0):
@@ -294,5 +290,4 @@ def _relaxed(model, U, U_star, z, values, directions):
 
 
 def _loss(model, U, U_star):
-    M, Q, P = U @ U_star.T, U @ U.T, U_star @ U_star.T
-    return float(excess_loss(model.student_readout, model.teacher_readout, M, Q, P))
+    return float(model.excess_loss(U @ U_star.T, U @ U.T))

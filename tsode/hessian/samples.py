@@ -12,7 +12,7 @@ def gaussian_samples(model, W_star, ratio, rng):
     N = W_star.shape[1]
     X = rng.standard_normal((round(ratio * N), N))
     noise = np.sqrt(model.noise_variance) * rng.standard_normal(len(X))
-    return X, np.square(X @ W_star.T) @ model.teacher_readout / N + noise
+    return X, model.teacher_activation(X @ W_star.T / np.sqrt(N)) @ model.teacher_readout + noise
 
 
 def check_ratios(ratios, N):

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .. import _checks
-from .._display import html_columns, text_columns
+from .._display import Table
 from .._random import run_sequence, seed_sequence
 from ..model import TeacherStudent, check_model
 from .compare import gradient_flow_plateau
@@ -26,7 +26,7 @@ RATIOS = tuple(2 ** (i / 2) for i in range(13))
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Separation:
+class Separation(Table):
     """When the directions of descent at the plateau show in the empirical spectrum.
 
     Attributes
@@ -81,12 +81,6 @@ class Separation:
             f"separate from n/N = {self.threshold:.4g}"
         )
         return title, ("n/N", f"lowest {k}", "next", "alignment", "separate"), rows
-
-    def __repr__(self):
-        return text_columns(*self._table())
-
-    def _repr_html_(self):
-        return html_columns(*self._table())
 
 
 def separation(model, N=200, ratios=RATIOS, seed=0):

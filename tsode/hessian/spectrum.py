@@ -6,7 +6,7 @@ from functools import cached_property
 import numpy as np
 
 from .. import _checks
-from .._display import html_table, text_table
+from .._display import Report
 
 __all__ = ["TOLERANCE", "Spectrum", "check_tolerance", "smooth"]
 
@@ -17,7 +17,7 @@ ROUNDING = 1e-11
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Spectrum:
+class Spectrum(Report):
     r"""The spectrum of a Hessian: distinct eigenvalues, how often each occurs, and the gradient beside them.
 
     Parameters
@@ -162,11 +162,8 @@ class Spectrum:
             ("eigenvalues", "\n".join(lines)),
         ]
 
-    def __repr__(self):
-        return text_table("Spectrum of a Hessian", self._rows())
-
-    def _repr_html_(self):
-        return html_table("Spectrum of a Hessian", self._rows())
+    def _title(self):
+        return "Spectrum of a Hessian"
 
 
 def check_tolerance(tolerance):

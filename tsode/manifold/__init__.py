@@ -3,8 +3,14 @@
 from .geometry import dimension, path, random_rotation, tangent_basis
 from .invariants import Invariant, Invariants, invariants
 from .late_times import loss_floor, power_law, relaxation_rate
-from .minima import polar_factor
-from .solutions import closest_rotation, closest_solution, distance, solution, solution_weights
+from .solutions import (
+    closest_rotation,
+    closest_solution,
+    distance,
+    polar_factor,
+    solution,
+    solution_weights,
+)
 
 __all__ = [
     "Invariant",

@@ -4,8 +4,10 @@ import numpy as np
 from scipy.linalg import expm, null_space, schur
 
 from .. import _checks
+from .._linear_algebra import polar
 from .._random import generator
-from .minima import Minima, polar_factor
+from ..closed_forms import closed_forms
+from ..model import check_model
 
 __all__ = ["dimension", "path", "random_rotation", "tangent_basis"]
 
@@ -35,13 +37,7 @@ def dimension(model):
     >>> tsode.manifold.dimension(tsode.TeacherStudent(p=4, p_star=2, learning_rate=0.1))
     5
     """
-    minima = Minima(model)
-    p, rank = model.p, minima.rank
-    if p >= rank:
-        return int(p * rank - rank * (rank + 1) // 2)
-    tied = minima.tied
-    kept = p - tied[0]
-    return int(p * (p - 1) // 2 + kept * (len(tied) - kept))
+    return closed_forms(check_model(model)).minima.dimension
 
 
 def tangent_basis(model, rotation=None):
@@ -71,14 +67,14 @@ def tangent_basis(model, rotation=None):
     >>> tsode.manifold.tangent_basis(tsode.TeacherStudent(p=4, p_star=2, learning_rate=0.1)).shape
     (5, 4, 2)
     """
-    minima = Minima(model)
+    minima = closed_forms(check_model(model)).minima
     O = minima.check(rotation)
     moves = [A @ O for A in _generators(np.eye(model.p))]
     if model.p < minima.rank:  # rotations among the tied eigenvectors change which of them are kept
         moves += [O @ A for A in _generators(minima.vectors[:, minima.tied])]
     C = np.array([minima.coefficients(move) for move in moves]).reshape(-1, model.p, model.p_star)
     values, vectors = np.linalg.eigh(np.einsum("akr,rq,bkq->ab", C, model.teacher_overlap, C))
-    kept = slice(len(values) - dimension(model), None)
+    kept = slice(len(values) - minima.dimension, None)
     return np.einsum("ai,akr->ikr", vectors[:, kept] / np.sqrt(values[kept]), C)
 
 
@@ -109,15 +105,15 @@ def random_rotation(model, rng=None):
     array([[1., 0.],
            [0., 1.]])
     """
-    minima = Minima(model)
+    minima = closed_forms(check_model(model)).minima
     rng = generator("rng", rng)
     if model.p >= model.p_star:
-        return polar_factor(rng.standard_normal((model.p, model.p_star)))
+        return polar(rng.standard_normal((model.p, model.p_star)))
     tied = minima.tied
     sure, kept = minima.vectors[:, : tied[0]], model.p - tied[0]
-    among = minima.vectors[:, tied] @ polar_factor(rng.standard_normal((len(tied), kept)))
+    among = minima.vectors[:, tied] @ polar(rng.standard_normal((len(tied), kept)))
     basis = np.hstack([sure, among])
-    return polar_factor(rng.standard_normal((model.p, model.p))) @ basis.T
+    return polar(rng.standard_normal((model.p, model.p))) @ basis.T
 
 
 def path(model, first, second, position):
@@ -151,7 +147,7 @@ def path(model, first, second, position):
     array([[0.7071],
            [0.7071]])
     """
-    minima = Minima(model)
+    minima = closed_forms(check_model(model)).minima
     first, second = minima.check(first, "first"), minima.check(second, "second")
     position = _checks.float_array("position", position, (None,), "(n,)")
     if model.p >= model.p_star:

@@ -3,10 +3,12 @@
 import numpy as np
 
 from .. import _checks
+from .._linear_algebra import polar
+from ..closed_forms import closed_forms
+from ..model import check_model
 from ..overlaps import LARGEST_WEIGHT, Overlaps, check_start
-from .minima import Minima
 
-__all__ = ["closest_rotation", "closest_solution", "distance", "solution", "solution_weights"]
+__all__ = ["closest_rotation", "closest_solution", "distance", "polar_factor", "solution", "solution_weights"]
 
 
 def solution(model, rotation=None):
@@ -18,9 +20,9 @@ def solution(model, rotation=None):
         Readouts of one sign. Under the spherical constraint p = p*, v = v* and P = I are needed: elsewhere the
         unit norms cut the set of solutions.
     rotation : array_like, shape (p, p_star), optional
-        Which solution, as in the module's docstring: orthonormal columns for p >= p*, orthonormal rows that span
-        the leading eigenvectors of K for p < p*. By default the first p* students are the teacher's rows up to
-        their norms, or the students its leading eigenvectors.
+        Which solution, a point of :mod:`tsode.activations.quadratic.minima`: orthonormal columns for p >= p*,
+        orthonormal rows that span the leading eigenvectors of K for p < p*. By default the first p* students are the
+        teacher's rows up to their norms, or the students its leading eigenvectors.
 
     Returns
     -------
@@ -38,7 +40,7 @@ def solution(model, rotation=None):
     >>> tsode.manifold.solution(model).Q.diagonal()
     array([1.5, 1.5, 0. ])
     """
-    minima = Minima(model)
+    minima = closed_forms(check_model(model)).minima
     P = model.teacher_overlap
     C = minima.coefficients(minima.check(rotation))
     return Overlaps(C @ P, C @ P @ C.T, P)
@@ -74,7 +76,7 @@ def solution_weights(model, W_star, rotation=None):
     array([[1.4142, 1.4142, 1.4142],
            [0.    , 0.    , 0.    ]])
     """
-    minima = Minima(model)
+    minima = closed_forms(check_model(model)).minima
     W_star = _checks.float_array("W_star", W_star, (model.p_star, None), "(p_star, N)", LARGEST_WEIGHT)
     return minima.coefficients(minima.check(rotation)) @ W_star
 
@@ -109,7 +111,7 @@ def closest_rotation(model, start):
     array([[0.6],
            [0.8]])
     """
-    return Minima(model).closest(_overlaps(model, start).M)
+    return closed_forms(check_model(model)).minima.closest(_overlaps(model, start).M)
 
 
 def closest_solution(model, start):
@@ -166,8 +168,9 @@ def distance(model, overlaps, rotation=None):
     Returns
     -------
     float
-        Root of :math:`|W - W'|^2 / N` (weighted as in the module's docstring for unequal readouts). From overlaps
-        it is resolved down to 1e-8 or so, the root of the rounding error.
+        Root of :math:`|W - W'|^2 / N`, for unequal readouts weighted as in
+        :mod:`tsode.activations.quadratic.minima`. From overlaps it is resolved down to 1e-8 or so, the root of the
+        rounding error.
 
     Raises
     ------
@@ -182,7 +185,7 @@ def distance(model, overlaps, rotation=None):
     >>> round(tsode.manifold.distance(model, start), 6)
     1.964327
     """
-    minima = Minima(model)
+    minima = closed_forms(check_model(model)).minima
     here = _overlaps(model, overlaps, "overlaps")
     rotation = minima.closest(here.M) if rotation is None else minima.check(rotation)
     return float(np.sqrt(max(minima.squared_distance(here.M, here.Q, rotation), 0.0)))
@@ -195,3 +198,25 @@ def _overlaps(model, start, name="start"):
     elif not isinstance(start, Overlaps):
         raise TypeError(f"`{name}` must be an Overlaps or a tuple (W, W_star), but is {type(start).__name__}")
     return check_start(model, start, name)
+
+
+def polar_factor(matrix):
+    """Return the partial isometry U V^T of the singular value decomposition, shape (..., m, n) as `matrix`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `matrix` is no array of finite real numbers with two axes or more.
+
+    Examples
+    --------
+    >>> polar_factor([[3.0, 0.0], [0.0, -2.0]])
+    array([[ 1.,  0.],
+           [ 0., -1.]])
+    """
+    matrix = _checks.real_array("matrix", matrix)
+    if matrix.ndim < 2:
+        raise ValueError(f"`matrix` must have shape (..., m, n), but has shape {matrix.shape}")
+    if not np.isfinite(matrix).all():
+        raise ValueError("`matrix` must be finite, but has nan or inf")
+    return polar(matrix)

@@ -3,6 +3,7 @@
 import numpy as np
 
 from .. import _checks
+from .._statistics import mean_and_error
 from ._style import COLOURS, MARKERS, axes_or_new, check_label, check_law, style
 
 __all__ = ["escape_histogram", "escape_means"]
@@ -120,7 +121,7 @@ def escape_means(values, times=None, laws=None, label=None, quantity="student wi
             ax.plot(values, [law.mean() for law in laws], color=colour, lw=1.3, label=name)
         if times is not None:
             look = {"fmt": marker, "color": colour, "ms": 4.5, "mfc": "white", "capsize": 2, "label": label or "SGD"}
-            ax.errorbar(values, *np.transpose([_mean_and_error(one) for one in times]), **look)
+            ax.errorbar(values, *np.transpose([mean_and_error(one) for one in times]), **look)
         if values.max() >= 10 * values.min() > 0:
             ax.set_xscale("log", base=2 if values.max() < 100 else 10)
             if values.max() < 100:
@@ -158,10 +159,3 @@ def _each(name, given, values):
     if len(given) != len(values):
         raise ValueError(f"`{name}` must have one entry for each of the {len(values)} values, but has {len(given)}")
     return given
-
-
-def _mean_and_error(times):
-    """Return mean and standard error of the finite times: nan where there are too few."""
-    found = times[np.isfinite(times)]
-    mean = found.mean() if found.size else np.nan
-    return mean, found.std(ddof=1) / np.sqrt(found.size) if found.size > 1 else np.nan

@@ -38,6 +38,14 @@ class Rule(ABC):
     def parameters(self, model):
         """Return the numbers that `step` reads, ndarray of shape (n_parameters,)."""
 
+    @abstractmethod
+    def averages(self, model):
+        """Return the :class:`tsode.activations.Averages` that drive the ODEs."""
+
+    @abstractmethod
+    def excess_loss(self, model, M, Q):
+        """Return the population loss without the label noise, shape (...) of M and Q."""
+
     def __eq__(self, other):
         return type(other) is type(self)
 

@@ -30,9 +30,19 @@ class Gradient(Rule):
         return gradient_step(model.activation.function, model.teacher_activation.function, bool(self.noises(model)))
 
     def parameters(self, model):
-        """Return learning rate, standard deviation of the noise, v and v*."""
+        """Return learning rate, standard deviation of the noise, v and -v*."""
         head = [model.learning_rate, math.sqrt(model.noise_variance)]
-        return np.concatenate([head, model.student_readout, model.teacher_readout])
+        return np.concatenate([head, model.student_readout, -model.teacher_readout])
+
+    def averages(self, model):
+        """Return the Averages of the model's two activations."""
+        return model.activation.averages(model.teacher_activation)
+
+    def excess_loss(self, model, M, Q):
+        """Return half the mean squared error without noise, shape (...) of M and Q."""
+        squared_error = model.activation.squared_error
+        P = model.teacher_overlap
+        return squared_error(model.teacher_activation, model.student_readout, model.teacher_readout, M, Q, P) / 2
 
 
 def gradient_step(student, teacher, noisy):
@@ -44,7 +54,7 @@ def gradient_step(student, teacher, noisy):
         eta = load(parameters, 0)
         D = -load(parameters, 1) * load(noise, 0) if noisy else 0.0 * eta
         for r in range(p_star):
-            D = D - load(parameters, 2 + p + r) * teacher(load(mu, r))[0]
+            D = D + load(parameters, 2 + p + r) * teacher(load(mu, r))[0]
         for k in range(p):
             value, slope = student(load(lam, k))
             v = load(parameters, 2 + k)

@@ -5,11 +5,12 @@ import functools
 import numpy as np
 
 from .. import _checks
+from .._statistics import mean_and_error
 from ..model import TeacherStudent
 from ..ode import integrate
 from ..overlaps import Overlaps
 from ..sgd import simulate
-from .model_grids import check_runs, model_grid, natural_time, stream
+from .model_grids import check_runs, model_grid, stream
 from .runner import scan
 
 __all__ = ["deviation"]
@@ -75,7 +76,7 @@ def deviation_point(dimension, seed, runs, alpha_max, base, **parameters):
     """Return the deviation of each run of one point, their mean and its error."""
     model = TeacherStudent(**parameters)
     start = Overlaps.random(model, START * (model.p + model.p_star), rng=base)
-    last = DURATION * natural_time(model) if alpha_max is None else alpha_max
+    last = DURATION * model.natural_time if alpha_max is None else alpha_max
     # SGD records after whole samples, so both are compared at those.
     alpha = np.unique(np.rint(np.linspace(0, last, RECORDS) * dimension)) / dimension
     ode = integrate(model, start, alpha)
@@ -86,9 +87,5 @@ def deviation_point(dimension, seed, runs, alpha_max, base, **parameters):
         for found, wanted in ((sgd.M, ode.M), (sgd.Q, ode.Q))
     )
     deviations = np.sqrt(squares.mean(axis=1) / (model.p * (model.p + model.p_star)))
-    finite = deviations[np.isfinite(deviations)]
-    return {
-        "deviation": ("run", deviations),
-        "mean": finite.mean() if finite.size else np.nan,
-        "std_error": finite.std(ddof=1) / np.sqrt(finite.size) if finite.size > 1 else np.nan,
-    }
+    mean, error = mean_and_error(deviations)
+    return {"deviation": ("run", deviations), "mean": mean, "std_error": error}

@@ -5,8 +5,9 @@ import functools
 import numpy as np
 
 from .. import _checks
-from ..escape import escape_law, escape_time
+from .._statistics import mean_and_error
 from ..model import TeacherStudent
+from ..plateaus import escape_law, escape_time
 from ..sgd import simulate
 from .model_grids import check_runs, model_grid, stream
 from .runner import scan
@@ -77,12 +78,12 @@ def escape_point(dimension, seed, runs, threshold, base, **parameters):
 
 
 def _result(times, law_mean, law_std, reason):
-    found = times[np.isfinite(times)]
+    mean, error = mean_and_error(times)
     return {
         "escape_time": ("run", times),
-        "escaped": float(found.size),
-        "mean": found.mean() if found.size else np.nan,
-        "std_error": found.std(ddof=1) / np.sqrt(found.size) if found.size > 1 else np.nan,
+        "escaped": float(np.isfinite(times).sum()),
+        "mean": mean,
+        "std_error": error,
         "law_mean": law_mean,
         "law_std": law_std,
         "reason": reason,

@@ -8,7 +8,7 @@ import numpy as np
 from .. import _checks
 from ..model import TeacherStudent
 
-__all__ = ["DEFAULTS", "check_runs", "model_grid", "natural_time", "stream"]
+__all__ = ["DEFAULTS", "check_runs", "model_grid", "stream"]
 
 DEFAULTS = {
     "p": 4,
@@ -71,12 +71,6 @@ def check_runs(grid, runs, records):
     """Refuse more runs than fit into memory at the widest point of a grid of `model_grid`."""
     p, p_star = (max(grid[name], default=1) for name in ("p", "p_star"))
     _checks.memory("`runs`", runs * records * p * (p + p_star))
-
-
-def natural_time(model):
-    r"""Return :math:`1 / (\eta \max|v| \max|v^*|)`, the unit of time in which a model learns."""
-    v, v_star = np.abs(model.student_readout).max(), np.abs(model.teacher_readout).max()
-    return 1 / (model.learning_rate * v * v_star)
 
 
 def stream(base, seed):

@@ -5,11 +5,11 @@ import math
 import numpy as np
 
 from ..model import TeacherStudent
-from ..ode_batch import integrate_many
+from ..ode import integrate_many
 from ..overlaps import Overlaps
 from ..plateaus import plateau
 from .batches import batched
-from .model_grids import model_grid, natural_time
+from .model_grids import model_grid
 from .runner import scan
 
 __all__ = ["FATES", "stability"]
@@ -73,7 +73,7 @@ def stability_points(points):
     groups = {}
     for i, model in enumerate(models):
         # equal times are needed of those that are integrated together, so their units must be similar
-        groups.setdefault(math.floor(math.log(natural_time(model), SPREAD)), []).append(i)
+        groups.setdefault(math.floor(math.log(model.natural_time, SPREAD)), []).append(i)
     for group in groups.values():
         for i, fate in zip(group, _fates([models[i] for i in group])):
             results[i] = {"fate": fate, **_theory(models[i])}
@@ -83,8 +83,8 @@ def stability_points(points):
 def _fates(models):
     """Return the fate of each model; their natural times are similar."""
     states = [Overlaps.random(model, DIMENSION, SCALE, rng=0) for model in models]
-    goals = [ESCAPED * min(model.p, model.p_star) * _squared_ratio(model) for model in models]
-    unit = max(map(natural_time, models))
+    goals = [ESCAPED * model.solution_size for model in models]
+    unit = max(model.natural_time for model in models)
     fates = ["stuck"] * len(models)
     undecided = list(range(len(models)))
     for stretch in STRETCHES:
@@ -106,11 +106,6 @@ def _fates(models):
     for i in undecided:  # M still grows, so slowly that it would take long
         fates[i] = "escapes"
     return fates
-
-
-def _squared_ratio(model):
-    """Return v*/v: tr M M^T of the solutions for each direction of the teacher."""
-    return np.abs(model.teacher_readout).max() / np.abs(model.student_readout).max()
 
 
 def _theory(model):

@@ -30,8 +30,9 @@ import math
 import numpy as np
 from numba import njit
 
+from .._linear_algebra import semidefinite_root
 from .._random import run_sequence
-from ..overlaps import random_rows, semidefinite_root
+from ..overlaps import random_rows
 from .chain_draws import draw_kernel
 from .random_numbers import stream_state
 

@@ -9,10 +9,11 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from .. import _checks
+from .._divergence import divergence_limit
 from .._progress import progress_bar
 from .._random import run_sequence, seed_sequence
 from ..model import check_model
-from ..overlaps import Overlaps, check_start, divergence_limit
+from ..overlaps import Overlaps, check_start
 from ..trajectory import Trajectory, versions
 from .chain import ChainRuns, group_size
 from .random_numbers import LAWS

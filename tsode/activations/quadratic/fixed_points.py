@@ -6,7 +6,7 @@ At M = 0 the ODEs keep Q diagonal. With :math:`y_k = v_k Q_{kk}`, the eigenvalue
 .. math::
     t = \sum_k y_k - T_1, \qquad E = t^2 + 2 \Bigl(\sum_k y_k^2 + T_2\Bigr) + \Delta ,
 
-the moments of :mod:`tsode.moments` give :math:`dQ_{kk}/d\alpha = 4 \eta v_k Q_{kk} f_k` with
+the moments of :mod:`tsode.activations.quadratic.averages` give :math:`dQ_{kk}/d\alpha = 4 \eta v_k Q_{kk} f_k` with
 
 .. math::
     f_k = -(t + 2 y_k) + \eta v_k (E + 4 t y_k + 8 y_k^2) .
@@ -50,7 +50,7 @@ these rates vanish together where the two fixed points meet.
 
 import numpy as np
 
-from .overlaps import semidefinite_root
+from ..._linear_algebra import semidefinite_root
 
 __all__ = ["branch_of"]
 

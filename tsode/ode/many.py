@@ -5,13 +5,19 @@ of them. They share their steps, which the most demanding one sets; the toleranc
 their number, so that each single one keeps the tolerance asked for.
 """
 
+import functools
+
 import numpy as np
 from numba import njit
 
-from . import _checks
-from .model import check_model
-from .ode import METHODS, as_trajectory, integrate, quiet, rhs_kernel
-from .overlaps import check_start, norm_scale
+from .. import _checks
+from .._compiled import FAST
+from .._divergence import norm_scale
+from .._states import norm_positions, pack
+from ..model import check_model
+from ..overlaps import check_start
+from .rhs import derivatives, workspace
+from .single import METHODS, as_trajectory, integrate, quiet
 
 __all__ = ["integrate_many"]
 
@@ -83,43 +89,36 @@ def _pairs(models, starts):
 
 
 def _chunks(models):
-    """Group the positions by widths, and solutions of similar speed together."""
-    order = sorted(
-        range(len(models)),
-        key=lambda i: (
-            models[i].p,
-            models[i].p_star,
-            models[i].learning_rate * np.abs(models[i].student_readout).max(),
-        ),
-    )
-    chunk = []
-    for i in order:
-        if chunk and (
-            len(chunk) == CHUNK or (models[i].p, models[i].p_star) != (models[chunk[0]].p, models[chunk[0]].p_star)
-        ):
-            yield chunk
-            chunk = []
-        chunk.append(i)
-    if chunk:
-        yield chunk
+    """Group the positions by averages and widths, and solutions of similar speed together."""
+    kinds = {}
+    for i, model in enumerate(models):
+        kinds.setdefault((model.rule.averages(model), model.p, model.p_star), []).append(i)
+    for found in kinds.values():
+        found.sort(key=lambda i: models[i].learning_rate * np.abs(models[i].student_readout).max())
+        for first in range(0, len(found), CHUNK):
+            yield found[first : first + CHUNK]
 
 
 def _solve_chunk(models, starts, alpha, gradient_flow, options):
     """Return the states of each solution, shape (T, n), or None for one that runs away or cannot be solved."""
     from scipy.integrate import solve_ivp  # imported late, as in tsode.ode
 
-    p, p_star = models[0].p, models[0].p_star
-    states = np.full((len(models), len(alpha), p * p_star + p * p), np.nan)
-    states[:, 0] = [np.concatenate([start.M.ravel(), start.Q.ravel()]) for start in starts]
+    averages = models[0].rule.averages(models[0])
+    if averages.drift is None:
+        return [None] * len(models)
+    kernel = batch_kernel(averages)
+    first = np.array([pack(start.M, start.Q) for start in starts])
+    states = np.full((len(models), len(alpha), first.shape[1]), np.nan)
+    states[:, 0] = first
     bounds = RUNAWAY * np.array([norm_scale(model, start.Q) for model, start in zip(models, starts)])
-    diagonal = p * p_star + (p + 1) * np.arange(p)
+    diagonal = norm_positions(models[0])
     alive, done, time, y = np.arange(len(models)), 1, alpha[0], states[:, 0]
     while alive.size and done < len(alpha):
         constants = _constants([models[i] for i in alive], gradient_flow)
         limit = bounds[alive]
 
         def rhs(_, y, constants=constants):
-            return batch_kernel(np.ascontiguousarray(y), *constants)
+            return kernel(np.ascontiguousarray(y), *constants)
 
         def runaway(_, y, limit=limit):
             return np.min(limit - y.reshape(len(limit), -1)[:, diagonal].sum(axis=1))
@@ -148,27 +147,27 @@ def _solve_chunk(models, starts, alpha, gradient_flow, options):
 
 
 def _constants(models, gradient_flow):
-    eta = np.array([model.learning_rate for model in models])
     return (
-        np.array([model.student_readout for model in models]),
-        np.array([model.teacher_readout for model in models]),
         np.array([model.teacher_overlap for model in models]),
-        eta,
-        0.0 * eta if gradient_flow else eta**2,
-        np.array([model.noise_variance for model in models]),
+        np.array([model.rule.parameters(model) for model in models]),
         np.array([model.spherical for model in models]),
+        not gradient_flow,
+        *workspace(models[0].p, models[0].p_star),
     )
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
-def batch_kernel(y, v, v_star, P, eta, eta2, noise_variance, spherical):
-    """Return dy/dalpha of several solutions, one after the other in y."""
-    count = v.shape[0]
-    n = y.shape[0] // count
-    work = np.empty((v.shape[1], v.shape[1]))
-    dy = np.empty(y.shape[0])
-    for b in range(count):
-        dy[b * n : (b + 1) * n] = rhs_kernel(
-            y[b * n : (b + 1) * n], v[b], v_star[b], P[b], eta[b], eta2[b], noise_variance[b], spherical[b], work
-        )
-    return dy
+@functools.cache
+def batch_kernel(averages):
+    """Return the compiled right-hand side of several solutions, one after the other in y."""
+    one = derivatives(averages)
+
+    @njit(cache=True, nogil=True, **FAST)
+    def kernel(y, P, parameters, spherical, second_order, omega, J, F, K):
+        n = y.shape[0] // len(P)
+        dy = np.empty(y.shape[0])
+        for b in range(len(P)):
+            part = y[b * n : (b + 1) * n]
+            dy[b * n : (b + 1) * n] = one(part, P[b], parameters[b], spherical[b], second_order, omega, J, F, K)
+        return dy
+
+    return kernel

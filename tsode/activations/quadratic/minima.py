@@ -24,10 +24,11 @@ orthogonal polar factor of Y (the Procrustes problem; Schönemann, Psychometrika
 
 import numpy as np
 
-from .. import _checks
-from ..model import check_model
+from ... import _checks
+from ..._linear_algebra import polar
+from ..base import NoClosedForm
 
-__all__ = ["Minima", "polar_factor"]
+__all__ = ["Minima"]
 
 TIE = 1e-9  # relative difference of two teacher eigenvalues that counts as none
 ORTHONORMAL = 1e-8  # how far a given rotation may be from a solution
@@ -47,16 +48,16 @@ class Minima:
     """
 
     def __init__(self, model):
-        self.p, self.p_star, self.P = check_model(model).p, model.p_star, model.teacher_overlap
+        self.p, self.p_star, self.P = model.p, model.p_star, model.teacher_overlap
         v, v_star = model.student_readout, model.teacher_readout
         sign = np.sign(v[0])
         if not (np.all(sign * v > 0) and np.all(sign * v_star >= 0)):
-            raise ValueError(
+            raise NoClosedForm(
                 "`model` must have readouts of one sign, none zero in the student, to have solutions of this form"
             )
         fits = self.p == self.p_star and model.is_uniform and v[0] == v_star[0]
         if model.spherical and not fits:
-            raise ValueError(
+            raise NoClosedForm(
                 "`model` must be free, or have p = p_star, equal readouts and P = 1: elsewhere the spherical "
                 "constraint cuts the set of solutions"
             )
@@ -79,6 +80,15 @@ class Minima:
         if self.p >= self.p_star:
             return np.arange(0)
         return np.flatnonzero(np.abs(self.values - self.values[self.p - 1]) <= TIE * self.values[0])
+
+    @property
+    def dimension(self):
+        """Dimension of the set of solutions in the space of weights, int."""
+        p, rank = self.p, self.rank
+        if p >= rank:
+            return int(p * rank - rank * (rank + 1) // 2)
+        kept = p - self.tied[0]
+        return int(p * (p - 1) // 2 + kept * (len(self.tied) - kept))
 
     def check(self, rotation=None, name="rotation"):
         """Return `rotation` if it belongs to a solution, or the default one for None."""
@@ -110,40 +120,17 @@ class Minima:
         Y = np.sqrt(self.weights)[:, None] * M @ self.F.T
         tied = self.tied
         if self.p >= self.p_star or len(tied) == self.p_star:
-            return polar_factor(Y)
+            return polar(Y)
         if tied[-1] >= self.p and self.values[self.p - 1] > TIE * self.values[0]:
-            raise ValueError(
+            raise NoClosedForm(
                 "`model` must have a teacher whose eigenvalues at places p and p + 1 differ, or are all the same: "
                 "else the closest solution has no closed form"
             )
         kept = self.vectors[:, : self.p]
-        return polar_factor(Y @ kept) @ kept.T
+        return polar(Y @ kept) @ kept.T
 
     def squared_distance(self, M, Q, rotation):
         """Return the squared distance of weights with overlaps M, Q to the solution of a rotation."""
         weights = self.weights / self.weights.mean()
         C = self.coefficients(rotation)
         return weights @ (np.diagonal(Q) + np.sum(C @ self.P * C - 2 * M * C, axis=1))
-
-
-def polar_factor(matrix):
-    """Return the partial isometry U V^T of the singular value decomposition, shape (..., m, n) as `matrix`.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If `matrix` is no array of finite real numbers with two axes or more.
-
-    Examples
-    --------
-    >>> polar_factor([[3.0, 0.0], [0.0, -2.0]])
-    array([[ 1.,  0.],
-           [ 0., -1.]])
-    """
-    matrix = _checks.real_array("matrix", matrix)
-    if matrix.ndim < 2:
-        raise ValueError(f"`matrix` must have shape (..., m, n), but has shape {matrix.shape}")
-    if not np.isfinite(matrix).all():
-        raise ValueError("`matrix` must be finite, but has nan or inf")
-    U, _, Vt = np.linalg.svd(matrix, full_matrices=False)
-    return U @ Vt

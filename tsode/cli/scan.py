@@ -9,10 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
-from . import _checks, scans
-from ._display import text_columns
-from ._files import atomic_path, output_folder
-from .model import CONSTRAINTS
+from .. import _checks, scans
+from .._display import text_columns
+from .._files import atomic_path, output_folder
+from ..model import CONSTRAINTS
 
 __all__ = ["add_scan"]
 
@@ -214,7 +214,7 @@ def _cell(value):
 
 
 def _save(kind, table, folder):
-    from . import plot
+    from .. import plot
 
     data, figure = folder / f"{kind}.nc", folder / f"{kind}.png"
     _write_netcdf(data, table)

@@ -3,13 +3,13 @@
 import argparse
 import sys
 
-from . import __version__, hessian
-from ._checks import file_path
-from ._files import output_folder, write_json
-from .cli_scan import add_scan
-from .model import CONSTRAINTS, TeacherStudent
-from .sgd import ENGINES
-from .studies import study
+from .. import __version__, hessian
+from .._checks import file_path
+from .._files import output_folder, write_json
+from ..model import CONSTRAINTS, TeacherStudent
+from ..sgd import ENGINES
+from ..studies import study
+from .scan import add_scan
 
 __all__ = ["main"]
 
@@ -129,7 +129,7 @@ def _run_hessian(options):
         samples = None
         if options.ratios is not None:
             samples = hessian.convergence(model, options.sample_dimension, options.ratios, options.seed)
-        from . import plot  # matplotlib takes longer to import than all the rest
+        from .. import plot  # matplotlib takes longer to import than all the rest
 
         paths = [folder / name for name in ("hessian.json", "hessian.png")]
         write_json(paths[0], comparison.to_dict())

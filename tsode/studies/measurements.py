@@ -5,9 +5,9 @@ Each function takes trajectories and returns plain numbers; nan where there is n
 
 import numpy as np
 
-from .escape import escape_law, escape_time
-from .manifold import closest_rotation, distance, power_law, random_rotation, relaxation_rate, solution
-from .ode import integrate
+from ..manifold import closest_rotation, distance, power_law, random_rotation, relaxation_rate, solution
+from ..ode import integrate
+from ..plateaus import escape_law, escape_time
 
 __all__ = [
     "chosen_solution",
@@ -15,7 +15,6 @@ __all__ = [
     "escape_setting",
     "fitted_escape_rate",
     "late_exponent",
-    "mean_and_error",
     "plateau_level",
     "time_to_learn",
 ]
@@ -23,14 +22,6 @@ __all__ = [
 RANDOM_SOLUTIONS = 200
 LATE_POINTS = 41
 ESCAPED = 0.02  # part of the solutions' tr M M^T that counts as escaped: growth is still exponential there
-
-
-def mean_and_error(values):
-    """Return mean and standard error of the finite values, shape (runs,)."""
-    values = np.asarray(values)[np.isfinite(values)]
-    if values.size == 0:
-        return np.nan, np.nan
-    return values.mean(), values.std(ddof=1) / np.sqrt(values.size) if values.size > 1 else np.nan
 
 
 def plateau_level(trajectory):
@@ -51,7 +42,7 @@ def plateau_level(trajectory):
 
 def escape_setting(model, N):
     """Return the law of the escape time from random weights (None where it has no closed form), and its threshold."""
-    solution = min(model.p, model.p_star) * np.abs(model.teacher_readout).max() / np.abs(model.student_readout).max()
+    solution = model.solution_size
     lowest = model.p * model.p_star / N
     threshold = max(ESCAPED * solution, np.sqrt(lowest * solution) if 5 * lowest > ESCAPED * solution else 0.0)
     try:
@@ -144,8 +135,7 @@ def deviation(ode, sgd):
 
 def time_to_learn(model, start, threshold):
     """Return 1.3 times the time at which the ODE has lost 98 % of what it loses in the long run."""
-    v, v_star = np.abs(model.student_readout).max(), np.abs(model.teacher_readout).max()
-    horizon = 1 / (model.learning_rate * v * v_star)
+    horizon = model.natural_time
     for _ in range(10):
         ode = integrate(model, start, np.linspace(0, horizon, 2001), rtol=1e-6)
         if ode.status == "diverged":

@@ -8,7 +8,7 @@ Gaussian variable of its own, of variance :math:`\sigma^2(\alpha)/N`,
     \frac{d\sigma^2}{d\alpha} = 2 \gamma \sigma^2 + d, \qquad
     \gamma = 2 \eta v [2 v^* - (t + 2 y)] \quad \text{(less } 2 \eta v f \text{ under the constraint)},
 
-with y, t and f as in :mod:`tsode.fixed_points`. The update of :math:`M_{kr}` in one sample is
+with y, t and f as in :mod:`tsode.activations.quadratic.fixed_points`. The update of :math:`M_{kr}` in one sample is
 :math:`-2 \eta v D \lambda_k \mu_r / N`, so that :math:`d = 4 \eta^2 v^2 E[D^2 \lambda_k^2 \mu_r^2]`. Weighted with
 :math:`\lambda_k^2 / q`, the mean of :math:`\sum_l v \lambda_l^2` is (p+2) y and its variance 2 (p+2) y^2
 (:math:`\lambda_k` then has fourth moment 15 q^2 instead of 3 q^2), and likewise for the teacher:
@@ -35,12 +35,12 @@ eta v = 0.1 and N = 4000 they are 3 % of the mean).
 
 import numpy as np
 
-from . import _checks
-from .fixed_points import branch_of
-from .model import check_model
-from .overlaps import check_scale
-from .plateaus import plateau
-from .trajectory import check_trajectory
+from .. import _checks
+from ..closed_forms import closed_forms
+from ..model import check_model
+from ..overlaps import check_scale
+from ..trajectory import check_trajectory
+from .plateau import plateau
 
 __all__ = ["escape_law", "escape_time"]
 
@@ -89,7 +89,7 @@ def escape_law(model, N, threshold, start="plateau", scale=1.0):
     >>> f"{law.mean():.2f} +- {law.std():.2f}"
     '12.47 +- 1.57'
     """
-    from ._log_inverse_gamma import log_inverse_gamma  # scipy.stats takes longer to import than all of tsode
+    from .._log_inverse_gamma import log_inverse_gamma  # scipy.stats takes longer to import than all of tsode
 
     branch = _escaping_branch(model)
     N = _checks.integer("N", N, minimum=model.p + model.p_star)
@@ -177,7 +177,7 @@ def _escaping_branch(model):
     if not saddle.escape_rate > 0:
         why = saddle.reasons.get("escape_rate", f"the escape rate is {saddle.escape_rate:.4g}")
         raise ValueError(f"`model` must have a plateau that it leaves, but has not: {why}")
-    return branch_of(model)
+    return closed_forms(model).branch
 
 
 def _check_threshold(model, N, threshold, q):

@@ -1,19 +1,19 @@
 r"""The plateau: the fixed point of the overlap ODEs at M = 0 that a student reaches before it finds the teacher.
 
 The student first learns its norms, which needs no knowledge of the teacher, and stops at a saddle where it puts
-out the same for every direction. The mathematics, for any readouts, is in :mod:`tsode.fixed_points`.
+out the same for every direction. The mathematics, for any readouts, is in
+:mod:`tsode.activations.quadratic.fixed_points`.
 """
 
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from . import _checks
-from ._display import html_table, text_table
-from .fixed_points import branch_of
-from .model import TeacherStudent, check_model
-from .moments import excess_loss
-from .overlaps import Overlaps
+from .. import _checks
+from .._display import Report
+from ..closed_forms import closed_forms
+from ..model import TeacherStudent, check_model
+from ..overlaps import Overlaps
 
 __all__ = ["Plateau", "plateau"]
 
@@ -21,7 +21,7 @@ LIMITS = {"max_learning_rate": "end", "escape_learning_rate": "escape", "fastest
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Plateau:
+class Plateau(Report):
     r"""The fixed point at M = 0, how fast it is left, and the learning rates that bound it.
 
     Attributes
@@ -59,8 +59,7 @@ class Plateau:
         """Population loss on the plateau without the label noise, float."""
         if self.overlaps is None:
             return np.nan
-        model, start = self.model, self.overlaps
-        return float(excess_loss(model.student_readout, model.teacher_readout, start.M, start.Q, start.P))
+        return float(self.model.excess_loss(self.overlaps.M, self.overlaps.Q))
 
     @property
     def loss(self):
@@ -84,11 +83,8 @@ class Plateau:
             *((label, show(n, getattr(self, n))) for label, n in rows),
         ]
 
-    def __repr__(self):
-        return text_table(f"Plateau, p = {self.model.p}, p* = {self.model.p_star}", self._rows())
-
-    def _repr_html_(self):
-        return html_table(f"Plateau, p = {self.model.p}, p* = {self.model.p_star}", self._rows())
+    def _title(self):
+        return f"Plateau, p = {self.model.p}, p* = {self.model.p_star}"
 
 
 def plateau(model, gradient_flow=False):
@@ -118,7 +114,7 @@ def plateau(model, gradient_flow=False):
 
     Notes
     -----
-    Derivation in :mod:`tsode.fixed_points`; the setting is that of arXiv:2604.03068.
+    Derivation in :mod:`tsode.activations.quadratic.fixed_points`; the setting is that of arXiv:2604.03068.
 
     Examples
     --------
@@ -127,7 +123,7 @@ def plateau(model, gradient_flow=False):
     >>> round(saddle.q, 6), round(saddle.escape_rate, 6)
     (0.689292, 0.048303)
     """
-    branch = branch_of(check_model(model))
+    branch = closed_forms(check_model(model)).branch
     eta = model.learning_rate
     if _checks.flag("gradient_flow", gradient_flow):
         limits, y = dict.fromkeys(LIMITS, np.nan), branch.point(0.0)

@@ -2,26 +2,24 @@
 
 import functools
 from dataclasses import dataclass
-from html import escape
 
 import numpy as np
 
-from . import _checks
-from ._display import html_columns, text_columns
-from ._files import read_npz, remove_stale, write_json, write_npz
-from .escape import escape_time
-from .hessian import compare
+from .. import _checks
+from .._display import Table
+from .._files import read_npz, remove_stale, write_json, write_npz
+from .._statistics import mean_and_error
+from ..hessian import compare
+from ..plateaus import escape_time, plateau
+from ..trajectory import Trajectory, check_trajectory
 from .measurements import (
     chosen_solution,
     deviation,
     escape_setting,
     fitted_escape_rate,
     late_exponent,
-    mean_and_error,
     plateau_level,
 )
-from .plateaus import plateau
-from .trajectory import Trajectory, check_trajectory
 
 __all__ = ["Study"]
 
@@ -37,7 +35,7 @@ NOTES = (
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Study:
+class Study(Table):
     """SGD beside its ODE and theory.
 
     Attributes
@@ -172,7 +170,7 @@ class Study:
         >>> len(study.plot().axes) >= 6
         True
         """
-        from . import plot  # matplotlib takes longer to import than all the rest
+        from .. import plot  # matplotlib takes longer to import than all the rest
 
         law, threshold = self.escape
         hessian = None if isinstance(self.hessian, str) else self.hessian
@@ -207,7 +205,7 @@ class Study:
         ...     [path.name for path in study.save(folder)]
         ['study.npz', 'study.png', 'summary.json']
         """
-        from . import plot
+        from .. import plot
 
         directory = _checks.file_path("directory", directory)
         directory.mkdir(parents=True, exist_ok=True)
@@ -300,9 +298,3 @@ class Study:
             f"{name}: {side.verdict}, {side.index:,} negative and {side.nullity:,} zero eigenvalues"
             for name, side in sides
         )
-
-    def __repr__(self):
-        return "\n  ".join([text_columns(*self._table()), *self._remarks()])
-
-    def _repr_html_(self):
-        return html_columns(*self._table()) + "".join(f"<p>{escape(remark)}</p>" for remark in self._remarks())

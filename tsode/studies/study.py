@@ -2,14 +2,14 @@
 
 import numpy as np
 
-from . import _checks
-from ._random import run_sequence, seed_sequence
+from .. import _checks
+from .._random import run_sequence, seed_sequence
+from ..model import check_model
+from ..ode import integrate
+from ..overlaps import Overlaps
+from ..sgd import ENGINES, simulate
 from .measurements import escape_setting, time_to_learn
-from .model import check_model
-from .ode import integrate
-from .overlaps import Overlaps
-from .sgd import ENGINES, simulate
-from .study_results import Study
+from .result import Study
 
 __all__ = ["study"]
 

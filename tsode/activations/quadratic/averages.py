@@ -1,0 +1,96 @@
+r"""Gaussian averages of the quadratic network: the loss and the step of gradient descent.
+
+One sample puts the jointly Gaussian :math:`z = (\lambda, \mu)` into the error
+:math:`D = z^T S z - \sqrt\Delta\, \xi`, where :math:`S = \mathrm{diag}(v, -v^*)` and z has covariance
+:math:`\Omega = [[Q, M], [M^T, P]]`. With :math:`t = \mathrm{tr}\, S\Omega` and
+:math:`s = \mathrm{tr}\, (S\Omega)^2`, pairing the Gaussian factors (Isserlis' theorem) gives
+
+.. math::
+    E[D] = t, \qquad E[D^2] = t^2 + 2 s + \Delta, \qquad
+    E[D\, z z^T] = t\, \Omega + 2\, \Omega S \Omega, \\
+    E[D^2 z z^T] = (t^2 + 2 s + \Delta)\, \Omega + 4 t\, \Omega S \Omega + 8\, \Omega S \Omega S \Omega .
+
+The last line pairs z with z (first term), with one factor D (second) or with both (third). The step of gradient
+descent is :math:`C = -2 \eta V D \lambda`. Hence
+
+.. math::
+    J = -2 \eta V (t + 2\, \Omega S)_{\mathrm{student\ rows}}, \qquad
+    K = 4 \eta^2 V E[D^2 \lambda \lambda^T] V = 2 F J^T + 4 \eta t F V + 4 \eta^2 (t^2 + 2 s + \Delta) V Q V ,
+
+where :math:`F = J \Omega` was formed for the ODEs already (of the student's columns only in its second term).
+"""
+
+import numpy as np
+
+from ..._compiled import jitable
+from ..base import Averages
+
+__all__ = ["AVERAGES", "squared_error"]
+
+
+def squared_error(v, v_star, M, Q, P):
+    r"""Return :math:`t^2 + 2 s`, the mean of the squared error without noise, shape (...) of M and Q."""
+    t = np.einsum("k,...kk->...", v, Q) - v_star @ np.diagonal(P)
+    # s is the squared Frobenius norm of F^T S F for any Omega = F F^T; only rounding can put it below zero.
+    s = (
+        np.einsum("k,l,...kl->...", v, v, np.square(Q))
+        - 2 * np.einsum("k,r,...kr->...", v, v_star, np.square(M))
+        + v_star @ np.square(P) @ v_star
+    )
+    return t**2 + 2 * np.maximum(s, 0.0)
+
+
+@jitable
+def drift(omega, parameters, J):
+    """Write J in loops that allocate nothing."""
+    p, n = J.shape
+    u = parameters[2:]
+    t = 0.0
+    for i in range(n):
+        t += u[i] * omega[i, i]
+    for k in range(p):
+        rate = -2.0 * parameters[0] * u[k]
+        for j in range(n):
+            J[k, j] = 2.0 * rate * u[j] * omega[k, j]
+        J[k, k] += rate * t
+
+
+@jitable
+def noise(omega, parameters, J, F, K):
+    """Write K in loops that allocate nothing."""
+    p, n = J.shape
+    eta, u = parameters[0], parameters[2:]
+    t, s = 0.0, 0.0
+    for i in range(n):
+        t += u[i] * omega[i, i]
+        for j in range(n):
+            s += u[i] * u[j] * omega[i, j] * omega[i, j]
+    second = t * t + 2.0 * s + parameters[1] * parameters[1]
+    for k in range(p):
+        for l in range(k + 1):
+            product = 0.0
+            for j in range(n):
+                product += F[k, j] * J[l, j]
+            K[k, l] = 2.0 * product + 4.0 * eta * u[l] * (t * F[k, l] + eta * second * u[k] * omega[k, l])
+            K[l, k] = K[k, l]
+
+
+def drift_arrays(omega, parameters, p):
+    """Return J through array operations."""
+    u = parameters[2:]
+    rate = -2 * parameters[0] * u[:p]
+    J = 2 * rate[:, None] * u * omega[:p]
+    J[np.arange(p), np.arange(p)] += rate * (u @ np.diagonal(omega))
+    return J
+
+
+def noise_arrays(omega, parameters, J, F):
+    """Return K through one matrix product."""
+    p, u, eta = len(J), parameters[2:], parameters[0]
+    t = u @ np.diagonal(omega)
+    second = t * t + 2 * (u @ np.square(omega) @ u) + parameters[1] ** 2
+    v = u[:p]
+    return 2 * F @ J.T + 4 * eta * v * (t * F[:, :p] + eta * second * v[:, None] * omega[:p, :p])
+
+
+AVERAGES = Averages(drift, noise, drift_arrays, noise_arrays)

@@ -1,0 +1,26 @@
+"""The one place that decides whether a model has a theory in closed form."""
+
+from .activations import NoClosedForm
+
+__all__ = ["NoClosedForm", "closed_forms"]
+
+
+def closed_forms(model):
+    """Return the theory of a model, computed once for each model.
+
+    Parameters
+    ----------
+    model : TeacherStudent
+        Gradient descent, with one activation on both sides.
+
+    Returns
+    -------
+    object
+        What the activation knows: ``branch`` of plateaus, ``minima``, law of the escape, late times, invariants.
+
+    Raises
+    ------
+    NoClosedForm
+        If there is none; the message says what the model would have to be.
+    """
+    return model.theory
