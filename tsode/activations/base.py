@@ -4,6 +4,8 @@ from abc import ABC, abstractmethod
 
 import numpy as np
 
+from . import averages, error_averages
+
 __all__ = ["Activation", "NoClosedForm"]
 
 
@@ -42,6 +44,46 @@ class Activation(ABC):
     def slope(self, x):
         """Return its first derivative, shape of `x`."""
         return self.function(np.asarray(x, dtype=np.float64))[1]
+
+    def pair(self, second, c_xx, c_xz, c_zz):
+        """Return E[s(x) g(z)] for centred Gaussian x and z; s is this activation and g is `second`.
+
+        Parameters
+        ----------
+        second : Activation
+            g.
+        c_xx, c_xz, c_zz : array_like, shapes that broadcast
+            Variances of x and z and their covariance.
+
+        Returns
+        -------
+        ndarray, the broadcast shape
+        """
+        return averages.pair(self, second, c_xx, c_xz, c_zz)
+
+    def pair_slopes(self, second, c_xx, c_xz, c_zz):
+        """Return the derivatives of :meth:`pair` with respect to `c_xx`, `c_xz` and `c_zz`: three arrays.
+
+        They are E[s'' g] / 2, E[s' g'] and E[s g''] / 2.
+        """
+        return averages.pair_slopes(self, second, c_xx, c_xz, c_zz)
+
+    def pair_curvatures(self, second, c_xx, c_xz, c_zz):
+        """Return the second derivatives of :meth:`pair`: (xx, xx), (xx, xz), (xx, zz), (xz, xz), (xz, zz), (zz, zz)."""
+        return averages.pair_curvatures(self, second, c_xx, c_xz, c_zz)
+
+    def error_squared(self, teacher, omega, v, v_star, noise_variance, level=1):
+        """Return E[D^2 s'_k s'_l]: see :func:`tsode.activations.error_averages.error_squared`, the default."""
+        return error_averages.error_squared(self, teacher, omega, v, v_star, noise_variance, level)
+
+    def closed_averages(self, teacher):
+        r"""Return a jitable function that writes the averages of gradient descent, or None if they are not closed.
+
+        Its arguments are (omega, parameters, J, K, work, second_order): the joint covariance, shape (p + p_star,
+        p + p_star), the numbers :math:`(\eta, \sqrt\Delta, v, v^*)`, J of shape (p, p + p_star), K of shape (p, p),
+        scratch space of shape (4 + p + p_star, p + p_star), and whether K is wanted; without it K stays as it was.
+        """
+        return None
 
     def closed_forms(self, model):
         """Return the theory of a plain model with this activation on both sides.

@@ -1,0 +1,199 @@
+r"""Averages over the error of a student, for any two smooth activations.
+
+With preactivations z of student and teacher, covariance :math:`\Omega`, and u = (v, -v*), the error is
+:math:`D = \sum_i u_i s_i(z_i) - \sqrt\Delta\, \xi`. Gradient descent on :math:`D^2/2` moves unit k by
+:math:`C_k = -\eta v_k D s'(z_k)`. Its drift needs averages over two units only,
+
+.. math::
+    J_{kj} = E[\partial C_k / \partial z_j]
+           = -\eta v_k \Big( \delta_{kj} \sum_i u_i E[s''_k s_i] + u_j E[s'_k s'_j] \Big) ,
+
+and :math:`K_{kl} = E[C_k C_l] = \eta^2 v_k v_l E[D^2 s'_k s'_l]` needs four. Those are done in two steps. Given
+:math:`z_k` and :math:`z_l` the other preactivations are Gaussian with means :math:`m_i`, which depend on the two, and
+covariances :math:`S_{ij}`, which do not. With correlations :math:`r_{ij}` of S and coefficients
+:math:`c_i^n = E[s_i(m_i + \sqrt{S_{ii}}\, y)\, h_n(y)]` in normalised Hermite polynomials (Mehler's formula),
+
+.. math::
+    E[D^2 | z_k, z_l] = \sum_n \sum_{ij} u_i u_j\, r_{ij}^n\, c_i^n c_j^n + \Delta ,
+
+every term of which is nonnegative. The series is cut at some n; what is left of the norm of each :math:`s_i` stands in for
+the next coefficient. Then :math:`z_k` and :math:`z_l` are summed over, by equispaced nodes.
+
+Everything is projected from one factor of :math:`\Omega`, rows that stand for units. Hence it is the average of a true
+Gaussian within rounding of :math:`\Omega`, also for parallel units and units of norm zero, where conditional
+covariances cannot be had from differences.
+"""
+
+import numpy as np
+
+from .averages import gaussian_nodes
+
+__all__ = ["error_squared", "error_squared_accuracy", "gradient_averages"]
+
+OUTER = 7.5  # reach of the nodes for z_k and z_l
+NEGLIGIBLE = 1e-13  # weight of a node in the plane that is left out
+WIDEST = 6.0  # standard deviation up to which nodes become denser
+PARALLEL = 1e-8  # sine of the angle between two units below which they are one
+
+
+def error_squared(student, teacher, omega, v, v_star, noise_variance, level=1):
+    r"""Return :math:`E[D^2 s'_k s'_l]` by conditioning on both units.
+
+    Parameters
+    ----------
+    student, teacher : Activation
+        Activations of both sides.
+    omega : ndarray, shape (p + p_star, p + p_star)
+        Joint covariance of the preactivations.
+    v, v_star : ndarray, shapes (p,), (p_star,)
+        Readouts.
+    noise_variance : float
+        Variance of the label noise.
+    level : int
+        Nodes and polynomials become more with it, 0 being the coarsest.
+
+    Returns
+    -------
+    ndarray, shape (p, p)
+
+    Examples
+    --------
+    >>> from tsode.activations import Erf
+    >>> one = np.ones(1)
+    >>> bool(error_squared(Erf(), Erf(), np.ones((2, 2)), one, one, 0.0)[0, 0] < 1e-15)  # the student is the teacher
+    True
+    """
+    p, factor = len(v), _factor(omega)
+    u = np.concatenate([v, -np.asarray(v_star)])
+    found = np.empty((p, p))
+    for k in range(p):
+        for l in range(k + 1):
+            R, V = _directions(factor[[k, l]])
+            x, weights = _outer_nodes(R, level)
+            slopes = student.function(R @ x.T)[1]
+            squared = _conditional(student, teacher, factor, u, p, V, x, level) + noise_variance
+            found[k, l] = found[l, k] = weights @ (slopes[0] * slopes[1] * squared)
+    return found
+
+
+def error_squared_accuracy(student, teacher, omega, v, v_star, noise_variance, level=1):
+    """Return an estimate of the largest error of :func:`error_squared`: its difference from the next level.
+
+    Parameters
+    ----------
+    student, teacher, omega, v, v_star, noise_variance, level
+        As there.
+
+    Returns
+    -------
+    float
+    """
+    pair = (error_squared(student, teacher, omega, v, v_star, noise_variance, level + i) for i in (0, 1))
+    return float(np.max(np.abs(np.subtract(*pair))))
+
+
+def gradient_averages(student, teacher, omega, parameters, second_order=True, level=1):
+    r"""Return J and K of gradient descent.
+
+    Parameters
+    ----------
+    student, teacher : Activation
+        Activations of both sides.
+    omega : ndarray, shape (p + p_star, p + p_star)
+        Joint covariance of the preactivations.
+    parameters : tuple (eta, sqrt(Delta), v, v_star)
+        Learning rate, standard deviation of the label noise, readouts of shapes (p,) and (p_star,).
+    second_order : bool
+        Whether K is wanted; without it K is zero.
+    level : int
+        As in :func:`error_squared`.
+
+    Returns
+    -------
+    J, K : ndarray, shapes (p, p + p_star), (p, p)
+
+    Examples
+    --------
+    >>> from tsode.activations import Erf
+    >>> J, K = gradient_averages(Erf(), Erf(), np.ones((2, 2)), (0.5, 0.0, np.ones(1), np.ones(1)))
+    >>> J.shape, bool(abs(K[0, 0]) < 1e-15)
+    ((1, 2), True)
+    """
+    eta, noise_std, v, v_star = parameters
+    p, variances = len(v), np.diagonal(omega)
+    J, curvature = np.empty((p, len(omega))), np.zeros(p)
+    for readout, activation, side in ((v, student, slice(0, p)), (-v_star, teacher, slice(p, None))):
+        covariances = variances[:p, None], omega[:p, side], variances[side]
+        xx, xz, _ = student.pair_slopes(activation, *covariances)
+        curvature += 2 * xx @ readout
+        J[:, side] = xz * readout
+    J[:, :p] += np.diag(curvature)
+    K = np.zeros((p, p))
+    if second_order:
+        K = eta**2 * np.outer(v, v) * student.error_squared(teacher, omega, v, v_star, noise_std**2, level)
+    return -eta * v[:, None] * J, K
+
+
+def _factor(omega):
+    """Return rows that stand for the units: their products are `omega`, without eigenvalues that are rounding."""
+    values, vectors = np.linalg.eigh(omega)
+    kept = values > 4 * len(omega) * np.finfo(float).eps * max(values[-1], 0.0)
+    if not kept.any():
+        return np.zeros((len(omega), 1))
+    return vectors[:, kept] * np.sqrt(values[kept])
+
+
+def _directions(rows):
+    """Return R, shape (2, d), and d orthonormal directions V, shape (d, n), with rows = R V.
+
+    R is the symmetric root of the covariance of both units, so that no unit is preferred; d = 1 if they are parallel.
+    """
+    U, s, V = np.linalg.svd(rows, full_matrices=False)
+    if len(s) == 1 or s[1] <= PARALLEL * s[0]:
+        return U[:, :1] * s[0], V[:1]
+    return (U * s) @ U.T, U @ V
+
+
+def _outer_nodes(R, level):
+    """Return nodes of the conditioned directions, shape (m, d), and their weights."""
+    d = R.shape[1]
+    widest = min(max(1.0, np.abs(R).max()), WIDEST)
+    count = 31 + 8 * level if d == 2 else 61 + 16 * level
+    line, weights = gaussian_nodes(2 * int(count * widest / 2) + 1, OUTER)
+    if d == 1:
+        return line[:, None], weights
+    x = np.stack(np.meshgrid(line, line, indexing="ij"), axis=-1).reshape(-1, 2)
+    weights = np.outer(weights, weights).ravel()
+    kept = weights > NEGLIGIBLE
+    return x[kept], weights[kept]
+
+
+def _conditional(student, teacher, factor, u, p, V, x, level):
+    """Return E[D^2 | x] without label noise, shape (m,), x being the components of the inputs along V."""
+    along = factor @ V.T
+    rest = factor - along @ V
+    spread = np.linalg.norm(rest, axis=1)
+    rest /= np.where(spread > 0, spread, 1.0)[:, None]
+    r = rest @ rest.T
+    y, h = _inner_nodes(spread.max(), level)
+    z = (x @ along.T)[..., None] + spread[:, None] * y
+    s = np.concatenate([student.function(z[:, :p])[0], teacher.function(z[:, p:])[0]], axis=1) * u[:, None]
+    c = s @ h
+    tail = np.maximum(s**2 @ h[:, 0] - np.sum(c**2, axis=-1), 0.0)
+    total, power = 0.0, np.ones_like(r)
+    for n in range(h.shape[1]):
+        total = total + np.sum((c[..., n] @ power) * c[..., n], axis=-1)
+        power = power * r
+    root = np.sign(u) * np.sqrt(tail)
+    return total + np.sum((root @ power) * root, axis=-1)
+
+
+def _inner_nodes(spread, level):
+    """Return nodes y and weighted Hermite polynomials, shape (nodes, order + 1): `s(y) @ h` are coefficients of s."""
+    order = 12 + 4 * level
+    y, weights = gaussian_nodes(2 * int((12 + 2 * level) * min(max(1.0, spread), WIDEST)) + 1, 6.5)
+    h = np.empty((len(y), order + 1))
+    h[:, 0], h[:, 1] = 1.0, y
+    for n in range(2, order + 1):
+        h[:, n] = (y * h[:, n - 1] - np.sqrt(n - 1) * h[:, n - 2]) / np.sqrt(n)
+    return y, h * weights[:, None]
