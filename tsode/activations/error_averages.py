@@ -16,7 +16,7 @@ covariances :math:`S_{ij}`, which do not. With correlations :math:`r_{ij}` of S 
 .. math::
     E[D^2 | z_k, z_l] = \sum_n \sum_{ij} u_i u_j\, r_{ij}^n\, c_i^n c_j^n + \Delta ,
 
-every term of which is nonnegative. The series is cut at some n; what is left of the norm of each :math:`s_i` stands in for
+every term of which is nonnegative, and zero together with D. The series is cut at some n; what is left of the norm of each :math:`s_i` stands in for
 the next coefficient. Then :math:`z_k` and :math:`z_l` are summed over, by equispaced nodes.
 
 Everything is projected from one factor of :math:`\Omega`, rows that stand for units. Hence it is the average of a true
@@ -25,13 +25,14 @@ covariances cannot be had from differences.
 """
 
 import numpy as np
+from scipy.linalg.lapack import dpstrf
 
 from .averages import gaussian_nodes
 
 __all__ = ["error_squared", "error_squared_accuracy", "gradient_averages"]
 
-OUTER = 7.5  # reach of the nodes for z_k and z_l
-NEGLIGIBLE = 1e-13  # weight of a node in the plane that is left out
+OUTER, INNER = 7.0, 8.0  # reach of the nodes for z_k and z_l, and for what is left
+NEGLIGIBLE = 1e-12  # weight of a node in the plane that is left out
 WIDEST = 6.0  # standard deviation up to which nodes become denser
 PARALLEL = 1e-8  # sine of the angle between two units below which they are one
 
@@ -63,9 +64,11 @@ def error_squared(student, teacher, omega, v, v_star, noise_variance, level=1):
     >>> bool(error_squared(Erf(), Erf(), np.ones((2, 2)), one, one, 0.0)[0, 0] < 1e-15)  # the student is the teacher
     True
     """
-    p, factor = len(v), _factor(omega)
-    u = np.concatenate([v, -np.asarray(v_star)])
-    found = np.empty((p, p))
+    p, u = len(v), np.concatenate([v, -np.asarray(v_star)])
+    found = np.full((p, p), np.nan)
+    if not np.isfinite(omega).all():  # a solution that diverges
+        return found
+    factor = _factor(omega)
     for k in range(p):
         for l in range(k + 1):
             R, V = _directions(factor[[k, l]])
@@ -73,7 +76,8 @@ def error_squared(student, teacher, omega, v, v_star, noise_variance, level=1):
             slopes = student.function(R @ x.T)[1]
             squared = _conditional(student, teacher, factor, u, p, V, x, level) + noise_variance
             found[k, l] = found[l, k] = weights @ (slopes[0] * slopes[1] * squared)
-    return found
+    values, vectors = np.linalg.eigh(found)  # each entry has nodes of its own: together they may miss zero by their error
+    return (vectors * np.maximum(values, 0.0)) @ vectors.T
 
 
 def error_squared_accuracy(student, teacher, omega, v, v_star, noise_variance, level=1):
@@ -135,12 +139,13 @@ def gradient_averages(student, teacher, omega, parameters, second_order=True, le
 
 
 def _factor(omega):
-    """Return rows that stand for the units: their products are `omega`, without eigenvalues that are rounding."""
-    values, vectors = np.linalg.eigh(omega)
-    kept = values > 4 * len(omega) * np.finfo(float).eps * max(values[-1], 0.0)
-    if not kept.any():
-        return np.zeros((len(omega), 1))
-    return vectors[:, kept] * np.sqrt(values[kept])
+    """Return rows that stand for the units: their products are `omega`. Equal units have equal rows."""
+    n = len(omega)
+    tolerance = 4 * n * np.finfo(float).eps * max(np.diagonal(omega).max(), 0.0)
+    factor, order, rank, _ = dpstrf(omega, tol=tolerance, lower=1)
+    rows = np.empty((n, max(rank, 1)))
+    rows[order - 1] = np.tril(factor)[:, : max(rank, 1)] if rank else 0.0
+    return rows
 
 
 def _directions(rows):
@@ -158,7 +163,7 @@ def _outer_nodes(R, level):
     """Return nodes of the conditioned directions, shape (m, d), and their weights."""
     d = R.shape[1]
     widest = min(max(1.0, np.abs(R).max()), WIDEST)
-    count = 31 + 8 * level if d == 2 else 61 + 16 * level
+    count = 27 + 8 * level if d == 2 else 61 + 16 * level
     line, weights = gaussian_nodes(2 * int(count * widest / 2) + 1, OUTER)
     if d == 1:
         return line[:, None], weights
@@ -176,22 +181,20 @@ def _conditional(student, teacher, factor, u, p, V, x, level):
     rest /= np.where(spread > 0, spread, 1.0)[:, None]
     r = rest @ rest.T
     y, h = _inner_nodes(spread.max(), level)
-    z = (x @ along.T)[..., None] + spread[:, None] * y
-    s = np.concatenate([student.function(z[:, :p])[0], teacher.function(z[:, p:])[0]], axis=1) * u[:, None]
-    c = s @ h
-    tail = np.maximum(s**2 @ h[:, 0] - np.sum(c**2, axis=-1), 0.0)
-    total, power = 0.0, np.ones_like(r)
-    for n in range(h.shape[1]):
-        total = total + np.sum((c[..., n] @ power) * c[..., n], axis=-1)
-        power = power * r
-    root = np.sign(u) * np.sqrt(tail)
-    return total + np.sum((root @ power) * root, axis=-1)
+    z = (along @ x.T)[..., None] + spread[:, None, None] * y
+    s = np.concatenate([student.function(z[:p])[0], teacher.function(z[p:])[0]])
+    s *= u[:, None, None]
+    c = np.moveaxis(s @ h, 2, 0)  # orders, units, nodes
+    tail = np.sqrt(np.maximum(np.square(s) @ h[:, 0] - np.sum(c**2, axis=0), 0.0))
+    c = np.concatenate([c, [np.sign(u)[:, None] * tail]])
+    powers = r ** np.arange(len(c))[:, None, None]
+    return np.einsum("nim,nim->m", powers @ c, c)
 
 
 def _inner_nodes(spread, level):
     """Return nodes y and weighted Hermite polynomials, shape (nodes, order + 1): `s(y) @ h` are coefficients of s."""
     order = 12 + 4 * level
-    y, weights = gaussian_nodes(2 * int((12 + 2 * level) * min(max(1.0, spread), WIDEST)) + 1, 6.5)
+    y, weights = gaussian_nodes(2 * int((15 + 2 * level) * min(max(1.0, spread), WIDEST)) + 1, INNER)
     h = np.empty((len(y), order + 1))
     h[:, 0], h[:, 1] = 1.0, y
     for n in range(2, order + 1):
