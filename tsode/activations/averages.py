@@ -12,10 +12,10 @@ and so on: every derivative is an average of the same kind. With independent sta
     x = a u, \qquad z = b u + r w, \qquad
     a = \sqrt{c_{xx}}, \quad b = c_{xz} / a, \quad r = \sqrt{c_{zz} - b^2} ,
 
-which holds for parallel units (r = 0) and units of norm zero (a = 0) too. Both integrals are sums over equispaced nodes:
-for functions that are analytic around the real axis their error falls exponentially in the number of nodes. Activations
-that vary on a scale of order 1 are integrated to about 1e-12 up to a standard deviation of `LARGEST` = 8, beyond which the
-nodes no longer become denser.
+which holds for parallel units (r = 0) and for units of norm zero (a = 0) too. Both integrals are sums over equispaced
+nodes. Their error falls exponentially in the number of nodes for functions that are analytic around the real axis. It
+is about 1e-12 for activations that vary on a scale of 1, up to a standard deviation of `LARGEST`, beyond which the
+nodes no longer become denser. Kinks are not resolved: activations with kinks bring averages of their own.
 
 An activation gives its value and slope. First derivatives take :math:`s''` by integration by parts,
 
@@ -39,7 +39,7 @@ LARGEST = 8.0
 SMALL = 1e-3
 AT_ONCE = 1 << 20  # values of an activation held in memory at once
 
-# The slope around a point is interpolated at POINTS Chebyshev nodes within REACH of it; the interpolant is differentiated.
+# The slope around a point is interpolated at POINTS Chebyshev nodes within REACH of it, and differentiated there.
 POINTS, REACH = 32, 1.5
 AROUND = REACH * chebyshev.chebpts1(POINTS)
 
