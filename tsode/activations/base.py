@@ -1,39 +1,16 @@
 r"""What an activation is: one function of one variable, its slope, and the Gaussian averages of both."""
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
 
 import numpy as np
 
-__all__ = ["Activation", "Averages", "NoClosedForm"]
+from . import averages, error_averages
+
+__all__ = ["Activation", "NoClosedForm"]
 
 
 class NoClosedForm(ValueError):
     """There is no closed form for what was asked; the message says what the model would have to be."""
-
-
-@dataclass(frozen=True)
-class Averages:
-    r"""The averages of one step of gradient descent that the ODEs ask for, over Gaussian preactivations.
-
-    With the joint covariance :math:`\Omega` of all preactivations, of size n = p + p*, and the step C of a sample,
-    they are :math:`J = E[\partial C / \partial z]`, shape (p, n), and :math:`K = E[C C^T]`, shape (p, p), which may
-    use :math:`F = J \Omega = E[C z^T]`. The parameters are learning rate, standard deviation of the noise, v, -v*.
-
-    Attributes
-    ----------
-    drift, noise : callable or None
-        Jitable loops ``drift(omega, parameters, J)`` and ``noise(omega, parameters, J, F, K)``, which write to their
-        last argument; None where there are none.
-    drift_arrays, noise_arrays : callable or None
-        ``drift_arrays(omega, parameters, p)`` and ``noise_arrays(omega, parameters, J, F)``, which return J and K, for
-        NumPy: for wide networks, or where there are no loops.
-    """
-
-    drift: object = None
-    noise: object = None
-    drift_arrays: object = None
-    noise_arrays: object = None
 
 
 class Activation(ABC):
@@ -69,13 +46,49 @@ class Activation(ABC):
         """Return its first derivative, shape of `x`."""
         return self.function(np.asarray(x, dtype=np.float64))[1]
 
+    def pair(self, second, c_xx, c_xz, c_zz):
+        """Return E[s(x) g(z)] for centred Gaussian x and z; s is this activation and g is `second`.
+
+        Parameters
+        ----------
+        second : Activation
+            g.
+        c_xx, c_xz, c_zz : array_like, shapes that broadcast
+            Variances of x and z and their covariance.
+
+        Returns
+        -------
+        ndarray, the broadcast shape
+        """
+        return averages.pair(self, second, c_xx, c_xz, c_zz)
+
+    def pair_slopes(self, second, c_xx, c_xz, c_zz):
+        """Return the derivatives of :meth:`pair` with respect to `c_xx`, `c_xz` and `c_zz`: three arrays.
+
+        They are E[s'' g] / 2, E[s' g'] and E[s g''] / 2.
+        """
+        return averages.pair_slopes(self, second, c_xx, c_xz, c_zz)
+
+    def pair_curvatures(self, second, c_xx, c_xz, c_zz):
+        """Return the second derivatives of :meth:`pair`: (xx, xx), (xx, xz), (xx, zz), (xz, xz), (xz, zz), (zz, zz)."""
+        return averages.pair_curvatures(self, second, c_xx, c_xz, c_zz)
+
+    def error_squared(self, teacher, omega, v, v_star, noise_variance, level=1):
+        """Return E[D^2 s'_k s'_l]: see :func:`tsode.activations.error_averages.error_squared`, the default."""
+        return error_averages.error_squared(self, teacher, omega, v, v_star, noise_variance, level)
+
     def averages(self, teacher):
-        """Return the :class:`Averages` of a student with this activation and a teacher of any."""
-        raise NoClosedForm(f"`activation` must have averages with {teacher!r}, but {self!r} has none")
+        """Return the Averages that drive the ODEs of a student with this activation; by default through quadrature."""
+        return error_averages.by_quadrature(self, teacher)
 
     def squared_error(self, teacher, v, v_star, M, Q, P):
         """Return the mean of the squared error without noise, shape (...) of M and Q."""
-        raise NoClosedForm(f"`activation` must have averages with {teacher!r}, but {self!r} has none")
+        q, r = np.diagonal(Q, axis1=-2, axis2=-1), np.diagonal(P)
+        student = self.pair(self, q[..., :, None], Q, q[..., None, :])
+        both = self.pair(teacher, q[..., :, None], M, r)
+        constant = v_star @ teacher.pair(teacher, r[:, None], P, r) @ v_star
+        return np.maximum(student @ v @ v - 2 * both @ v_star @ v + constant, 0.0)
+
 
     def closed_forms(self, model):
         """Return the theory of a plain model with this activation on both sides.

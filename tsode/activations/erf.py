@@ -1,4 +1,27 @@
-r"""The error function, :math:`\sigma(x) = \mathrm{erf}(x / \sqrt 2)`: the soft committee machine of Saad & Solla."""
+r"""The error function, :math:`\sigma(x) = \mathrm{erf}(x / \sqrt 2)`: the soft committee machine of Saad & Solla.
+
+Its averages are closed, because its slope is a Gaussian. With :math:`A = 1 + c_{xx}`, :math:`B = 1 + c_{zz}`,
+
+.. math::
+    E[\sigma(x)\, \sigma(z)] = \frac2\pi \arcsin \frac{c_{xz}}{\sqrt{A B}}, \qquad
+    E[\sigma'(x)\, \sigma'(z)] = \frac2\pi (A B - c_{xz}^2)^{-1/2} .
+
+The slopes of two units k and l multiply the density of all preactivations by
+:math:`(2/\pi) \exp(-\lambda_k^2/2 - \lambda_l^2/2)`. What remains is Gaussian with the covariance
+
+.. math::
+    \Sigma = \Omega - \Omega_{\cdot,(k,l)}
+    \begin{pmatrix} 1 + \Omega_{kk} & \Omega_{kl} \\ \Omega_{kl} & 1 + \Omega_{ll} \end{pmatrix}^{-1}
+    \Omega_{(k,l),\cdot}
+
+and the norm :math:`E[\sigma'_k \sigma'_l]`. Hence the average over four is one over two,
+
+.. math::
+    E[\sigma'_k \sigma'_l \sigma_i \sigma_j] = E[\sigma'_k \sigma'_l]\, \frac2\pi
+    \arcsin \frac{\Sigma_{ij}}{\sqrt{(1 + \Sigma_{ii}) (1 + \Sigma_{jj})}} ,
+
+regular for all covariances, equal indices included. They were found by Saad & Solla, Phys. Rev. E 52, 4225 (1995).
+"""
 
 import math
 
@@ -7,6 +30,7 @@ from scipy.special import erf as erf_function
 
 from .._compiled import jitable
 from .base import Activation
+from .error_averages import Averages
 
 __all__ = ["Erf"]
 
@@ -19,8 +43,64 @@ def erf(x):
     return erf_function(ROOT_HALF * x), SLOPE * np.exp(-0.5 * x * x)
 
 
+@jitable
+def error_squared(omega, u, noise_variance, k, l, work):
+    r"""Return :math:`E[D^2 \sigma'_k \sigma'_l]`; `u` is (v, -v*), `work` has shape (3, p + p_star) or larger."""
+    A, B, C = 1.0 + omega[k, k], 1.0 + omega[l, l], omega[k, l]
+    L = A * B - C * C
+    for i in range(omega.shape[0]):
+        x, z = omega[k, i], omega[l, i]
+        work[0, i] = (B * x - C * z) / L
+        work[1, i] = (A * z - C * x) / L
+        work[2, i] = 1.0 / np.sqrt(1.0 + omega[i, i] - x * work[0, i] - z * work[1, i])
+    total = 0.0
+    for i in range(omega.shape[0]):
+        row = 0.0
+        for j in range(i):
+            sigma = omega[i, j] - omega[k, i] * work[0, j] - omega[l, i] * work[1, j]
+            row += 2.0 * u[j] * np.arcsin(sigma * work[2, i] * work[2, j])
+        row += u[i] * np.arcsin(1.0 - work[2, i] * work[2, i])
+        total += u[i] * row
+    return 2.0 / (np.pi * np.sqrt(L)) * (2.0 / np.pi * total + noise_variance)
+
+
+@jitable
+def drift(omega, parameters, J):
+    r"""Write :math:`J = E[\partial C / \partial z]` of gradient descent."""
+    p, n = J.shape
+    u = parameters[2:]
+    for k in range(p):
+        A = 1.0 + omega[k, k]
+        curvature = 0.0
+        for j in range(n):
+            root = np.sqrt(A * (1.0 + omega[j, j]) - omega[k, j] * omega[k, j])
+            J[k, j] = -parameters[0] * u[k] * u[j] * 2.0 / (np.pi * root)
+            curvature -= u[j] * 2.0 * omega[k, j] / (np.pi * A * root)
+        J[k, k] -= parameters[0] * u[k] * curvature
+
+
+@jitable
+def noise(omega, parameters, J, F, K):
+    r"""Write :math:`K = E[C C^T]` of gradient descent."""
+    u, work = parameters[2:], np.empty((3, omega.shape[0]))
+    for k in range(K.shape[0]):
+        for l in range(k + 1):
+            squared = error_squared(omega, u, parameters[1] * parameters[1], k, l, work)
+            K[k, l] = parameters[0] * parameters[0] * u[k] * u[l] * squared
+            K[l, k] = K[k, l]
+
+
+AVERAGES = Averages(drift, noise)
+
+
 class Erf(Activation):
-    r"""The error function, :math:`\sigma(x) = \mathrm{erf}(x / \sqrt 2)`."""
+    r"""The error function, :math:`\sigma(x) = \mathrm{erf}(x / \sqrt 2)`.
+
+    Examples
+    --------
+    >>> round(float(Erf().pair(Erf(), 1.0, 1.0, 1.0)), 10)  # E[erf(x / sqrt 2)^2] of a standard normal x
+    0.3333333333
+    """
 
     name = "erf"
 
@@ -28,3 +108,55 @@ class Erf(Activation):
     def function(self):
         """Plain function x -> (value, slope)."""
         return erf
+
+    def pair(self, second, c_xx, c_xz, c_zz):
+        """Return E[s(x) g(z)], s being this activation."""
+        if not isinstance(second, Erf):
+            return super().pair(second, c_xx, c_xz, c_zz)
+        A, C, B = _shifted(c_xx, c_xz, c_zz)
+        return 2 / np.pi * np.arcsin(C / np.sqrt(A * B))
+
+    def pair_slopes(self, second, c_xx, c_xz, c_zz):
+        """Return the derivatives of `pair` with respect to the three covariances."""
+        if not isinstance(second, Erf):
+            return super().pair_slopes(second, c_xx, c_xz, c_zz)
+        A, C, B = _shifted(c_xx, c_xz, c_zz)
+        slope = 2 / (np.pi * np.sqrt(A * B - C * C))
+        return -slope * C / (2 * A), slope, -slope * C / (2 * B)
+
+    def pair_curvatures(self, second, c_xx, c_xz, c_zz):
+        """Return the six second derivatives of `pair`."""
+        if not isinstance(second, Erf):
+            return super().pair_curvatures(second, c_xx, c_xz, c_zz)
+        A, C, B = _shifted(c_xx, c_xz, c_zz)
+        L = A * B - C * C
+        third = 1 / (np.pi * L**1.5)
+        return (
+            third * C * (B / (2 * A) + L / A**2),
+            -third * B,
+            third * C / 2,
+            third * C * 2,
+            -third * A,
+            third * C * (A / (2 * B) + L / B**2),
+        )
+
+    def error_squared(self, teacher, omega, v, v_star, noise_variance, level=1):
+        """Return E[D^2 s'_k s'_l]; exact for a teacher of the same activation, where `level` has no effect."""
+        if not isinstance(teacher, Erf):
+            return super().error_squared(teacher, omega, v, v_star, noise_variance, level)
+        p, u = len(v), np.concatenate([v, -np.asarray(v_star)])
+        found, work = np.empty((p, p)), np.empty((3, len(u)))
+        for k in range(p):
+            for l in range(k + 1):
+                found[k, l] = found[l, k] = error_squared(omega, u, noise_variance, k, l, work)
+        return found
+
+    def averages(self, teacher):
+        """Return the Averages, in closed form for a teacher of the same activation."""
+        return AVERAGES if isinstance(teacher, Erf) else super().averages(teacher)
+
+
+def _shifted(*covariances):
+    """Return A, C, B of the formulas as arrays of one shape."""
+    c_xx, c_xz, c_zz = np.broadcast_arrays(*(np.asarray(c, dtype=np.float64) for c in covariances))
+    return 1 + c_xx, c_xz, 1 + c_zz

@@ -77,51 +77,58 @@ def derivatives(averages):
 
     @jitable
     def one(y, P, parameters, spherical, second_order, omega, J, F, K):
+        # plain loops over the flat state: views and slices of arrays take Numba seconds to compile
         p, n = J.shape
         p_star = n - p
-        M, Q = y[: p * p_star].reshape(p, p_star), y[p * p_star :].reshape(p, p)
-        omega[:p, :p] = Q
-        omega[:p, p:] = M
-        omega[p:, :p] = M.T
-        omega[p:, p:] = P
+        first = p * p_star
+        for i in range(p):
+            for r in range(p_star):
+                omega[i, p + r] = y[i * p_star + r]
+                omega[p + r, i] = y[i * p_star + r]
+            for j in range(p):
+                omega[i, j] = y[first + i * p + j]
+        for r in range(p_star):
+            for q in range(p_star):
+                omega[p + r, p + q] = P[r, q]
         drift(omega, parameters, J)
         for k in range(p):
-            F[k] = 0.0
+            for j in range(n):
+                F[k, j] = 0.0
             for i in range(n):
                 for j in range(n):
                     F[k, j] += J[k, i] * omega[i, j]
         if second_order:
             noise(omega, parameters, J, F, K)
-        else:
-            K[:, :] = 0.0
         dy = np.empty(y.shape[0])
-        dM, dQ = dy[: p * p_star].reshape(p, p_star), dy[p * p_star :].reshape(p, p)
         for k in range(p):
             for r in range(p_star):
-                dM[k, r] = F[k, p + r]
+                dy[k * p_star + r] = F[k, p + r]
             for l in range(k + 1):
-                dQ[k, l] = F[k, l] + F[l, k] + K[k, l]
-                dQ[l, k] = dQ[k, l]
+                change = F[k, l] + F[l, k] + (K[k, l] if second_order else 0.0)
+                dy[first + k * p + l] = change
+                dy[first + l * p + k] = change
         if spherical:
-            keep_norms(M, Q, dM, dQ)
+            keep_norms(y, dy, p, p_star)
         return dy
 
     return one
 
 
 @jitable
-def keep_norms(M, Q, dM, dQ):
+def keep_norms(y, dy, p, p_star):
     """Take off each row half the rate g_k at which its squared norm, Q_kk = 1, would grow."""
-    p, p_star = M.shape
+    first = p * p_star
     for k in range(p):
+        half = 0.5 * dy[first + k * p + k]
         for r in range(p_star):
-            dM[k, r] -= 0.5 * dQ[k, k] * M[k, r]
+            dy[k * p_star + r] -= half * y[k * p_star + r]
         for l in range(k):
-            dQ[k, l] -= 0.5 * (dQ[k, k] + dQ[l, l]) * Q[k, l]
-            dQ[l, k] = dQ[k, l]
+            other = 0.5 * dy[first + l * p + l]
+            dy[first + k * p + l] -= (half + other) * y[first + k * p + l]
+            dy[first + l * p + k] = dy[first + k * p + l]
     # g_k (1 - Q_kk) is zero too, but where the loss pulls the norm inwards, g_k < 0, it would blow up rounding.
     for k in range(p):
-        dQ[k, k] = 0.0
+        dy[first + k * p + k] = 0.0
 
 
 def _through_arrays(averages, model, gradient_flow, alpha, y):
@@ -131,10 +138,11 @@ def _through_arrays(averages, model, gradient_flow, alpha, y):
     omega = joint_matrix(M, Q, model.teacher_overlap)
     J = averages.drift_arrays(omega, parameters, p)
     F = J @ omega
-    dM, dQ = F[:, p:].copy(), F[:, :p] + F[:, :p].T
+    dM, dQ = F[:, p:], F[:, :p] + F[:, :p].T
     if not gradient_flow:
         K = averages.noise_arrays(omega, parameters, J, F)
         dQ = dQ + (K + K.T) / 2
+    dy = pack(dM, dQ)
     if model.spherical:
-        keep_norms(M, Q, dM, dQ)
-    return pack(dM, dQ)
+        keep_norms(y, dy, p, model.p_star)
+    return dy

@@ -23,7 +23,7 @@ where :math:`F = J \Omega` was formed for the ODEs already (of the student's col
 import numpy as np
 
 from ..._compiled import jitable
-from ..base import Averages
+from ..error_averages import Averages
 
 __all__ = ["AVERAGES", "squared_error"]
 

@@ -1,0 +1,206 @@
+r"""Averages over two correlated Gaussian numbers by quadrature, for any two smooth activations.
+
+Let x and z be centred and Gaussian with covariances :math:`c_{xx}, c_{xz}, c_{zz}`, and
+:math:`I = E[s(x)\, g(z)]`. Differentiating the Gaussian density (Price's theorem) gives
+
+.. math::
+    \partial_{xz} I = E[s' g'], \qquad \partial_{xx} I = E[s'' g] / 2, \qquad \partial_{zz} I = E[s g''] / 2 ,
+
+and so on: every derivative is an average of the same kind. With independent standard normal u and w,
+
+.. math::
+    x = a u, \qquad z = b u + r w, \qquad
+    a = \sqrt{c_{xx}}, \quad b = c_{xz} / a, \quad r = \sqrt{c_{zz} - b^2} ,
+
+which holds for parallel units (r = 0) and for units of norm zero (a = 0) too. Both integrals are sums over equispaced
+nodes. Their error falls exponentially in the number of nodes for functions that are analytic around the real axis. It
+is about 1e-12 for activations that vary on a scale of 1, up to a standard deviation of `LARGEST`, beyond which the
+nodes no longer become denser. Kinks are not resolved: activations with kinks bring averages of their own.
+
+An activation gives its value and slope. First derivatives take :math:`s''` by integration by parts,
+
+.. math::
+    E[s''(x)\, g(z)] = \left( E[u\, s'(x)\, g(z)] - b\, E[s'(x)\, g'(z)] \right) / a ,
+
+and only for `a` below `SMALL` from nearby values of the slope. Second derivatives always take them from there: at
+parallel units the average of :math:`(s'')^2` is not determined by averages of lower derivatives.
+"""
+
+from functools import lru_cache
+
+import numpy as np
+from numpy.polynomial import chebyshev
+
+__all__ = ["derivatives", "gaussian_nodes", "pair", "pair_curvatures", "pair_slopes"]
+
+RANGE = 8.5  # the normal density is 1e-16 of its maximum there
+NODES = 26  # nodes on either side of zero for a standard deviation of 1: a spacing of 1/3
+LARGEST = 8.0
+SMALL = 1e-3
+AT_ONCE = 1 << 20  # values of an activation held in memory at once
+
+# The slope around a point is interpolated at POINTS Chebyshev nodes within REACH of it, and differentiated there.
+POINTS, REACH = 32, 1.5
+AROUND = REACH * chebyshev.chebpts1(POINTS)
+
+
+def _stencil():
+    """Return what takes the slope at the nodes to its first three derivatives in the middle, shape (POINTS, 3)."""
+    coefficients = np.linalg.inv(chebyshev.chebvander(AROUND / REACH, POINTS - 1))
+    return np.array([chebyshev.chebval(0.0, chebyshev.chebder(coefficients, m)) / REACH**m for m in (1, 2, 3)]).T
+
+
+STENCIL = _stencil()
+
+
+@lru_cache(maxsize=64)
+def gaussian_nodes(count, reach=RANGE):
+    """Return equispaced nodes in [-reach, reach] and their weights under a standard normal density, shapes (count,)."""
+    nodes = np.linspace(-reach, reach, count)
+    weights = np.exp(-(nodes**2) / 2)
+    return nodes, weights / weights.sum()
+
+
+def derivatives(activation, x, order):
+    """Return value, slope and so on up to the derivative of an order from 1 to 4.
+
+    Those above the slope come from values of the slope within 1.5 of x, to about 1e-9 or better if it varies on a scale
+    of 1.
+
+    Parameters
+    ----------
+    activation : Activation
+        The function.
+    x : ndarray, shape (...)
+        Where.
+    order : int
+        The last derivative.
+
+    Returns
+    -------
+    list of ndarray, each of shape (...)
+
+    Examples
+    --------
+    >>> from tsode.activations import Erf
+    >>> value, slope, second = derivatives(Erf(), np.array([0.0, 1.0]), 2)
+    >>> np.round(second + np.array([0.0, 1.0]) * slope, 10) + 0.0
+    array([0., 0.])
+    """
+    found = list(activation.function(x))
+    if order > 1:
+        higher = activation.function(x[..., None] + AROUND)[1] @ STENCIL[:, : order - 1]
+        found.extend(np.moveaxis(higher, -1, 0))
+    return found
+
+
+def pair(first, second, c_xx, c_xz, c_zz):
+    """Return E[s(x) g(z)] for two activations s and g.
+
+    Parameters
+    ----------
+    first, second : Activation
+        s and g.
+    c_xx, c_xz, c_zz : array_like, shapes that broadcast
+        Variances of x and z and their covariance.
+
+    Returns
+    -------
+    ndarray, the broadcast shape
+
+    Examples
+    --------
+    >>> from tsode.activations import Erf
+    >>> bool(abs(pair(Erf(), Erf(), 1.0, 0.5, 1.0) - 2 / np.pi * np.arcsin(0.25)) < 1e-12)
+    True
+    """
+    return _everywhere(_pair, 1, first, second, c_xx, c_xz, c_zz)[0]
+
+
+def pair_slopes(first, second, c_xx, c_xz, c_zz):
+    """Return the derivatives of :func:`pair` with respect to `c_xx`, `c_xz` and `c_zz`, three arrays like its result.
+
+    Parameters
+    ----------
+    first, second : Activation
+        s and g.
+    c_xx, c_xz, c_zz : array_like, shapes that broadcast
+        Variances of x and z and their covariance.
+    """
+    xx, xz = _everywhere(_slopes, 2, first, second, c_xx, c_xz, c_zz)
+    zz = _everywhere(_slopes, 2, second, first, c_zz, c_xz, c_xx)[0]
+    return xx, xz, zz
+
+
+def pair_curvatures(first, second, c_xx, c_xz, c_zz):
+    """Return the second derivatives of :func:`pair`: (xx, xx), (xx, xz), (xx, zz), (xz, xz), (xz, zz), (zz, zz).
+
+    Parameters
+    ----------
+    first, second : Activation
+        s and g.
+    c_xx, c_xz, c_zz : array_like, shapes that broadcast
+        Variances of x and z and their covariance.
+    """
+    return _everywhere(_curvatures, 1 + POINTS, first, second, c_xx, c_xz, c_zz)
+
+
+def _everywhere(average, values, first, second, *covariances):
+    """Return the averages for all entries of the broadcast covariances; each takes `values` values a node."""
+    covariances = np.broadcast_arrays(*(np.asarray(c, dtype=np.float64) for c in covariances))
+    shape = covariances[0].shape
+    c_xx, c_xz, c_zz = (c.ravel() for c in covariances)
+    variances = np.concatenate([c_xx, c_zz])
+    widest = np.sqrt(np.max(variances[np.isfinite(variances)], initial=1.0))
+    nodes, weights = gaussian_nodes(2 * int(np.ceil(NODES * min(widest, LARGEST))) + 1)
+    step = max(1, AT_ONCE // (values * len(nodes) ** 2))
+    parts = []
+    for i in range(0, max(1, len(c_xx)), step):
+        a, b, r = _factor(*(c[i : i + step, None] for c in (c_xx, c_xz, c_zz)))
+        parts.append(average(first, second, a, b, r, nodes, weights))
+    return tuple(np.concatenate(part).reshape(shape)[()] for part in zip(*parts))
+
+
+def _factor(c_xx, c_xz, c_zz):
+    """Return a, b, r of the module's docstring; what rounding put outside of the covariances of numbers is put back."""
+    a, top = np.sqrt(np.maximum(c_xx, 0.0)), np.sqrt(np.maximum(c_zz, 0.0))
+    b = np.clip(c_xz / np.where(a > 0, a, np.inf), -top, top)
+    return a, b, np.sqrt(np.maximum(c_zz - b * b, 0.0))
+
+
+def _pair(first, second, a, b, r, u, weights):
+    g = second.function(_plane(b, r, u))[0] @ weights
+    return ((first.function(a * u)[0] * g) @ weights,)
+
+
+def _slopes(first, second, a, b, r, u, weights):
+    """Return E[s'' g] / 2 and E[s' g']."""
+    g, g_1 = (values @ weights for values in second.function(_plane(b, r, u)))
+    s_1 = first.function(a * u)[1]
+    xz = (s_1 * g_1) @ weights
+    a, b = a[:, 0], b[:, 0]
+    xx = ((s_1 * g * u) @ weights - b * xz) / np.where(a > SMALL, 2 * a, 1.0)
+    small = np.flatnonzero(a <= SMALL)
+    if small.size:
+        s_2 = derivatives(first, a[small, None] * u, 2)[2]
+        xx[small] = (s_2 * g[small]) @ weights / 2
+    return xx, xz
+
+
+def _curvatures(first, second, a, b, r, u, weights):
+    s = derivatives(first, a * u, 4)
+    g = [values @ weights for values in derivatives(second, _plane(b, r, u), 4)]
+    s_2_g_2 = (s[2] * g[2]) @ weights
+    return (
+        (s[4] * g[0]) @ weights / 4,
+        (s[3] * g[1]) @ weights / 2,
+        s_2_g_2 / 4,
+        s_2_g_2,
+        (s[1] * g[3]) @ weights / 2,
+        (s[0] * g[4]) @ weights / 4,
+    )
+
+
+def _plane(b, r, u):
+    """Return z at all nodes: the axes are entries, u and w."""
+    return b[:, :, None] * u[:, None] + r[:, :, None] * u
