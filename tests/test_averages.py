@@ -8,6 +8,7 @@ from numba import njit
 from numpy.polynomial.hermite_e import hermegauss
 from scipy.integrate import dblquad, solve_ivp
 from scipy.special import erf
+from twins import python_twin
 
 from tsode._compiled import FAST
 from tsode.activations import Activation, Erf, Quadratic, averages
@@ -277,7 +278,7 @@ def test_compiled_averages_of_erf(erf_kernel, kind):
     for second_order in (True, False):
         compiled = closed(erf_kernel, omega, flat, 2, second_order)
         wanted = gradient_averages(Erf(), Erf(), omega, parameters, second_order)
-        for plain in (closed(erf_kernel.py_func, omega, flat, 2, second_order), wanted):
+        for plain in (closed(python_twin(erf_kernel), omega, flat, 2, second_order), wanted):
             np.testing.assert_allclose(compiled[0], plain[0], rtol=0, atol=1e-14)
             np.testing.assert_allclose(compiled[1], plain[1], rtol=0, atol=1e-14)
 
