@@ -119,6 +119,13 @@ def test_wide_preactivations_get_more_nodes():
         assert rule == pytest.approx(closed, abs=1e-10)
 
 
+def test_covariances_that_rounding_put_outside():
+    """A unit of norm zero but for rounding, whose covariance has rounding of its own: as independent."""
+    _, xz, zz = Tanh().pair_slopes(Erf(), 1e-20, 1e-8, 1.0)
+    assert xz == pytest.approx(Erf().slope(0.0) * Erf().pair_slopes(Erf(), 0.0, 0.0, 1.0)[1] / Erf().slope(0.0) ** 2)
+    assert zz == pytest.approx(0.0, abs=1e-9)
+
+
 def test_many_entries_are_the_same_as_one_by_one():
     c = np.random.default_rng(0).uniform(0.5, 1.0, 1000)
     found = averages.pair(Erf(), Erf(), c, 0.3, 1.0)
@@ -198,6 +205,21 @@ def test_nearly_parallel_units_tend_to_parallel_ones(kind):
             teacher, equal, *READOUTS, 0.1
         )
         assert np.abs(difference).max() < 20 * float(kind) + 2e-8
+
+
+def test_four_point_averages_of_wide_preactivations():
+    arguments = 2.5**2 * covariance("generic", 2, 3), *READOUTS, 0.1
+    wanted = Erf().error_squared(Erf(), *arguments)
+    np.testing.assert_allclose(error_squared(Erf(), Erf(), *arguments, 2), wanted, rtol=0, atol=1e-7)
+
+
+def test_four_point_averages_follow_the_covariance_smoothly():
+    """Students of one norm, orthogonal, have no principal axes: the nodes must not turn with rounding."""
+    omega = np.eye(4) + np.diag([0.3, 0.3], 2) + np.diag([0.3, 0.3], -2)
+    near = omega + 1e-13 * np.array([[0, 1, 0, 0], [1, 0, 0, 0], [0, 0, 0, 0], [0, 0, 0, 0]])
+    v = np.array([0.8, -0.5])
+    found, moved = (error_squared(Tanh(), Erf(), each, v, v, 0.0, 0) for each in (omega, near))
+    np.testing.assert_allclose(found, moved, rtol=0, atol=1e-10)
 
 
 @pytest.mark.parametrize("activation", [Erf(), Quadratic(), Tanh()], ids=lambda activation: activation.name)
