@@ -8,6 +8,7 @@ from numba import njit
 from numpy.polynomial.hermite_e import hermegauss
 from scipy.integrate import dblquad, solve_ivp
 from scipy.special import erf
+from twins import python_twin
 
 from tsode._compiled import FAST
 from tsode.activations import Activation, Erf, Quadratic, averages
@@ -118,6 +119,13 @@ def test_wide_preactivations_get_more_nodes():
         assert rule == pytest.approx(closed, abs=1e-10)
 
 
+def test_covariances_that_rounding_put_outside():
+    """A unit of norm zero but for rounding, whose covariance has rounding of its own: as independent."""
+    _, xz, zz = Tanh().pair_slopes(Erf(), 1e-20, 1e-8, 1.0)
+    assert xz == pytest.approx(Erf().slope(0.0) * Erf().pair_slopes(Erf(), 0.0, 0.0, 1.0)[1] / Erf().slope(0.0) ** 2)
+    assert zz == pytest.approx(0.0, abs=1e-9)
+
+
 def test_many_entries_are_the_same_as_one_by_one():
     c = np.random.default_rng(0).uniform(0.5, 1.0, 1000)
     found = averages.pair(Erf(), Erf(), c, 0.3, 1.0)
@@ -199,6 +207,21 @@ def test_nearly_parallel_units_tend_to_parallel_ones(kind):
         assert np.abs(difference).max() < 20 * float(kind) + 2e-8
 
 
+def test_four_point_averages_of_wide_preactivations():
+    arguments = 2.5**2 * covariance("generic", 2, 3), *READOUTS, 0.1
+    wanted = Erf().error_squared(Erf(), *arguments)
+    np.testing.assert_allclose(error_squared(Erf(), Erf(), *arguments, 2), wanted, rtol=0, atol=1e-7)
+
+
+def test_four_point_averages_follow_the_covariance_smoothly():
+    """Students of one norm, orthogonal, have no principal axes: the nodes must not turn with rounding."""
+    omega = np.eye(4) + np.diag([0.3, 0.3], 2) + np.diag([0.3, 0.3], -2)
+    near = omega + 1e-13 * np.array([[0, 1, 0, 0], [1, 0, 0, 0], [0, 0, 0, 0], [0, 0, 0, 0]])
+    v = np.array([0.8, -0.5])
+    found, moved = (error_squared(Tanh(), Erf(), each, v, v, 0.0, 0) for each in (omega, near))
+    np.testing.assert_allclose(found, moved, rtol=0, atol=1e-10)
+
+
 @pytest.mark.parametrize("activation", [Erf(), Quadratic(), Tanh()], ids=lambda activation: activation.name)
 def test_second_moment_vanishes_where_the_task_is_learned(activation):
     v = np.array([0.8, -0.5])
@@ -277,7 +300,7 @@ def test_compiled_averages_of_erf(erf_kernel, kind):
     for second_order in (True, False):
         compiled = closed(erf_kernel, omega, flat, 2, second_order)
         wanted = gradient_averages(Erf(), Erf(), omega, parameters, second_order)
-        for plain in (closed(erf_kernel.py_func, omega, flat, 2, second_order), wanted):
+        for plain in (closed(python_twin(erf_kernel), omega, flat, 2, second_order), wanted):
             np.testing.assert_allclose(compiled[0], plain[0], rtol=0, atol=1e-14)
             np.testing.assert_allclose(compiled[1], plain[1], rtol=0, atol=1e-14)
 

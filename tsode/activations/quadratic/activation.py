@@ -38,7 +38,7 @@ class Quadratic(Activation):
         if not isinstance(second, Quadratic):
             return super().pair_slopes(second, c_xx, c_xz, c_zz)
         c_xx, c_xz, c_zz = np.broadcast_arrays(c_xx, c_xz, c_zz)
-        return c_zz, 4.0 * c_xz, c_xx
+        return 1.0 * c_zz, 4.0 * c_xz, 1.0 * c_xx
 
     def pair_curvatures(self, second, c_xx, c_xz, c_zz):
         """Return the six second derivatives of `pair`."""
