@@ -1,5 +1,7 @@
 """Random models, starts, times and files for the property tests; degenerate ones come up among them."""
 
+from pathlib import Path
+
 import numpy as np
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
@@ -96,4 +98,5 @@ def file_names():
     letter = st.characters(codec="utf-8", exclude_characters="/\0")
     longest = letter.map(lambda letter: letter * (251 // len(letter.encode())))
     short = st.text(letter, min_size=1, max_size=60)  # at most 4 bytes a letter
-    return st.one_of(short, longest).filter(lambda name: name not in (".", ".."))
+    name = st.one_of(short, longest).filter(lambda name: name not in (".", "..") and not Path(name).suffix)
+    return st.one_of(name, short.map(lambda name: f"{name}.npz"))

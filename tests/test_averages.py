@@ -12,7 +12,7 @@ from twins import python_twin
 
 from tsode._compiled import FAST
 from tsode.activations import Activation, Erf, Quadratic, averages
-from tsode.activations.error_averages import error_squared, error_squared_accuracy, gradient_averages
+from tsode.activations.error_averages import by_quadrature, error_squared, error_squared_accuracy
 
 
 class Tanh(Activation):

@@ -36,6 +36,7 @@ def folder(tmp_path_factory):
     root = tmp_path_factory.mktemp("bad_inputs")
     given = root / "given"
     (given / "folder.npz").mkdir(parents=True)
+    (given / "folder.png").mkdir()
     (given / "text.npz").write_text("alpha,M,Q\n")
     ode().save(given / "run.npz")
     study().save(given)

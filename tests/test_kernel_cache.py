@@ -1,9 +1,14 @@
-"""No result comes from a kernel compiled before the source changed."""
+"""No result comes from a kernel compiled before the source changed, and none needs a folder to keep kernels in."""
 
 import os
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
+import pytest
+
+import tsode
 from tsode._kernel_cache import drop_stale_kernels
 
 
@@ -42,3 +47,55 @@ def test_kernel_follows_a_change_of_what_it_calls(tmp_path):
         found.append(run.stdout.strip())
     assert found == ["1", "2"]
     assert any(package.rglob("*.nbi"))
+
+
+@pytest.fixture
+def closed(tmp_path):
+    """Environment where package and home cannot be written, not even by root: files stand where folders should be."""
+    package = tmp_path / "site" / "tsode"
+    shutil.copytree(Path(tsode.__file__).parent, package, ignore=shutil.ignore_patterns("__pycache__"))
+    for folder in {source.parent for source in package.rglob("*.py")}:
+        (folder / "__pycache__").touch()
+    (tmp_path / "home").touch()
+    (tmp_path / "temporary").mkdir()
+    home = dict.fromkeys(("HOME", "USERPROFILE", "LOCALAPPDATA"), str(tmp_path / "home"))
+    kept = {name: value for name, value in os.environ.items() if name not in ("XDG_CACHE_HOME", "NUMBA_CACHE_DIR")}
+    return {**kept, **home, "PYTHONPATH": str(package.parent), "TMPDIR": str(tmp_path / "temporary")}
+
+
+def python(code, environment, *options):
+    return subprocess.run(
+        [sys.executable, *options, "-c", code],
+        cwd=environment["PYTHONPATH"], env=environment, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+
+def test_without_a_writable_folder_kernels_are_compiled_for_the_process_alone(closed, tmp_path):
+    code = (
+        "import subprocess, sys, tsode; print(tsode.__file__)\n"
+        "model, start = tsode.TeacherStudent(1, 1, 0.1), tsode.Overlaps([[0.1]], [[1.0]])\n"
+        "print(tsode.integrate(model, start, [0.0, 0.1]).M.shape)\n"
+        "subprocess.run([sys.executable, '-W', 'error', '-c', 'import tsode'], check=True)\n"
+    )
+    run = python(code, closed)
+    assert run.returncode == 0, run.stderr
+    assert run.stdout.splitlines() == [str(tmp_path / "site" / "tsode" / "__init__.py"), "(2, 1, 1)"]
+    assert run.stderr.count("Warning") == 1
+    assert "RuntimeWarning: set NUMBA_CACHE_DIR to a folder that can be written" in run.stderr
+    assert list((tmp_path / "temporary").iterdir()) == []
+    nowhere = python("import tsode", {**closed, "NUMBA_CACHE_DIR": closed["HOME"]})  # a folder that is none
+    assert (nowhere.returncode, nowhere.stderr.count("set NUMBA_CACHE_DIR")) == (0, 1)
+
+
+def test_kernels_in_the_folder_of_numba_cache_dir_are_kept_until_a_source_changes(closed, tmp_path):
+    kernels = {**closed, "NUMBA_CACHE_DIR": str(tmp_path / "kernels")}
+    code = "import tsode"
+    assert python(code, kernels, "-W", "error").returncode == 0
+    folder = next(folder for folder in (tmp_path / "kernels").iterdir() if folder.name.startswith("tsode_"))
+    (folder / "ode.rhs_kernel.nbi").touch()
+    assert python(code, kernels, "-W", "error").returncode == 0
+    assert [file.name for file in folder.iterdir()] == ["ode.rhs_kernel.nbi"]
+    changed = (folder / "ode.rhs_kernel.nbi").stat().st_mtime + 10
+    os.utime(tmp_path / "site" / "tsode" / "sgd" / "chain.py", (changed, changed))
+    assert python(code, kernels, "-W", "error").returncode == 0
+    assert list(folder.iterdir()) == []

@@ -37,6 +37,29 @@ def test_study_panels_say_what_is_missing(model):
     assert any("no Hessians to compare" in text for text in texts)
 
 
+def test_study_panels_show_no_escape_where_there_is_no_plateau(model):
+    fast = model.replace(learning_rate=1.1 * tsode.plateau(model).max_learning_rate)
+    ode = tsode.integrate(fast, tsode.Overlaps.random(fast, N=100, rng=0), 0.1)
+    sgd = tsode.simulate(fast, None, 0.1, N=100, runs=2)
+    panel = plot.study_panels(ode, sgd, escapes=np.array([3.0, 4.0])).axes[3]
+    assert not panel.patches
+    limit = tsode.plateau(model).max_learning_rate
+    assert f"no attracting fixed point above the learning rate {limit:.6g}" in panel.texts[0].get_text()
+
+
+@pytest.mark.parametrize(("name", "written", "first"), [
+    ("f", "f.png", b"\x89PNG"), ("f.png", "f.png", b"\x89PNG"), ("f.pdf", "f.pdf", b"%PDF"),
+    ("f.SVG", "f.SVG", b"<?xml"),
+])  # fmt: skip
+def test_save_writes_the_format_of_the_suffix(name, written, first, tmp_path):
+    figure = plot.overlap_matrix(tsode.Overlaps([[0.0]], [[1.0]])).figure
+    assert plot.save(figure, tmp_path / name) == tmp_path / written
+    content = (tmp_path / written).read_bytes()
+    assert content.startswith(first)
+    assert (b"<svg" in content) == (first == b"<?xml")
+    assert [file.name for file in tmp_path.iterdir()] == [written]
+
+
 def test_hessian_panels_have_one_panel_or_three(model):
     comparison = tsode.hessian.compare(model, 12)
     assert len(plot.hessian_panels(comparison).axes) == 1

@@ -69,6 +69,25 @@ def test_unusual_models_are_studied_too(tmp_path):
         assert cli.main(["hessian", "--p", "2", "--p-star", "4", "--out", str(tmp_path)]) == 0
 
 
+@pytest.mark.parametrize("factor", [0.9, 1.1])
+def test_plateau_and_escape_are_shown_up_to_the_largest_learning_rate(factor, tmp_path, capsys):
+    largest = tsode.plateau(tsode.TeacherStudent(2, 1, 0.1)).max_learning_rate
+    arguments = ["study", "--p", "2", "--p-star", "1", "--learning-rate", str(factor * largest), "--dimension", "100"]
+    assert cli.main([*arguments, "--runs", "2", "--alpha-max", "1", "--out", str(tmp_path)]) == 0
+    printed, summary = capsys.readouterr().out, json.loads((tmp_path / "summary.json").read_text())
+    result = tsode.Study.load(tmp_path)
+    assert printed.startswith(repr(result))
+    rows = {"plateau excess loss", "escape rate", "escape time from this start", "escape time from random weights"}
+    why = f"no attracting fixed point above the learning rate {largest:.6g}"
+    there = set() if factor > 1 else rows
+    assert rows & set(summary["results"]) == rows & set(result.results) == there
+    assert {row for row in rows if row in printed} == {row for row in rows if row in result._repr_html_()} == there
+    assert summary["no_plateau"] == (why if factor > 1 else None)
+    assert (summary["escape_threshold"] is None) == (factor > 1)
+    assert (why in printed.splitlines()[1]) == (why in result._repr_html_()) == (factor > 1)
+    assert ("Escape: " in printed) == (factor < 1)
+
+
 def test_escape_agrees_with_the_law(result):
     """The law's mean within 4 standard errors of 48 runs plus 5 %: at N = 1500 the growth is barely exponential."""
     law, threshold = result.escape

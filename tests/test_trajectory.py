@@ -28,6 +28,14 @@ def test_save_and_load_give_back_everything(trajectory, tmp_path):
     assert os.listdir(tmp_path) == ["run.npz"]
 
 
+def test_save_takes_no_other_suffix(trajectory, tmp_path):
+    assert trajectory.save(tmp_path / "RUN.NPZ") == tmp_path / "RUN.NPZ"
+    assert tsode.Trajectory.load(tmp_path / "RUN.NPZ").model == trajectory.model
+    with pytest.raises(ValueError, match=r"end in \.npz.*'\.nc'; `to_xarray\(\)\.to_netcdf"):
+        trajectory.save(tmp_path / "run.nc")
+    assert os.listdir(tmp_path) == ["RUN.NPZ"]
+
+
 def test_failed_save_leaves_nothing_behind(tmp_path, monkeypatch):
     model = tsode.TeacherStudent(2, 1, 0.1)
     trajectory = tsode.integrate(model, generic_start(model), 1.0)

@@ -29,8 +29,11 @@ Examples
 from importlib import import_module as _import_module
 from importlib.metadata import version as _version
 
+from ._kernel_cache import prepare as _prepare_kernel_cache
+
+_prepare_kernel_cache()  # Numba looks for a place when a kernel is defined, that is, in the imports below
+
 from . import hessian, manifold, scans
-from ._kernel_cache import drop_stale_kernels as _drop_stale_kernels
 from .model import TeacherStudent
 from .ode import integrate, integrate_many
 from .overlaps import Overlaps
@@ -60,7 +63,6 @@ __all__ = [
     "study",
 ]
 __version__ = _version("tsode")
-_drop_stale_kernels()
 
 
 def __getattr__(name):

@@ -87,8 +87,12 @@ def instance(name, value, kinds, wanted):
     return value
 
 
-def file_path(name, value):
-    """Return a Path; whole numbers, which ``open`` takes for open files, are refused."""
+def file_path(name, value, suffixes=(), remedy=""):
+    """Return a Path; whole numbers, which ``open`` takes for open files, are refused.
+
+    If `suffixes` are given it has one of them: the first is appended where it has none, others are refused, with the
+    `remedy` at the end of the message.
+    """
     try:
         text = os.fspath(instance(name, value, (str, os.PathLike), "a path"))
     except TypeError:
@@ -97,7 +101,15 @@ def file_path(name, value):
         raise TypeError(f"`{name}` must be a path, but is {type(text).__name__}")
     if not text or "\0" in text:
         raise ValueError(f"`{name}` must be a path, but is {text!r}")
-    return Path(text)
+    path = Path(text)
+    if not suffixes or path.suffix.lower() in suffixes:
+        return path
+    if path.name in ("", ".."):
+        raise ValueError(f"`{name}` must be the path of a file, but is {text!r}")
+    if path.suffix:
+        wanted = ", ".join(suffixes)
+        raise ValueError(f"`{name}` must end in {wanted}, or have no suffix, but ends in {path.suffix!r}{remedy}")
+    return path.with_suffix(suffixes[0])
 
 
 def memory(what, count):

@@ -156,7 +156,8 @@ class Trajectory(Report):
         Raises
         ------
         TypeError, ValueError, OSError
-            If `path` is no path, or nothing can be written there; a file that was there before is then as it was.
+            If `path` is no path or one of another suffix, or nothing can be written there; a file that was there
+            before is then as it was.
 
         Examples
         --------
@@ -169,8 +170,7 @@ class Trajectory(Report):
         ...     ode.save(f"{folder}/run").name
         'run.npz'
         """
-        path = _checks.file_path("path", path)
-        path = path if path.suffix else path.with_suffix(".npz")
+        path = _checks.file_path("path", path, (".npz",), "; `to_xarray().to_netcdf(...)` writes netCDF")
         remove_stale(path.parent)
         write_npz(path, self.to_arrays())
         return path

@@ -86,8 +86,13 @@ CASES = {
     ),
     "save no figure": (lambda: plot.save(None, "f.png"), TypeError, "`figure` must be a matplotlib Figure, but is Non"),
     "save to no path": (lambda: plot.save(figure(), 3), TypeError, "`path` must be a path, but is int"),
+    "save as JPEG": (
+        lambda: plot.save(figure(), "f.jpg"), ValueError,
+        "`path` must end in .png, .pdf, .svg, or have no suffix, but ends in '.jpg'",
+    ),
+    "save over here": (lambda: plot.save(figure(), "."), ValueError, "`path` must be the path of a file, but is '.'"),
     "save to a missing folder": (lambda: plot.save(figure(), "none/f.png"), FileNotFoundError, "directory: 'none/f.pn"),
-    "save over a folder": (lambda: plot.save(figure(), "../given/folder.npz"), IsADirectoryError, "'../given/folder.n"),
+    "save over a folder": (lambda: plot.save(figure(), "../given/folder.png"), IsADirectoryError, "'../given/folder.p"),
     "escape of another scan": (
         lambda: plot.escape_curves(table("stability")), ValueError, "`dataset` must be what tsode.scans.escape returns,"
     ),

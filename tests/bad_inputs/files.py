@@ -80,6 +80,15 @@ CASES = {
     "save to a missing folder": (lambda: ode().save("none/run"), FileNotFoundError, "directory: 'none/run.npz'"),
     "save below a file": (lambda: ode().save("../given/text.npz/run"), NotADirectoryError, "'../given/text.npz/run.np"),
     "save over a folder": (lambda: ode().save("../given/folder.npz"), IsADirectoryError, "'../given/folder.npz'"),
+    "save as netCDF": (
+        lambda: ode().save("run.nc"), ValueError,
+        "`path` must end in .npz, or have no suffix, but ends in '.nc'; `to_xarray().to_netcdf(...)` writes netCDF",
+    ),
+    "save as the rest of a number": (
+        lambda: ode().save("eta0.4"), ValueError, "`path` must end in .npz, or have no suffix, but ends in '.4'"
+    ),
+    "save over here": (lambda: ode().save("."), ValueError, "`path` must be the path of a file, but is '.'"),
+    "save over there": (lambda: ode().save("none/.."), ValueError, "`path` must be the path of a file, but is 'none/"),
     "load a number": (lambda: LOAD(0), TypeError, "`path` must be a path, but is int"),
     "load nothing": (lambda: LOAD(None), TypeError, "`path` must be a path, but is NoneType"),
     "load an open file": (lambda: LOAD(Odd()), TypeError, "`path` must be a path, but is Odd"),

@@ -6,6 +6,7 @@ from matplotlib.figure import Figure
 
 from .. import _checks
 from .._files import atomic_path
+from ..plateaus import plateau
 from ..trajectory import check_trajectory
 from ._style import check_law, style
 from .curves import loss_curve, overlap_curves, overlap_matrix
@@ -13,6 +14,8 @@ from .escape import escape_histogram
 from .spectra import check_comparison, check_samples, hessian_convergence, hessian_spectra
 
 __all__ = ["hessian_panels", "save", "study_panels"]
+
+FORMATS = (".png", ".pdf", ".svg")  # of figures in files; the first where none is named
 
 
 def study_panels(ode, sgd, plateau_loss=None, escapes=None, law=None, hessian=None):
@@ -25,7 +28,7 @@ def study_panels(ode, sgd, plateau_loss=None, escapes=None, law=None, hessian=No
     plateau_loss : float, optional
         Excess loss of the plateau.
     escapes : ndarray, shape (runs,), optional
-        Escape times of runs from random weights.
+        Escape times of runs from random weights; not drawn where SGD has no plateau to escape from.
     law : scipy.stats frozen distribution, optional
         Their law.
     hessian : tsode.hessian.Comparison, optional
@@ -60,7 +63,10 @@ def study_panels(ode, sgd, plateau_loss=None, escapes=None, law=None, hessian=No
         loss_curve(ode, sgd, plateau_loss, ax=axes[0, 0])
         overlap_curves(ode, sgd, "M", ax=axes[0, 1])
         overlap_curves(ode, sgd, "Q", ax=axes[0, 2])
-        if escapes is not None and np.isfinite(escapes).any():
+        no_plateau = plateau(model).reasons.get("q")
+        if no_plateau:
+            _empty(axes[1, 0], f"no plateau, and no escape from one:\n{no_plateau}")
+        elif escapes is not None and np.isfinite(escapes).any():
             escape_histogram(escapes, law, ax=axes[1, 0])
         else:
             _empty(axes[1, 0], "no run escaped")
@@ -122,18 +128,24 @@ def _empty(ax, reason):
 
 
 def save(figure, path):
-    """Write a figure as PNG, complete or not at all, and close it.
+    """Write a figure as PNG, PDF or SVG, complete or not at all, and close it.
 
     Parameters
     ----------
     figure : matplotlib.figure.Figure
     path : path-like
+        File to write, which ends in .png, .pdf or .svg; ".png" is appended if it has no suffix.
+
+    Returns
+    -------
+    pathlib.Path
+        The file written.
 
     Raises
     ------
     TypeError, ValueError, OSError
-        If `figure` is none, or `path` no path, or nothing can be written there; a file that was there before is then
-        as it was.
+        If `figure` is none, or `path` no path or one of another suffix, or nothing can be written there; a file that
+        was there before is then as it was.
 
     Examples
     --------
@@ -141,13 +153,14 @@ def save(figure, path):
     >>> model = tsode.TeacherStudent(p=2, p_star=1, learning_rate=0.2)
     >>> start = tsode.Overlaps.random(model, N=100, rng=0)
     >>> ode = tsode.integrate(model, start, 30.0)
-    >>> import os, tempfile
+    >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     tsode.plot.save(tsode.plot.loss_curve(ode).figure, f"{folder}/loss.png")
-    ...     os.listdir(folder)
-    ['loss.png']
+    ...     tsode.plot.save(tsode.plot.loss_curve(ode).figure, f"{folder}/loss.pdf").name
+    'loss.pdf'
     """
     _checks.instance("figure", figure, Figure, "a matplotlib Figure")
-    with atomic_path(_checks.file_path("path", path)) as temporary:
-        figure.savefig(temporary, format="png", dpi=160)
+    path = _checks.file_path("path", path, FORMATS)
+    with atomic_path(path) as temporary:
+        figure.savefig(temporary, format=path.suffix[1:].lower(), dpi=160)
     plt.close(figure)
+    return path

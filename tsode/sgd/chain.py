@@ -17,9 +17,9 @@ gives :math:`\lambda = A u + L g`, :math:`\mu = T u`, the error D, and with :mat
 Rotations from the right bring the p + 1 columns back to p. Those that turn :math:`(g, \rho)` into its length
 :math:`w = (|g|^2 + \rho^2)^{1/2}` do not depend on c and keep L triangular if taken from the last column to the
 first; they leave a column :math:`L g / w`, to which c adds :math:`c w`. That column is absorbed as in a
-rank-one update of a Cholesky factor. All is orthogonal: nothing is subtracted, Q stays positive semidefinite,
-and the cost is O(p (p + p*)) at any N. Nothing is approximated; the only N-dependent number is
-:math:`\rho^2`, drawn exactly (Marsaglia & Tsang, ACM TOMS 26, 363 (2000)) for every N.
+rank-one update of a Cholesky factor. All is orthogonal: nothing is subtracted, Q stays positive semidefinite.
+A sample costs O(p (p + p*)) at any N, and there are alpha N of them. Nothing is approximated; the only N-dependent
+number is :math:`\rho^2`, drawn exactly (Marsaglia & Tsang, ACM TOMS 26, 363 (2000)) for every N.
 
 Several runs go in lockstep, the last axis of every array being the run, so that the inner loops become vector
 instructions. Run l owns its columns of the random state, so its numbers do not depend on its neighbours.

@@ -88,28 +88,39 @@ class Study(Table):
     def results(self):
         """The compared quantities: name -> {"theory", "ode", "sgd", "sgd_error"}, absent where undefined.
 
-        Errors are standard errors of the mean over runs; `NOTES` says what each row means.
+        Errors are standard errors of the mean over runs; `NOTES` says what each row means. Where there is no plateau
+        there are no rows about it and the escape from it.
         """
-        ode, sgd, model = self.ode, self.sgd, self.model
-        saddle, (law, threshold) = plateau(model), self.escape
-
-        def both(theory, measure, runs=sgd):
-            mean, error = mean_and_error(measure(runs))
-            return {"theory": theory, "ode": measure(ode), "sgd": mean, "sgd_error": error}
-
-        found = {"plateau excess loss": both(saddle.excess_loss, plateau_level)}
-        found["escape rate"] = both(saddle.escape_rate, lambda run: fitted_escape_rate(run, threshold), self.escapes)
-        found["escape time from this start"] = both(np.nan, lambda run: escape_time(run, threshold))
-        mean, error = mean_and_error(escape_time(self.escapes, threshold))
-        theory = law.mean() if law is not None else np.nan
-        found["escape time from random weights"] = {"theory": theory, "sgd": mean, "sgd_error": error}
-        found["final excess loss"] = both(np.nan, lambda run: run.excess_loss[..., -1])
+        ode, sgd = self.ode, self.sgd
+        found = {} if self._no_plateau else self._plateau_and_escape()
+        found["final excess loss"] = self._both(np.nan, lambda run: run.excess_loss[..., -1], sgd)
         found.update(self._implicit_bias())
         for which in ("M", "Q"):
             largest, level, typical = deviation(getattr(ode, which), getattr(sgd, which))
             found[f"largest deviation of {which} (standard errors)"] = {"theory": level, "sgd": largest}
             found[f"rms deviation of {which}"] = {"sgd": typical}
         return {name: {column: float(value) for column, value in row.items()} for name, row in found.items()}
+
+    @functools.cached_property
+    def _no_plateau(self):
+        """Why SGD has no plateau, None where it has one."""
+        return plateau(self.model).reasons.get("q")
+
+    def _both(self, theory, measure, runs):
+        mean, error = mean_and_error(measure(runs))
+        return {"theory": theory, "ode": measure(self.ode), "sgd": mean, "sgd_error": error}
+
+    def _plateau_and_escape(self):
+        saddle, (law, threshold) = plateau(self.model), self.escape
+        found = {"plateau excess loss": self._both(saddle.excess_loss, plateau_level, self.sgd)}
+        found["escape rate"] = self._both(
+            saddle.escape_rate, lambda run: fitted_escape_rate(run, threshold), self.escapes
+        )
+        found["escape time from this start"] = self._both(np.nan, lambda run: escape_time(run, threshold), self.sgd)
+        mean, error = mean_and_error(escape_time(self.escapes, threshold))
+        theory = law.mean() if law is not None else np.nan
+        found["escape time from random weights"] = {"theory": theory, "sgd": mean, "sgd_error": error}
+        return found
 
     def _implicit_bias(self):
         """Where the end is, and how gradient flow gets there; nothing for models without solutions in closed form."""
@@ -129,6 +140,8 @@ class Study(Table):
     def summary(self):
         """Return everything that is worth a line, as plain numbers and strings (JSON takes it).
 
+        Where SGD has no plateau, "no_plateau" says why, and there are neither rows nor a threshold of the escape.
+
         Examples
         --------
         >>> import tsode
@@ -146,7 +159,8 @@ class Study(Table):
             "alpha_max": float(self.ode.alpha[-1]),
             "engine": sgd.engine,
             "status": {name: np.asarray(getattr(self, name).status).tolist() for name in PARTS},
-            "escape_threshold": float(self.escape[1]),
+            "no_plateau": self._no_plateau,
+            "escape_threshold": None if self._no_plateau else float(self.escape[1]),
             "results": {
                 name: {column: value if np.isfinite(value) else None for column, value in row.items()}
                 for name, row in self.results.items()
@@ -273,15 +287,19 @@ class Study(Table):
             f"Study of p = {model.p}, p* = {model.p_star}, η = {model.learning_rate:g}, Δ = {model.noise_variance:g}, "
             f"{model.constraint}: N = {sgd.N:,}, {sgd.runs} runs, alpha to {self.ode.alpha[-1]:.4g}"
         )
+        if self._no_plateau:
+            title += f"\nNo plateau, and no escape from one: {self._no_plateau}"
         return title, ("", "theory", "ODE", "SGD"), rows
 
     def _remarks(self):
-        return [*self._ends(), self._verdict(), *NOTES]
+        notes = NOTES[1:] if self._no_plateau else NOTES
+        return [*self._ends(), self._verdict(), *notes]
 
     def _ends(self):
-        """What a reader must know first: which runs did not finish."""
+        """Which runs did not finish."""
         ode, sgd, largest = self.ode, self.sgd, plateau(self.model).max_learning_rate
-        limit = f"; no plateau above learning rate {largest:.4g}" if np.isfinite(largest) else ""
+        known = self._no_plateau or not np.isfinite(largest)
+        limit = "" if known else f"; no plateau above learning rate {largest:.4g}"
         if ode.status != "completed":
             yield f"The ODE {ode.status} at alpha = {ode.stopped_at:.4g}{limit}."
         if (sgd.status != "completed").any():
@@ -293,7 +311,7 @@ class Study(Table):
     def _verdict(self):
         if isinstance(self.hessian, str):
             return f"Hessians not compared: {self.hessian}"
-        sides = (("plateau", self.hessian.plateau), ("solutions", self.hessian.manifold))
+        sides = (("plateau of gradient flow", self.hessian.plateau), ("solutions", self.hessian.manifold))
         return "Hessians at " + "; ".join(
             f"{name}: {side.verdict}, {side.index:,} negative and {side.nullity:,} zero eigenvalues"
             for name, side in sides
