@@ -4,13 +4,11 @@ import functools
 
 import numpy as np
 import pytest
-from numba import njit
 from numpy.polynomial.hermite_e import hermegauss
-from scipy.integrate import dblquad, solve_ivp
+from scipy.integrate import dblquad
 from scipy.special import erf
-from twins import python_twin
 
-from tsode._compiled import FAST
+import tsode
 from tsode.activations import Activation, Erf, Quadratic, averages
 from tsode.activations.error_averages import by_quadrature, error_squared, error_squared_accuracy
 
@@ -167,6 +165,19 @@ def square_error_squared(omega, v, v_star, noise_variance):
     return 4 * ((t**2 + 2 * s + noise_variance) * omega + 4 * t * omega @ A + 8 * omega @ A @ A)[: len(v), : len(v)]
 
 
+def gradient_averages(averages, omega, parameters):
+    """J and K of gradient descent, through whichever functions there are."""
+    eta, noise_std, v, v_star = parameters
+    p, parameters = len(v), np.concatenate([[eta, noise_std], v, -v_star])
+    if averages.drift is None:
+        J = averages.drift_arrays(omega, parameters, p)
+        return J, averages.noise_arrays(omega, parameters, J, J @ omega)
+    J, K = np.empty((p, len(omega))), np.empty((p, p))
+    averages.drift(omega, parameters, J)
+    averages.noise(omega, parameters, J, J @ omega, K)
+    return J, K
+
+
 MIXED = [(Erf(), Erf()), (Erf(), Quadratic()), (Quadratic(), Erf()), (Tanh(), Erf())]
 
 
@@ -179,7 +190,7 @@ def test_averages_against_samples(student, teacher):
     (s, s_1), s_star = student.function(z[:, :2]), teacher(z[:, 2:])
     D = s @ v - s_star @ v_star - noise_std * rng.standard_normal(n)
     C = -0.7 * v * D[:, None] * s_1
-    J, K = gradient_averages(student, teacher, omega, (0.7, noise_std, v, v_star))
+    J, K = gradient_averages(student.averages(teacher), omega, (0.7, noise_std, v, v_star))
     for samples, wanted in ((C[:, :, None] * z[:, None], J @ omega), (C[:, :, None] * C[:, None], K)):
         assert np.max(np.abs(samples.mean(0) - wanted) / samples.std(0)) < 4.5 / np.sqrt(n)
 
@@ -259,7 +270,7 @@ def test_second_moment_of_a_solution_that_diverges_is_nan():
 def test_drift_is_the_slope_of_the_loss(student, teacher):
     """J = -2 eta dL/dOmega, the entries of Omega taken as independent; central differences."""
     v, v_star, omega = *READOUTS, covariance("generic", 2, 3)
-    J, _ = gradient_averages(student, teacher, omega, (0.7, 0.0, v, v_star), second_order=False)
+    J, _ = gradient_averages(student.averages(teacher), omega, (0.7, 0.0, v, v_star))
     u, sides = np.concatenate([v, -v_star]), [student] * 2 + [teacher] * 3
 
     def loss(omega):
@@ -275,65 +286,49 @@ def test_drift_is_the_slope_of_the_loss(student, teacher):
         assert J[k, j] == pytest.approx(-1.4 * (loss(omega + step) - loss(omega - step)) / 2e-4, abs=1e-6)
 
 
-def closed(kernel, omega, parameters, p, second_order=True):
-    n = len(omega)
-    J, K = np.empty((p, n)), np.zeros((p, p))
-    kernel(omega, parameters, J, K, np.empty((4 + n, n)), second_order)
-    return J, K
-
-
-@pytest.fixture(scope="module")
-def erf_kernel():
-    write = Erf().closed_averages(Erf())
-
-    @njit(**FAST)
-    def kernel(omega, parameters, J, K, work, second_order):
-        write(omega, parameters, J, K, work, second_order)
-
-    return kernel
-
-
 @pytest.mark.parametrize("kind", KINDS)
-def test_compiled_averages_of_erf(erf_kernel, kind):
+def test_closed_averages_of_erf_against_quadrature(kind):
     omega, parameters = covariance(kind, 2, 3), (0.7, 0.3, *READOUTS)
-    flat = np.concatenate([np.atleast_1d(part) for part in parameters])
-    for second_order in (True, False):
-        compiled = closed(erf_kernel, omega, flat, 2, second_order)
-        wanted = gradient_averages(Erf(), Erf(), omega, parameters, second_order)
-        for plain in (closed(python_twin(erf_kernel), omega, flat, 2, second_order), wanted):
-            np.testing.assert_allclose(compiled[0], plain[0], rtol=0, atol=1e-14)
-            np.testing.assert_allclose(compiled[1], plain[1], rtol=0, atol=1e-14)
+    found = gradient_averages(Erf().averages(Erf()), omega, parameters)
+    wanted = gradient_averages(by_quadrature(Erf(), Erf()), omega, parameters)
+    for one, other in zip(found, wanted):
+        np.testing.assert_allclose(one, other, rtol=0, atol=1e-11)
 
 
-def test_closed_averages_only_where_they_are():
-    assert Erf().closed_averages(Quadratic()) is None
-    assert Tanh().closed_averages(Tanh()) is None
-
-
-def test_soft_committee_machine_leaves_its_plateau(erf_kernel):
+def test_soft_committee_machine_leaves_its_plateau():
     """Reference values of an independent program, of the same method in Gaussian integrals of three and four units."""
-    M, Q = [[0.01, -0.005], [0.003, 0.008]], [[0.5, 0.01], [0.01, 0.3]]
-    parameters, omega = np.array([0.5, 0.0, 1.0, 1.0, 1.0, 1.0]), np.eye(4)
+    model = tsode.TeacherStudent(2, 2, 0.5, student_readout=[1.0, 1.0], teacher_readout=[1.0, 1.0], activation="erf")
+    start = tsode.Overlaps([[0.01, -0.005], [0.003, 0.008]], [[0.5, 0.01], [0.01, 0.3]])
+    alpha = [0.0, 10.0, 50.0, 100.0, 150.0, 200.0, 300.0, 400.0]
+    ode = tsode.integrate(model, start, alpha, rtol=1e-11, atol=1e-13)
+    early, late = [0.01750029881, 0.01525234101, 0.01454118665], [0.01083313121, 0.002720819618, 3.839289370e-5]
+    np.testing.assert_allclose(ode.loss[1:4], early, rtol=1e-9)
+    # the escape amplifies rounding
+    np.testing.assert_allclose(ode.loss[4:], [*late, 4.655730202e-7], rtol=2e-6)
+    wanted = [[0.820926178, 0.098876406], [0.099056473, 0.82121012]]
+    np.testing.assert_allclose(ode.M[5], wanted, rtol=0, atol=1e-9)
 
-    def joint(y):
-        omega[:2, 2:], omega[:2, :2] = y[:4].reshape(2, 2), y[4:].reshape(2, 2)
-        omega[2:, :2] = omega[:2, 2:].T
-        return omega
 
-    def right_hand_side(alpha, y):
-        J, K = closed(erf_kernel, joint(y), parameters, 2)
-        drift = J @ omega
-        return np.concatenate([drift[:, 2:].ravel(), (drift[:, :2] + drift[:, :2].T + K).ravel()])
+def test_saad_and_solla_symmetric_plateau():
+    """Gradient flow from equal students: Q_kl = 1/(2K-1), M_kr = 1/sqrt(K(2K-1)) and the loss below."""
+    for K in (2, 3):
+        model = tsode.TeacherStudent(
+            K, K, 1.0, student_readout=np.ones(K), teacher_readout=np.ones(K), activation="erf"
+        )
+        start = tsode.Overlaps(np.full((K, K), 0.2), np.full((K, K), 0.3))
+        end = tsode.integrate(model, start, [0.0, 1000.0], rtol=1e-10, gradient_flow=True)
+        np.testing.assert_allclose(end.Q[-1], 1 / (2 * K - 1), rtol=1e-7)
+        np.testing.assert_allclose(end.M[-1], 1 / np.sqrt(K * (2 * K - 1)), rtol=1e-7)
+        assert end.loss[-1] == pytest.approx(K / np.pi * (np.pi / 6 - K * np.arcsin(1 / (2 * K))), rel=1e-7)
 
-    start = np.concatenate([np.ravel(M), np.ravel(Q)])
-    times = [0.0, 10.0, 50.0, 100.0]
-    y = solve_ivp(right_hand_side, (0, 100), start, "DOP853", times, rtol=1e-11, atol=1e-13).y.T
-    u = np.array([1, 1, -1, -1])
-    losses = []
-    for state in y[1:]:
-        O, d = joint(state), np.diagonal(joint(state))
-        losses.append(u @ Erf().pair(Erf(), d[:, None], O, d) @ u / 2)
-    np.testing.assert_allclose(losses, [0.01750029881, 0.01525234101, 0.01454118665], rtol=1e-8)
-    M_50 = [0.442958152, 0.415581803, 0.416624218, 0.444016756]
-    Q_50 = [0.469825712, 0.274525718, 0.274525718, 0.471727099]
-    np.testing.assert_allclose(y[2], M_50 + Q_50, rtol=0, atol=1e-8)
+
+def test_growth_rate_of_specialisation():
+    """A small difference between the rows of M on that plateau grows at eta (2/pi) a / (2 (1 + Q) - a^2)^(3/2)."""
+    K, tiny = 2, 1e-7
+    model = tsode.TeacherStudent(K, K, 1.0, student_readout=np.ones(K), teacher_readout=np.ones(K), activation="erf")
+    Q, a = 1 / (2 * K - 1), 1 / np.sqrt(K * (2 * K - 1))
+    start = tsode.Overlaps(a + tiny * np.array([[1, -1], [-1, 1]]), np.full((K, K), Q) + 1e-12 * np.eye(K))
+    ode = tsode.integrate(model, start, [0.0, 10.0, 20.0], rtol=1e-12, atol=1e-15, gradient_flow=True)
+    apart = ode.M[:, 0, 0] - ode.M[:, 0, 1]
+    rate = 2 / np.pi * a / (2 * (1 + Q) - a**2) ** 1.5
+    assert np.log(apart[2] / apart[1]) / 10 == pytest.approx(rate, rel=1e-4)

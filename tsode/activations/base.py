@@ -89,7 +89,6 @@ class Activation(ABC):
         constant = v_star @ teacher.pair(teacher, r[:, None], P, r) @ v_star
         return np.maximum(student @ v @ v - 2 * both @ v_star @ v + constant, 0.0)
 
-
     def closed_forms(self, model):
         """Return the theory of a plain model with this activation on both sides.
 
