@@ -64,6 +64,20 @@ def error_squared(omega, u, noise_variance, k, l, work):
 
 
 @jitable
+def drift(omega, eta, u, J):
+    """Write J of gradient descent, shape (p, p + p_star)."""
+    p, n = J.shape
+    for k in range(p):
+        A = 1.0 + omega[k, k]
+        curvature = 0.0
+        for j in range(n):
+            slopes = 2.0 / (np.pi * np.sqrt(A * (1.0 + omega[j, j]) - omega[k, j] * omega[k, j]))
+            J[k, j] = -eta * u[k] * u[j] * slopes
+            curvature -= u[j] * slopes * omega[k, j] / A
+        J[k, k] -= eta * u[k] * curvature
+
+
+@jitable
 def gradient_averages(omega, parameters, J, K, work, second_order):
     r"""Write J and K of gradient descent: see :meth:`tsode.activations.Activation.closed_averages`."""
     p, n = J.shape
@@ -71,15 +85,9 @@ def gradient_averages(omega, parameters, J, K, work, second_order):
     u = work[3]
     for i in range(n):
         u[i] = parameters[2 + i] if i < p else -parameters[2 + i]
-    for k in range(p):
-        A = 1.0 + omega[k, k]
-        curvature = 0.0
-        for j in range(n):
-            root = np.sqrt(A * (1.0 + omega[j, j]) - omega[k, j] * omega[k, j])
-            J[k, j] = -eta * u[k] * u[j] * 2.0 / (np.pi * root)
-            curvature -= u[j] * 2.0 * omega[k, j] / (np.pi * A * root)
-        J[k, k] -= eta * u[k] * curvature
-        if second_order:
+    drift(omega, eta, u, J)
+    if second_order:
+        for k in range(p):
             for l in range(k + 1):
                 K[k, l] = eta * eta * u[k] * u[l] * error_squared(omega, u, noise_variance, k, l, work)
                 K[l, k] = K[k, l]
