@@ -183,7 +183,7 @@ MIXED = [(Erf(), Erf()), (Erf(), Quadratic()), (Quadratic(), Erf()), (Tanh(), Er
 
 @pytest.mark.parametrize(("student", "teacher"), MIXED, ids=map(named, MIXED))
 def test_averages_against_samples(student, teacher):
-    """4e5 samples; 5 + 10 averages a pair of activations, all within 4.5 standard errors: fails once in 2500 seeds."""
+    """4e5 samples; 13 averages for each of four pairs within 4.5 standard errors: by chance one seed in 2800 fails."""
     v, v_star, noise_std, n = *READOUTS, 0.3, 400_000
     omega, rng = covariance("generic", 2, 3), np.random.default_rng(1)
     z = rng.multivariate_normal(np.zeros(5), omega, n)
@@ -258,7 +258,7 @@ def test_estimate_of_the_error(level):
     exact = Erf().error_squared(Erf(), *arguments)
     error = np.abs(error_squared(Erf(), Erf(), *arguments, level) - exact).max()
     assert 0.5 < error_squared_accuracy(Erf(), Erf(), *arguments, level) / error < 2
-    assert error < (1e-6, 1e-7)[level] * np.abs(exact).max() * 10
+    assert error < (1e-5, 1e-6)[level] * np.abs(exact).max()
 
 
 def test_second_moment_of_a_solution_that_diverges_is_nan():

@@ -73,9 +73,9 @@ def drift(omega, parameters, J):
         A = 1.0 + omega[k, k]
         curvature = 0.0
         for j in range(n):
-            root = np.sqrt(A * (1.0 + omega[j, j]) - omega[k, j] * omega[k, j])
-            J[k, j] = -parameters[0] * u[k] * u[j] * 2.0 / (np.pi * root)
-            curvature -= u[j] * 2.0 * omega[k, j] / (np.pi * A * root)
+            slopes = 2.0 / (np.pi * np.sqrt(A * (1.0 + omega[j, j]) - omega[k, j] * omega[k, j]))
+            J[k, j] = -parameters[0] * u[k] * u[j] * slopes
+            curvature -= u[j] * slopes * omega[k, j] / A
         J[k, k] -= parameters[0] * u[k] * curvature
 
 

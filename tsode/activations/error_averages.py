@@ -134,9 +134,8 @@ def error_squared(student, teacher, omega, v, v_star, noise_variance, level=1):
             kept = np.abs(weights) > NEGLIGIBLE * np.abs(weights).sum()
             squared = _conditional(outputs, np.sign(u), factor, V, x[kept], level)
             found[k, l] = found[l, k] = weights[kept] @ (squared + noise_variance)
-    values, vectors = np.linalg.eigh(
-        found
-    )  # each entry has nodes of its own: together they may miss zero by their error
+    # Each entry has nodes of its own: an eigenvalue that should be zero may be negative by their error.
+    values, vectors = np.linalg.eigh(found)
     root = vectors * np.sqrt(np.maximum(values, 0.0))
     return root @ root.T
 
