@@ -12,7 +12,7 @@ SCAN = {"path": None, "n_jobs": -1, "progress": True, "on_error": "raise"}
 DEFAULTS = {
     tsode.TeacherStudent: {
         "noise_variance": 0.0, "student_readout": None, "teacher_readout": None, "teacher_overlap": None,
-        "constraint": "free",
+        "constraint": "free", "activation": "quadratic", "teacher_activation": None, "rule": "gradient",
     },
     tsode.Overlaps: {"P": None},
     tsode.Overlaps.random: {"scale": 1.0, "rng": None},

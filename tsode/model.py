@@ -23,14 +23,14 @@ def _about(label, meaning, symbol=""):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class TeacherStudent(Report):
-    r"""A quadratic student of width p that learns from a quadratic teacher of width p*.
+    r"""A student of width p that learns from a teacher of width p*, both with one hidden layer.
 
     With preactivations :math:`\lambda = W x / \sqrt N` and :math:`\mu = W^* x / \sqrt N` of one Gaussian
     input x, student and teacher put out
 
     .. math::
-        \hat y = \sum_k v_k \lambda_k^2, \qquad
-        y = \sum_r v^*_r \mu_r^2 + \sqrt{\Delta}\, \xi ,
+        \hat y = \sum_k v_k \sigma(\lambda_k), \qquad
+        y = \sum_r v^*_r \sigma^*(\mu_r) + \sqrt{\Delta}\, \xi ,
 
     the loss of the sample is :math:`(\hat y - y)^2 / 2`, and one-pass SGD moves
     :math:`w_k \leftarrow w_k - \eta\, \partial \ell / \partial w_k`, each sample used once. The input
@@ -52,6 +52,12 @@ class TeacherStudent(Report):
         :math:`P = W^* W^{*T} / N`, positive semidefinite; the identity by default.
     constraint : {"free", "spherical"}
         "spherical" rescales every student row to :math:`|w_k|^2 = N` after each step.
+    activation : {"quadratic", "erf"} or Activation
+        :math:`\sigma`: the square, or the error function :math:`\mathrm{erf}(x/\sqrt 2)`.
+    teacher_activation : {"quadratic", "erf"} or Activation, optional
+        :math:`\sigma^*`; by default that of the student.
+    rule : {"gradient"} or Rule
+        What one sample changes.
 
     Raises
     ------
@@ -60,7 +66,8 @@ class TeacherStudent(Report):
 
     Notes
     -----
-    The setting is that of arXiv:2604.03068. Models compare equal when all their parameters do.
+    The quadratic setting is that of arXiv:2604.03068, the one with the error function, the soft committee machine, that
+    of Saad & Solla, Phys. Rev. E 52, 4225 (1995). Models compare equal when all their parameters do.
 
     Examples
     --------
@@ -246,12 +253,20 @@ class TeacherStudent(Report):
         -------
         ndarray, shape (...)
 
+        Raises
+        ------
+        ValueError
+            If an array has another shape.
+
         Examples
         --------
         >>> import numpy as np
         >>> TeacherStudent(p=1, p_star=1, learning_rate=0.4).excess_loss(np.zeros((1, 1)), np.eye(1))
         2.0
         """
+        for name, array, shape in (("M", M, (self.p, self.p_star)), ("Q", Q, (self.p, self.p))):
+            if np.shape(array)[-2:] != shape:
+                raise ValueError(f"`{name}` must have shape (..., {shape[0]}, {shape[1]}), but has {np.shape(array)}")
         return self.rule.excess_loss(self, M, Q)
 
     def __getstate__(self):
@@ -259,14 +274,15 @@ class TeacherStudent(Report):
         return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
 
     def _rows(self):
+        shown = self.to_dict().keys() - {"activation"}  # which stands in the title
         return [
             (f"{field.metadata['label']} {field.metadata['symbol']}".strip(), _short(getattr(self, field.name)))
             for field in dataclasses.fields(self)
-            if field.name not in ("activation", "teacher_activation", "rule")
+            if field.name in shown
         ]
 
     def _title(self):
-        return "TeacherStudent, quadratic activation"
+        return f"TeacherStudent, {self.activation.name} activation"
 
 
 def _plain(value):

@@ -36,6 +36,17 @@ CASES = {
     "width is nan": (make(p=nan), ValueError, "`p` must be a whole number, but is nan"),
     "width is zero": (make(p=0), ValueError, "`p` must be at least 1, but is 0"),
     "teacher width negative": (make(p_star=-1), ValueError, "`p_star` must be at least 1, but is -1"),
+    "activation is unknown": (
+        make(activation="cube"), ValueError, "`activation` must be one of 'quadratic', 'erf', but is 'cube'"
+    ),
+    "activation is a number": (make(activation=2), TypeError, "`activation` must be one of 'quadratic', 'erf'"),
+    "teacher activation is unknown": (
+        make(teacher_activation="sine"), ValueError, "`teacher_activation` must be one of 'quadratic', 'erf'"
+    ),
+    "rule is unknown": (make(rule="magic"), ValueError, "`rule` must be one of 'gradient', but is 'magic'"),
+    "loss of another width": (
+        lambda: MODEL.excess_loss(np.zeros((7, 1)), np.eye(7)), ValueError, "`M` must have shape (..., "
+    ),
     "rate is zero": (make(learning_rate=0), ValueError, "`learning_rate` must be larger than 0, but is 0"),
     "rate is nan": (make(learning_rate=nan), ValueError, "`learning_rate` must be finite, but is nan"),
     "rate is None": (make(learning_rate=None), TypeError, "`learning_rate` must be a number, but is NoneType"),
