@@ -76,31 +76,40 @@ def _one(step):
     return entry
 
 
-def call_step(pointer, lam, mu, noise, size, parameters, change):
-    """Let a rule write what a sample changes into `change`; the arrays as in :meth:`tsode.rules.Rule.step`."""
-    pointer(lam, mu, noise, size, lam[:0], parameters, change, lam[:0])
+def call_step(pointer, lam, mu, normals, first, noises, size, parameters, change):
+    """Let a rule write what a sample changes into `change`; the arrays as in :meth:`tsode.rules.Rule.step`.
+
+    The noise stands in `normals` from number or row `first` on.
+    """
+    nothing = lam[:0]
+    pointer(lam, mu, normals[first : first + noises], size, nothing, parameters, change, nothing)
 
 
 @intrinsic
-def _call(context, pointer, lam, mu, noise, size, parameters, change):
+def _call(context, pointer, lam, mu, normals, first, noises, size, parameters, change):
     def generate(context, builder, signature, values):
         number, whole = ir.DoubleType().as_pointer(), ir.IntType(64)
-        kind = ir.FunctionType(ir.VoidType(), [number] * 6 + [whole] * 4)
-        arrays = [
-            context.make_array(array)(context, builder, value) for array, value in zip(signature.args[1:], values[1:])
-        ]
-        sizes = [builder.extract_value(arrays[i].shape, 0) for i in (0, 1, 2, 4)]
-        function = builder.inttoptr(values[0], kind.as_pointer())
-        builder.call(function, [array.data for array in arrays] + sizes)
+        kinds = signature.args
+        lam, mu, normals, size, parameters, change = (
+            context.make_array(kinds[i])(context, builder, values[i]) for i in (1, 2, 3, 6, 7, 8)
+        )
+        first, noises = (context.cast(builder, values[i], kinds[i], types.intp) for i in (4, 5))
+        noise = builder.gep(normals.data, [builder.mul(first, whole(WIDTH if kinds[3].ndim == 2 else 1))])
+        function = ir.FunctionType(ir.VoidType(), [number] * 6 + [whole] * 4).as_pointer()
+        rows = [builder.extract_value(array.shape, 0) for array in (lam, mu, parameters)]
+        builder.call(
+            builder.inttoptr(values[0], function),
+            [lam.data, mu.data, noise, size.data, parameters.data, change.data, *rows[:2], noises, rows[2]],
+        )
         return context.get_dummy_value()
 
-    return types.void(pointer, lam, mu, noise, size, parameters, change), generate
+    return types.void(pointer, lam, mu, normals, first, noises, size, parameters, change), generate
 
 
 @overload(call_step)
-def _call_step(pointer, lam, mu, noise, size, parameters, change):
+def _call_step(pointer, lam, mu, normals, first, noises, size, parameters, change):
     if isinstance(pointer, types.Integer):
-        return lambda pointer, lam, mu, noise, size, parameters, change: _call(
-            pointer, lam, mu, noise, size, parameters, change
+        return lambda pointer, lam, mu, normals, first, noises, size, parameters, change: _call(
+            pointer, lam, mu, normals, first, noises, size, parameters, change
         )
     return None

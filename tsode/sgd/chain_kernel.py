@@ -33,14 +33,12 @@ def chain_kernel(
         if row == 0:
             draw_kernel(drawn, lengths, state, redraw_state, p + p_star, N - p - p_star)
         first = row * width
-        u, g = normals[first : first + p_star], normals[first + p_star : first + p_star + p]
-        noise = normals[first + width - noises : first + width]
-        in_span = project(A, T, u, lam, mu)
-        squares, root = collect(L, g, load(rest, row), column)
+        in_span = project(A, T, normals, first, lam, mu)
+        squares, root = collect(L, normals, first + p_star, load(rest, row), column)
         store(size, 0, rate * (in_span + squares))
         fine = finish(lam, column) < limit  # nan is not
-        call_step(rule, lam, mu, noise, size, parameters, change)
-        add(A, column, change, u, squares, root, rate)
+        call_step(rule, lam, mu, normals, first + width - noises, noises, size, parameters, change)
+        add(A, column, change, normals, first, squares, root, rate)
         absorb(L, column)
         if spherical:
             normalise(A, L, p)
