@@ -3,13 +3,113 @@
 A function marked :func:`jitable` stays a Python function, which NumPy calls with arrays, and compiled code calls it
 with what it has. Unlike a function under ``njit`` it is pickled by its name, so that a closure over it has the same
 name in every process and is found in Numba's cache on disk.
+
+What a learning rule does to one sample is such a closure. It is compiled to a C function, which kernels call by its
+address: one compiled kernel serves all rules, and a rule of the user's compiles alone.
 """
 
-from numba.extending import register_jitable
+import functools
 
-__all__ = ["FAST", "jitable"]
+import numba
+from llvmlite import ir
+from numba import carray, types
+from numba.extending import intrinsic, overload, register_jitable
+
+from ._lanes import WIDTH
+
+__all__ = ["FAST", "call_step", "jitable", "step_function"]
 
 # no exceptions at divisions by zero; products and sums may be fused
 FAST = {"error_model": "numpy", "fastmath": {"contract"}}
 
-jitable = register_jitable(**FAST)
+# not fused: one run and 16 in lockstep are to make the same roundings
+jitable = register_jitable(error_model="numpy")
+
+NUMBERS = types.CPointer(types.float64)
+SIGNATURE = types.void(*[NUMBERS] * 6, *[types.intp] * 4)
+
+
+class StepFunction:
+    """A compiled step, or with the compiler off the step itself.
+
+    Attributes
+    ----------
+    pointer : int or function
+        What :func:`call_step` takes. It is an address, which is good as long as this object lives.
+    """
+
+    def __init__(self, step, entry):
+        self.compiled = None if numba.config.DISABLE_JIT else numba.cfunc(SIGNATURE, cache=True)(entry)
+        self.pointer = step if self.compiled is None else self.compiled.address
+
+
+@functools.lru_cache(maxsize=256)
+def step_function(step, lanes):
+    """Return the StepFunction of a rule's `step`, for WIDTH runs or for one.
+
+    Its C function takes lam, mu, noise, size, parameters and change, then p, p*, and the numbers of noises and of
+    parameters.
+    """
+    return StepFunction(step, _many(step) if lanes else _one(step))
+
+
+def _many(step):
+    def entry(lam, mu, noise, size, parameters, change, p, p_star, noises, n_parameters):
+        nothing = carray(lam, (0, WIDTH))
+        step(
+            carray(lam, (p, WIDTH)), carray(mu, (p_star, WIDTH)), carray(noise, (noises, WIDTH)),
+            carray(size, (1, WIDTH)), nothing, carray(parameters, (n_parameters, WIDTH)), carray(change, (p, WIDTH)),
+            nothing,
+        )  # fmt: skip
+
+    return entry
+
+
+def _one(step):
+    def entry(lam, mu, noise, size, parameters, change, p, p_star, noises, n_parameters):
+        nothing = carray(lam, (0,))
+        step(
+            carray(lam, (p,)), carray(mu, (p_star,)), carray(noise, (noises,)), carray(size, (1,)), nothing,
+            carray(parameters, (n_parameters,)), carray(change, (p,)), nothing,
+        )  # fmt: skip
+
+    return entry
+
+
+def call_step(pointer, lam, mu, normals, first, noises, size, parameters, change):
+    """Let a rule write what a sample changes into `change`; the arrays as in :meth:`tsode.rules.Rule.step`.
+
+    The noise stands in `normals` from number or row `first` on.
+    """
+    nothing = lam[:0]
+    pointer(lam, mu, normals[first : first + noises], size, nothing, parameters, change, nothing)
+
+
+@intrinsic
+def _call(context, pointer, lam, mu, normals, first, noises, size, parameters, change):
+    def generate(context, builder, signature, values):
+        number, whole = ir.DoubleType().as_pointer(), ir.IntType(64)
+        kinds = signature.args
+        lam, mu, normals, size, parameters, change = (
+            context.make_array(kinds[i])(context, builder, values[i]) for i in (1, 2, 3, 6, 7, 8)
+        )
+        first, noises = (context.cast(builder, values[i], kinds[i], types.intp) for i in (4, 5))
+        noise = builder.gep(normals.data, [builder.mul(first, whole(WIDTH if kinds[3].ndim == 2 else 1))])
+        function = ir.FunctionType(ir.VoidType(), [number] * 6 + [whole] * 4).as_pointer()
+        rows = [builder.extract_value(array.shape, 0) for array in (lam, mu, parameters)]
+        builder.call(
+            builder.inttoptr(values[0], function),
+            [lam.data, mu.data, noise, size.data, parameters.data, change.data, *rows[:2], noises, rows[2]],
+        )
+        return context.get_dummy_value()
+
+    return types.void(pointer, lam, mu, normals, first, noises, size, parameters, change), generate
+
+
+@overload(call_step)
+def _call_step(pointer, lam, mu, normals, first, noises, size, parameters, change):
+    if isinstance(pointer, types.Integer):
+        return lambda pointer, lam, mu, normals, first, noises, size, parameters, change: _call(
+            pointer, lam, mu, normals, first, noises, size, parameters, change
+        )
+    return None

@@ -15,7 +15,7 @@ from .._random import run_sequence, seed_sequence
 from ..model import check_model
 from ..overlaps import Overlaps, check_start
 from ..trajectory import Trajectory, versions
-from .chain import ChainRuns, group_size
+from .chain import ChainRuns, groups
 from .random_numbers import LAWS
 from .weights import WeightsRun
 
@@ -112,17 +112,16 @@ def simulate(model, start, alpha, N, runs=1, seed=0, engine="chain", inputs="gau
     limit = divergence_limit(model, norms)
     steps = np.rint((alpha - alpha[0]) * N).astype(np.int64)
 
-    threads = numba.get_num_threads()
-    size = group_size(runs, threads) if engine == "chain" else 1
+    together = groups(runs) if engine == "chain" else [range(run, run + 1) for run in range(runs)]
 
     def make(group):
         sequences = [run_sequence(sequence, run) for run in group]
         if engine == "chain":
-            return ChainRuns(model, start, N, sequences, size, limit)
+            return ChainRuns(model, start, N, sequences, limit)
         return WeightsRun(model, start, N, sequences[0], inputs, limit)
 
     recorder = _Recorder(model, runs, steps, limit, progress)
-    recorder.run_all(make, size, threads)
+    recorder.run_all(make, together, numba.get_num_threads())
     trajectory = recorder.trajectory(
         alpha, N=N, seed=sequence.entropy, engine=f"sgd, {engine}, {law} inputs", versions=versions()
     )
@@ -184,9 +183,8 @@ class _Recorder:
         self.stop = threading.Event()
         self.lock = threading.Lock()
 
-    def run_all(self, make, size, threads):
-        """Let every thread make and run groups of `size` runs."""
-        groups = [range(first, min(first + size, self.runs)) for first in range(0, self.runs, size)]
+    def run_all(self, make, groups, threads):
+        """Let every thread make and run groups of runs."""
         with self.bar, threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(min(threads, len(groups))) as pool:
             futures = [pool.submit(self._run, make, group) for group in groups]
             try:

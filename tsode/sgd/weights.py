@@ -5,7 +5,7 @@ the weights :math:`W_0` at the start of a block,
 
 .. math::
     \lambda_s = W_0 x_s / \sqrt N + \sum_{s' < s} c_{s'}\, (x_{s'} \cdot x_s) / N ,
-    \qquad c_s = -2 \eta\, v D_s \lambda_s ,
+    \qquad c_s = C(\lambda_s, \mu_s, \xi_s, |x_s|^2 / N) ,
 
 so the preactivations of all samples, the Gram matrix of the inputs and the final
 :math:`W = W_0 + \sum_s c_s x_s^T / \sqrt N` are matrix products and W is read and written once a block.
@@ -22,6 +22,7 @@ import math
 import numpy as np
 from numba import njit
 
+from .._compiled import call_step, step_function
 from .._random import run_sequence
 from ..overlaps import Overlaps, impose_overlaps
 from .random_numbers import GAUSSIAN, LANES, LAWS, fill, stream_state
@@ -59,7 +60,9 @@ class WeightsRun:
         self.runs, self.ended, self.exhausted = 1, np.full(1, -1), False
         inputs_sequence, noise_sequence, start_sequence = (run_sequence(sequence, i) for i in range(3))
         self.state, self.noise_state = stream_state(inputs_sequence), stream_state(noise_sequence)
-        self.noise = np.zeros(2 * LANES)
+        rule = model.rule
+        self.noise = np.zeros((2 * LANES, rule.noises(model)))
+        self.parameters, self.rule = rule.parameters(model), step_function(rule.step(model), lanes=False)
         n_tiles = -(-N // TILE)
         width = -(-N // (32 * n_tiles)) * 32  # a block of 8 rows is then a multiple of 2 LANES
         self.W = np.zeros((n_tiles, model.p + model.p_star, width))
@@ -103,21 +106,17 @@ class WeightsRun:
 
     def _constants(self):
         model = self.model
-        return model.student_readout, model.teacher_readout, model.learning_rate, self.N, model.spherical, self.limit
+        return self.rule.pointer, self.parameters, model.p, self.N, model.spherical, self.limit
 
     def _advance_law(self, stop):
-        noise_std = math.sqrt(self.model.noise_variance)
         reached = advance_kernel(
-            self.W, self.X, self.noise, self.state, self.noise_state, self.law, noise_std, self.step, stop,
-            *self._constants(),
-        )  # fmt: skip
+            self.W, self.X, self.noise, self.state, self.noise_state, self.law, self.step, stop, *self._constants()
+        )
         self.step, done = reached, reached == stop
         return done
 
     def _advance_rows(self, stop):
         width = self.X.shape[2]
-        noise_std = math.sqrt(self.model.noise_variance)
-        noise = np.zeros(BLOCK)
         while self.step < stop:
             # As with a law, sample n has number n of the noise wherever a record cuts a block.
             first = self.step % BLOCK
@@ -129,12 +128,10 @@ class WeightsRun:
                 for t in range(len(self.X)):
                     part = row[t * width : (t + 1) * width]
                     self.X[t, s, : part.size] = part
-            if noise_std > 0:
-                offset = self.step % len(self.noise)
-                if offset == 0:
-                    fill(self.noise_state, self.noise, GAUSSIAN)
-                noise[: len(rows)] = noise_std * self.noise[offset : offset + len(rows)]
-            done = block_kernel(self.W, self.X, 0, len(rows), noise, *self._constants())
+            offset = self.step % len(self.noise)
+            if offset == 0 and self.noise.size:
+                fill(self.noise_state, self.noise.reshape(-1), GAUSSIAN)
+            done = block_kernel(self.W, self.X, 0, len(rows), self.noise[offset:], *self._constants())
             self.step += done
             if done < len(rows):
                 return False
@@ -143,7 +140,7 @@ class WeightsRun:
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def advance_kernel(
-    W, X, noise, state, noise_state, law, noise_std, step, stop, v, v_star, eta, N, spherical, limit
+    W, X, noise, state, noise_state, law, step, stop, rule, parameters, p, N, spherical, limit
 ):  # fmt: skip
     """Run samples `step` to `stop` of one stream; return the number reached, smaller if the run diverged.
 
@@ -152,21 +149,17 @@ def advance_kernel(
     """
     n_tiles, block, width = X.shape
     tail = N - (n_tiles - 1) * width
-    noise_block = np.zeros(block)
     while step < stop:
         first = step % block
         if first == 0:
             for t in range(n_tiles):
                 fill(state, X[t].reshape(block * width), law)
             X[n_tiles - 1, :, tail:] = 0.0
-        if noise_std > 0.0:
-            offset = (step - first) % noise.shape[0]
-            if first == 0 and offset == 0:
-                fill(noise_state, noise, GAUSSIAN)
-            for s in range(block):
-                noise_block[s] = noise_std * noise[offset + s]
+        offset = (step - first) % noise.shape[0]
+        if first == 0 and offset == 0 and noise.size > 0:
+            fill(noise_state, noise.reshape(noise.size), GAUSSIAN)
         last = min(block, first + stop - step)
-        done = block_kernel(W, X, first, last, noise_block, v, v_star, eta, N, spherical, limit)
+        done = block_kernel(W, X, first, last, noise[offset:], rule, parameters, p, N, spherical, limit)
         step += done - first
         if done < last:
             break
@@ -174,10 +167,9 @@ def advance_kernel(
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def block_kernel(W, X, first, last, noise, v, v_star, eta, N, spherical, limit):
+def block_kernel(W, X, first, last, noise, rule, parameters, p, N, spherical, limit):
     """Learn from rows `first` to `last` of a block; return `last`, or the row at which the run diverged."""
     n_tiles, block, width = X.shape
-    p = v.shape[0]
     preactivation = np.zeros((W.shape[1], block))
     gram = np.zeros((block, block))
     part = np.empty((W.shape[1], block))
@@ -185,7 +177,9 @@ def block_kernel(W, X, first, last, noise, v, v_star, eta, N, spherical, limit):
     for t in range(n_tiles):
         preactivation += np.dot(W[t], X[t].T, part)
         gram += np.dot(X[t], X[t].T, gram_part)
-    C, scale, done = sample_kernel(preactivation, gram, first, last, noise, v, v_star, eta, N, spherical, limit)
+    C, scale, done = sample_kernel(
+        preactivation, gram, first, last, noise, rule, parameters, p, N, spherical, limit
+    )  # fmt: skip
     change = np.empty((p, width))
     for t in range(n_tiles):
         np.dot(C, X[t], change)
@@ -196,33 +190,34 @@ def block_kernel(W, X, first, last, noise, v, v_star, eta, N, spherical, limit):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def sample_kernel(preactivation, gram, first, last, noise, v, v_star, eta, N, spherical, limit):
-    """Go through the samples of a block one by one, given W0 X^T and X X^T.
+def sample_kernel(preactivation, gram, first, last, noise, rule, parameters, p, N, spherical, limit):
+    """Go through the samples of a block one by one, given W0 X^T and X X^T; `noise` holds the numbers of row s in row s.
 
     Returns C and the row scales a of W = a (W0 + C X), and the row reached.
     """
-    p = v.shape[0]
+    p_star, noises = preactivation.shape[0] - p, noise.shape[1]
     root = 1.0 / math.sqrt(N)
     C = np.zeros((p, gram.shape[0]))
     scale = np.ones(p)
-    lam = np.empty(p)
+    lam, mu, size, change = np.empty(p), np.empty(p_star), np.empty(1), np.empty(p)
+    numbers = noise.reshape(noise.size)
     for s in range(first, last):
-        D = -noise[s]
-        for r in range(v_star.shape[0]):
-            D -= v_star[r] * (preactivation[p + r, s] * root) ** 2
-        size = 0.0
+        for r in range(p_star):
+            mu[r] = preactivation[p + r, s] * root
+        longest = 0.0
         for k in range(p):
             inner = preactivation[k, s]
             for u in range(first, s):
                 inner += C[k, u] * gram[u, s]
             lam[k] = scale[k] * inner * root
-            size += lam[k] * lam[k]
-            D += v[k] * lam[k] * lam[k]
-        if not size < limit:  # true for nan too
+            longest += lam[k] * lam[k]
+        if not longest < limit:  # true for nan too
             return C, scale, s
+        size[0] = gram[s, s] / N
+        call_step(rule, lam, mu, numbers, s * noises, noises, size, parameters, change)
         for k in range(p):
-            c = -2.0 * eta * v[k] * D * lam[k]
+            c = change[k]
             C[k, s] = c * root / scale[k]
             if spherical:
-                scale[k] /= math.sqrt(1.0 + (2.0 * c * lam[k] + c * c * gram[s, s] / N) / N)
+                scale[k] /= math.sqrt(1.0 + (2.0 * c * lam[k] + c * c * size[0]) / N)
     return C, scale, last

@@ -1,0 +1,48 @@
+"""The loop over the samples of the overlap chain, for any learning rule, for WIDTH runs in lockstep or for one."""
+
+import numpy as np
+from numba import njit
+
+from .._compiled import call_step
+from .._lanes import every, load, store
+from .chain_draws import draw_kernel
+from .chain_sweeps import absorb, add, collect, finish, normalise, project, retire
+
+__all__ = ["chain_kernel"]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def chain_kernel(
+    rule, parameters, A, L, T, normals, rest, drawn, lengths, noises, state, redraw_state, work, ended,
+    step, stop, N, spherical, limit,
+):  # fmt: skip
+    """Run samples `step` to `stop`; write into `ended` the sample at which a run diverged; return `stop`.
+
+    Sample n uses row n mod batch of the drawn numbers, which are renewed at its first row, so the result does not
+    depend on where the run is interrupted for a record. `normals` and `rest` are views of `drawn` and `lengths`,
+    shapes (batch, width, lanes) and (batch, lanes).
+    """
+    p_star = T.shape[0]
+    p = A.shape[0] // p_star
+    batch, width, _ = drawn.shape
+    lam, column, change = work[:p], work[p : 2 * p], work[2 * p : 3 * p]
+    mu, size = work[3 * p : 3 * p + p_star], work[3 * p + p_star :]
+    rate = 1.0 / N
+    while step < stop:
+        row = step % batch
+        if row == 0:
+            draw_kernel(drawn, lengths, state, redraw_state, p + p_star, N - p - p_star)
+        first = row * width
+        in_span = project(A, T, normals, first, lam, mu)
+        squares, root = collect(L, normals, first + p_star, load(rest, row), column)
+        store(size, 0, rate * (in_span + squares))
+        fine = finish(lam, column) < limit  # nan is not
+        call_step(rule, lam, mu, normals, first + width - noises, noises, size, parameters, change)
+        add(A, column, change, normals, first, squares, root, rate)
+        absorb(L, column)
+        if spherical:
+            normalise(A, L, p)
+        step += 1
+        if not every(fine):
+            retire(A, L, fine, ended, step)
+    return step
