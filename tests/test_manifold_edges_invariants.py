@@ -14,7 +14,6 @@ MANY = tsode.TeacherStudent(4, 2, 0.1, 0.0, [0.4] * 4, [0.7, 0.4], [[1.0, 0.3], 
 UNEQUAL = FEW.replace(student_readout=[0.4, 0.2])
 ALPHA = np.array([1.0, 1.5, 4.0])  # not from 0
 PLAIN = tsode.TeacherStudent(2, 2, 0.1)
-FLOW = "ode, DOP853, gradient flow"
 
 
 def trajectory(model, runs=(), scale=0.1, seed=0, **options):
@@ -148,14 +147,14 @@ ALWAYS = {"angular_momentum", "row_space"}
     ("options", "exact"),
     [
         ({}, ALIGNED | ALWAYS),
-        ({"engine": FLOW}, ALIGNED | ALWAYS | {"flow_constant"}),
-        ({"engine": FLOW, "model": MANY}, {"angular_momentum", "flow_constant"}),
-        ({"engine": FLOW, "model": UNEQUAL}, set()),
+        ({"gradient_flow": True}, ALIGNED | ALWAYS | {"flow_constant"}),
+        ({"gradient_flow": True, "model": MANY}, {"angular_momentum", "flow_constant"}),
+        ({"gradient_flow": True, "model": UNEQUAL}, set()),
         ({"model": PLAIN.replace(student_readout=[0.5, 0.4])}, {"row_space"}),
         ({"N": 100}, {"angular_momentum"}),
         ({"N": 100, "model": PLAIN.replace(teacher_readout=[0.5, 0.4])}, {"angular_momentum"}),
         ({"model": PLAIN.replace(constraint="spherical")}, {"row_space"}),
-        ({"engine": FLOW, "model": PLAIN.replace(constraint="spherical")}, {"row_space"}),
+        ({"gradient_flow": True, "model": PLAIN.replace(constraint="spherical")}, {"row_space"}),
         ({"model": tsode.TeacherStudent(1, 1, 0.1, constraint="spherical")}, ALIGNED | {"row_space"}),
         # the teacher is isotropic where V* P is proportional to 1
         ({"model": PLAIN.replace(teacher_readout=[0.5, 0.4])}, {"angular_momentum"}),

@@ -185,7 +185,8 @@ def test_rates_of_many_are_the_plain_ones_in_a_row(gradient_flow):
     ]
     starts = [generic_start(model, seed) for seed, model in enumerate(models)]
     y = np.concatenate([flatten(start.M, start.Q) for start in starts])
-    found = many.batch_kernel(y, *many._constants(models, gradient_flow))
+    kernel = many.batch_kernel(GENERAL_MODEL.rule.averages(GENERAL_MODEL))
+    found = kernel(y, *many._constants(models, gradient_flow))
     wanted = [flatten(*derivatives(m, s.M, s.Q, gradient_flow)) for m, s in zip(models, starts)]
     np.testing.assert_allclose(found, np.concatenate(wanted), rtol=0, atol=1e-13)
 

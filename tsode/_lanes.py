@@ -173,7 +173,9 @@ def _load(context, builder, signature, values):
 
 @type_callable(store)
 def _type_of_store(context):
-    return lambda array, i, value: types.none if lanes_of(array) and width_of(value) in (None, lanes_of(array).width) else None
+    return lambda array, i, value: (
+        types.none if lanes_of(array) and width_of(value) in (None, lanes_of(array).width) else None
+    )
 
 
 @lower_builtin(store, types.Array, types.Integer, types.Any)
@@ -197,14 +199,22 @@ class Vector:
 
     def other(self, x, element=F64):
         """Return LLVM's value of a vector, or of a constant in all lanes."""
-        return x.value if isinstance(x, Vector) else ir.Constant(wide(element, self.width), x if self.width == 1 else [x] * self.width)
+        return (
+            x.value
+            if isinstance(x, Vector)
+            else ir.Constant(wide(element, self.width), x if self.width == 1 else [x] * self.width)
+        )
 
     def call(self, name, *others):
         """Call one of LLVM's own functions of doubles."""
         kind, values = wide(F64, self.width), [self.value, *map(self.other, others)]
         name = f"llvm.{name}.f64" if self.width == 1 else f"llvm.{name}.v{self.width}f64"
         known = self.builder.module.globals
-        function = known[name] if name in known else ir.Function(self.builder.module, ir.FunctionType(kind, [kind] * len(values)), name)
+        function = (
+            known[name]
+            if name in known
+            else ir.Function(self.builder.module, ir.FunctionType(kind, [kind] * len(values)), name)
+        )
         return self.make(self.builder.call(function, values))
 
     def __add__(self, x):
@@ -348,7 +358,13 @@ def on_lanes(formula, kinds, *functions, result=Lanes):
 
 def on_pairs(formula, *functions, result=Lanes):
     """The same for functions of two numbers, of which one may be plain."""
-    for kinds in ((Lanes, Lanes), (Lanes, types.Float), (Lanes, types.Integer), (types.Float, Lanes), (types.Integer, Lanes)):
+    for kinds in (
+        (Lanes, Lanes),
+        (Lanes, types.Float),
+        (Lanes, types.Integer),
+        (types.Float, Lanes),
+        (types.Integer, Lanes),
+    ):
         on_lanes(formula, kinds, *functions, result=result)
 
 

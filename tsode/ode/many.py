@@ -93,7 +93,7 @@ def _chunks(models):
     kinds = {}
     for i, model in enumerate(models):
         kinds.setdefault((model.rule.averages(model), model.p, model.p_star), []).append(i)
-    for found in kinds.values():
+    for _, found in sorted(kinds.items(), key=lambda kind: kind[0][1:]):
         found.sort(key=lambda i: models[i].learning_rate * np.abs(models[i].student_readout).max())
         for first in range(0, len(found), CHUNK):
             yield found[first : first + CHUNK]
