@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from . import squared_error, symmetry
+
 __all__ = ["Activation", "Averages", "NoClosedForm"]
 
 
@@ -69,13 +71,44 @@ class Activation(ABC):
         """Return its first derivative, shape of `x`."""
         return self.function(np.asarray(x, dtype=np.float64))[1]
 
+    def curvature(self, x):
+        """Return its second derivative, shape of `x`.
+
+        Raises
+        ------
+        NoClosedForm
+            If it has none, as at a kink, or none was written for it.
+        """
+        raise NoClosedForm(f"`activation` must have a second derivative, its method `curvature`, but {self!r} has none")
+
     def averages(self, teacher):
         """Return the :class:`Averages` of a student with this activation and a teacher of any."""
         raise NoClosedForm(f"`activation` must have averages with {teacher!r}, but {self!r} has none")
 
     def squared_error(self, teacher, v, v_star, M, Q, P):
-        """Return the mean of the squared error without noise, shape (...) of M and Q."""
-        raise NoClosedForm(f"`activation` must have averages with {teacher!r}, but {self!r} has none")
+        """Return the mean of the squared error without noise, shape (...) of M and Q: see :mod:`.squared_error`."""
+        return squared_error.squared_error(self, teacher, v, v_star, M, Q, P)
+
+    def input_rotations(self, readout, rows):
+        """Return rotations of the inputs that leave the output of units with this activation alone.
+
+        Parameters
+        ----------
+        readout, rows : ndarray, shapes (p,), (p, r)
+            Readout and weights of the units, the weights in any orthonormal coordinates of a space that holds them.
+
+        Returns
+        -------
+        inside : ndarray, shape (m, r, r)
+            Antisymmetric matrices X: the output is the same for the inputs exp(X) x.
+        axes : ndarray, shape (m', r)
+            Unit vectors that may also be turned towards directions outside of the space.
+        """
+        return symmetry.beside(readout, rows)
+
+    def unit_rotations(self, readout):
+        """Return antisymmetric Y, shape (m, p, p): units with weights exp(Y) W put out the same; none in general."""
+        return np.empty((0, len(readout), len(readout)))
 
     def closed_forms(self, model):
         """Return the theory of a plain model with this activation on both sides.

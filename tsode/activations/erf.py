@@ -28,3 +28,7 @@ class Erf(Activation):
     def function(self):
         """Plain function x -> (value, slope)."""
         return erf
+
+    def curvature(self, x):
+        """Return its second derivative, shape of `x`."""
+        return -np.asarray(x) * self.slope(x)
