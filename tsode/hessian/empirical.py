@@ -188,10 +188,16 @@ def _samples(model, W, X, y, second=False):
         lam = X @ U.T
     if not np.isfinite(lam).all():  # a nan or inf in X always reaches its row here; X itself may be large
         _checks.float_array("X", X, X.shape)
-    v = model.student_readout
-    value, slope = model.activation.function(lam)
-    D, J = value @ v - y, v * slope
-    return U, X, D, J, v * D[:, None] * model.activation.curvature(lam) if second else None
+    v, activation = model.student_readout, model.activation
+    D = activation(lam) @ v - y
+    J = v * activation.slope(lam)
+    if not second:
+        return U, X, D, J, None
+    bend = activation.curvature(lam)
+    del lam  # as large as J and R
+    R = v * bend
+    R *= D[:, None]
+    return U, X, D, J, R
 
 
 def _gradient(X, D, J):
