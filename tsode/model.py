@@ -255,61 +255,29 @@ class TeacherStudent(Report):
         return self.rule.excess_loss(self, M, Q)
 
     def loss_slopes(self, M, Q, P=None):
-        """Return the derivatives of the population loss with respect to the overlaps.
+        """Return the derivatives L_M and L_Q of the loss at overlaps M, Q and P, by default the model's.
 
-        Parameters
-        ----------
-        M, Q : ndarray, shapes (..., p, p_star), (..., p, p)
-            Overlaps.
-        P : ndarray, shape (p_star, p_star), optional
-            Overlap of the teacher's rows, if it is not the model's.
-
-        Returns
-        -------
-        L_M, L_Q : ndarray, shapes (..., p, p_star), (..., p, p)
-            With Q_kl and Q_lk as independent entries: dL is the sum of L_M dM and L_Q dQ over all entries.
-
-        Raises
-        ------
-        NoClosedForm
-            If the activations have no averages over pairs.
+        Shapes are (..., p, p_star), (..., p, p) and (p_star, p_star), and those of M and Q for the derivatives. Q_kl
+        and Q_lk count as independent entries: dL is the sum of L_M dM and L_Q dQ over all.
 
         Examples
         --------
-        >>> import numpy as np
-        >>> L_M, L_Q = TeacherStudent(p=1, p_star=1, learning_rate=0.4).loss_slopes(np.zeros((1, 1)), np.eye(1))
-        >>> L_M, L_Q
-        (array([[-0.]]), array([[2.]]))
+        >>> TeacherStudent(p=1, p_star=1, learning_rate=0.4).loss_slopes(np.zeros((1, 1)), np.eye(1))[1]
+        array([[2.]])
         """
         return self.rule.loss_slopes(self, M, Q, self.teacher_overlap if P is None else P)
 
     def loss_curvature(self, M, Q, P=None):
-        """Return the second derivative of the population loss with respect to the overlaps.
+        """Return the second derivative of the loss at M, Q and P, arguments as in :meth:`loss_slopes`, one point only.
 
-        Parameters
-        ----------
-        M, Q : ndarray, shapes (p, p_star), (p, p)
-            Overlaps.
-        P : ndarray, shape (p_star, p_star), optional
-            Overlap of the teacher's rows, if it is not the model's.
-
-        Returns
-        -------
-        LossCurvature
-            A function that takes changes dM and dQ, shapes (..., p, p_star) and (..., p, p) with dQ symmetric, and
-            returns those of the two :meth:`loss_slopes`, of the same shapes.
-
-        Raises
-        ------
-        NoClosedForm
-            If the activations have no averages over pairs.
+        It is a function that takes changes dM and dQ, shapes (..., p, p_star) and (..., p, p) with dQ symmetric, to
+        those of L_M and L_Q: a :class:`tsode.activations.squared_error.LossCurvature`.
 
         Examples
         --------
-        >>> import numpy as np
-        >>> model = TeacherStudent(p=1, p_star=1, learning_rate=0.4)
-        >>> model.loss_curvature(np.zeros((1, 1)), np.eye(1))(np.zeros((1, 1)), np.eye(1))
-        (array([[-0.]]), array([[3.]]))
+        >>> change = TeacherStudent(p=1, p_star=1, learning_rate=0.4).loss_curvature(np.zeros((1, 1)), np.eye(1))
+        >>> change(dM=np.zeros((1, 1)), dQ=np.eye(1))[1]
+        array([[3.]])
         """
         return self.rule.loss_curvature(self, M, Q, self.teacher_overlap if P is None else P)
 

@@ -86,7 +86,7 @@ class Activation(ABC):
         raise NoClosedForm(f"`activation` must have averages with {teacher!r}, but {self!r} has none")
 
     def squared_error(self, teacher, v, v_star, M, Q, P):
-        """Return the mean of the squared error without noise, shape (...) of M and Q: see :mod:`.squared_error`."""
+        """Return the mean of the squared error without noise, shape (...) of M and Q: a sum over pairs of units."""
         return squared_error.squared_error(self, teacher, v, v_star, M, Q, P)
 
     def input_rotations(self, readout, rows):

@@ -66,7 +66,7 @@ def empirical_operator(model, W, X, y):
     >>> model = tsode.TeacherStudent(p=2, p_star=1, learning_rate=0.1)
     >>> W, W_star = tsode.plateau(model).overlaps.realise(100, rng=0)
     >>> X = np.random.default_rng(1).standard_normal((5000, 100))
-    >>> y = np.square(X @ W_star.T / 10) @ model.teacher_readout
+    >>> y = model.teacher_activation(X @ W_star.T / 10) @ model.teacher_readout
     >>> H = tsode.hessian.empirical_operator(model, W, X, y)
     >>> eigsh(H, 3, which="SA", return_eigenvectors=False).shape
     (3,)
@@ -111,7 +111,7 @@ def empirical_gradient(model, W, X, y):
     >>> model = tsode.TeacherStudent(p=2, p_star=1, learning_rate=0.1)
     >>> W, W_star = tsode.plateau(model).overlaps.realise(20, rng=0)
     >>> X = np.random.default_rng(1).standard_normal((500, 20))
-    >>> y = np.square(X @ W_star.T / np.sqrt(20)) @ model.teacher_readout
+    >>> y = model.teacher_activation(X @ W_star.T / np.sqrt(20)) @ model.teacher_readout
     >>> tsode.hessian.empirical_gradient(model, W, X, y).shape
     (2, 20)
     """
@@ -150,7 +150,7 @@ def empirical_spectrum(model, W, X, y, tolerance=TOLERANCE):
     >>> model = tsode.TeacherStudent(p=2, p_star=1, learning_rate=0.1)
     >>> W, W_star = tsode.plateau(model).overlaps.realise(20, rng=0)
     >>> X = np.random.default_rng(1).standard_normal((500, 20))
-    >>> y = np.square(X @ W_star.T / np.sqrt(20)) @ model.teacher_readout
+    >>> y = model.teacher_activation(X @ W_star.T / np.sqrt(20)) @ model.teacher_readout
     >>> tsode.hessian.empirical_spectrum(model, W, X, y).dimension
     40
     """
