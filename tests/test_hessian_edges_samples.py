@@ -59,11 +59,11 @@ def test_gradient_operator_and_spectrum_of_five_samples(constraint):
 @pytest.mark.parametrize("tile", [1, 36, 10**4])  # 8, 12 and all rows at a time
 def test_products_do_not_depend_on_how_many_rows_are_taken_together(tile):
     rng = np.random.default_rng(7)
-    Z, X, lam = rng.standard_normal((2, 3)), rng.standard_normal((25, 3)), rng.standard_normal((25, 2))
-    D, v = rng.standard_normal(25), np.array([0.4, -0.7])
+    Z, X = rng.standard_normal((2, 3)), rng.standard_normal((25, 3))
+    J, R = rng.standard_normal((2, 25, 2))
     zeta = X @ Z.T
-    C = 4 * v * lam * np.sum(v * lam * zeta, axis=1, keepdims=True) + 2 * v * D[:, None] * zeta
-    found = python_twin(product_kernel)(Z, X, lam, D, v, tile)
+    C = J * np.sum(J * zeta, axis=1, keepdims=True) + R * zeta
+    found = python_twin(product_kernel)(Z, X, J, R, tile)
     np.testing.assert_allclose(found, C.T @ X / 25, rtol=1e-12, atol=1e-14)
 
 

@@ -269,6 +269,33 @@ class TeacherStudent(Report):
                 raise ValueError(f"`{name}` must have shape (..., {shape[0]}, {shape[1]}), but has {np.shape(array)}")
         return self.rule.excess_loss(self, M, Q)
 
+    def loss_slopes(self, M, Q, P=None):
+        """Return the derivatives L_M and L_Q of the loss at overlaps M, Q and P, by default the model's.
+
+        Shapes are (..., p, p_star), (..., p, p) and (p_star, p_star), and those of M and Q for the derivatives. Q_kl
+        and Q_lk count as independent entries: dL is the sum of L_M dM and L_Q dQ over all.
+
+        Examples
+        --------
+        >>> TeacherStudent(p=1, p_star=1, learning_rate=0.4).loss_slopes(np.zeros((1, 1)), np.eye(1))[1]
+        array([[2.]])
+        """
+        return self.rule.loss_slopes(self, M, Q, self.teacher_overlap if P is None else P)
+
+    def loss_curvature(self, M, Q, P=None):
+        """Return the second derivative of the loss at M, Q and P, arguments as in :meth:`loss_slopes`, one point only.
+
+        It is a function that takes changes dM and dQ, shapes (..., p, p_star) and (..., p, p) with dQ symmetric, to
+        those of L_M and L_Q: a :class:`tsode.activations.squared_error.LossCurvature`.
+
+        Examples
+        --------
+        >>> change = TeacherStudent(p=1, p_star=1, learning_rate=0.4).loss_curvature(np.zeros((1, 1)), np.eye(1))
+        >>> change(dM=np.zeros((1, 1)), dQ=np.eye(1))[1]
+        array([[3.]])
+        """
+        return self.rule.loss_curvature(self, M, Q, self.teacher_overlap if P is None else P)
+
     def __getstate__(self):
         # the parameters alone: what is cached beside them is neither to be pickled nor to be hashed
         return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}

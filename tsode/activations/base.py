@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 
 import numpy as np
 
-from . import averages, error_averages
+from . import averages, error_averages, squared_error, symmetry
 
 __all__ = ["Activation", "NoClosedForm"]
 
@@ -46,6 +46,16 @@ class Activation(ABC):
         """Return its first derivative, shape of `x`."""
         return self.function(np.asarray(x, dtype=np.float64))[1]
 
+    def curvature(self, x):
+        """Return its second derivative, shape of `x`.
+
+        Raises
+        ------
+        NoClosedForm
+            If it has none, as at a kink, or none was written for it.
+        """
+        raise NoClosedForm(f"`activation` must have a second derivative, its method `curvature`, but {self!r} has none")
+
     def pair(self, second, c_xx, c_xz, c_zz):
         """Return E[s(x) g(z)] for centred Gaussian x and z; s is this activation and g is `second`.
 
@@ -82,12 +92,29 @@ class Activation(ABC):
         return error_averages.by_quadrature(self, teacher)
 
     def squared_error(self, teacher, v, v_star, M, Q, P):
-        """Return the mean of the squared error without noise, shape (...) of M and Q."""
-        q, r = np.diagonal(Q, axis1=-2, axis2=-1), np.diagonal(P)
-        student = self.pair(self, q[..., :, None], Q, q[..., None, :])
-        both = self.pair(teacher, q[..., :, None], M, r)
-        constant = v_star @ teacher.pair(teacher, r[:, None], P, r) @ v_star
-        return np.maximum(student @ v @ v - 2 * both @ v_star @ v + constant, 0.0)
+        """Return the mean of the squared error without noise, shape (...) of M and Q: a sum over pairs of units."""
+        return squared_error.squared_error(self, teacher, v, v_star, M, Q, P)
+
+    def input_rotations(self, readout, rows):
+        """Return rotations of the inputs that leave the output of units with this activation alone.
+
+        Parameters
+        ----------
+        readout, rows : ndarray, shapes (p,), (p, r)
+            Readout and weights of the units, the weights in any orthonormal coordinates of a space that holds them.
+
+        Returns
+        -------
+        inside : ndarray, shape (m, r, r)
+            Antisymmetric matrices X: the output is the same for the inputs exp(X) x.
+        axes : ndarray, shape (m', r)
+            Unit vectors that may also be turned towards directions outside of the space.
+        """
+        return symmetry.beside(readout, rows)
+
+    def unit_rotations(self, readout):
+        """Return antisymmetric Y, shape (m, p, p): units with weights exp(Y) W put out the same; none in general."""
+        return np.empty((0, len(readout), len(readout)))
 
     def closed_forms(self, model):
         """Return the theory of a plain model with this activation on both sides.

@@ -109,6 +109,10 @@ class Erf(Activation):
         """Plain function x -> (value, slope)."""
         return erf
 
+    def curvature(self, x):
+        """Return its second derivative, shape of `x`."""
+        return -np.asarray(x) * self.slope(x)
+
     def pair(self, second, c_xx, c_xz, c_zz):
         """Return E[s(x) g(z)], s being this activation."""
         if not isinstance(second, Erf):

@@ -136,25 +136,16 @@ def compare(model, N, rotation=None, tolerance=TOLERANCE):
     ------
     TypeError, ValueError
         If an argument is of the wrong type, shape or range, or the model has no plateau or solution.
+    NoClosedForm
+        If they are not known in closed form for the model's activations; a ValueError.
 
     Notes
     -----
-    For equal readouts v and v* and P = 1 the spectra are (eigenvalue, multiplicity)
-
-    - plateau, q = v* p* / (v (p+2)): -4 v v*, p p*; 0, p (N-p-p*) + p(p-1)/2; 8 v^2 q, p(p+1)/2 - 1;
-      4 v^2 q (p+2), 1. A saddle; all its zero modes are rotations of inputs and hidden units.
-    - solutions, p >= p*: 0, (p-p*) N + p*(p*-1)/2; 4 v v*, p* (N-p*); 8 v v*, p*(p*+1)/2 - 1; 4 v v* (p*+2), 1.
-      Marginal minima; p p* - p*(p*+1)/2 of the zero modes are tangent to the manifold, the other
-      (p-p*)(N-p*) raise the loss in fourth order.
-    - on the product of spheres, Q_kk = 1: plateau -4 v v*, p p*; 0, p (N-p-p*) + p(p-1)/2; 8 v^2, p(p-1)/2.
-      Solutions, p = p*: 0, p(p-1)/2; 4 v v*, p (N-p); 8 v v*, p(p-1)/2. Solutions, p > p*: 0,
-      (p-p*)(N-p*) + p p* - p*(p*+1)/2 - (p-1), unless the rows of W split into orthogonal groups (Dykema & Strawn,
-      Int. J. Pure Appl. Math. 28, 217 (2006)); 4 v v*, p* (N-p*); p*(p*+1)/2 - 1 more positive ones, which differ
-      from solution to solution. For p > p* there is no closed form of a solution, and `compare` refuses;
-      :func:`population_spectrum` and :func:`null_space` take any.
+    The spectra of the quadratic network are in :mod:`tsode.activations.quadratic.spectra`. There is no closed form of
+    a solution on the spheres for p > p*; :func:`population_spectrum` and :func:`null_space` take any point.
 
     The most negative eigenvalue of the plateau is minus the rate at which gradient flow escapes from it, per unit of
-    learning rate times alpha: 4 v v*.
+    learning rate times alpha.
 
     Examples
     --------

@@ -2,9 +2,9 @@ r"""How the Hessian on n samples approaches that of the population as n/N grows.
 
 At fixed n/N the empirical Hessian keeps a continuous spectrum for large N: the zero modes of the population on the
 plateau spread into a bulk whose width falls as :math:`\sqrt{N/n}`. On a solution without label noise all errors
-:math:`D_i` vanish and the Hessian is a mean of squares of the first derivatives :math:`2 v_k \lambda_{ik} x_i`; these
-see only the p* directions of the hidden units that the solution uses, so the zero modes of the population are zero
-modes on any samples.
+:math:`D_i` vanish and the Hessian is a mean of squares of the first derivatives :math:`v_k \sigma'(\lambda_{ik}) x_i`.
+For the square these see only the p* directions of the hidden units that the solution uses, so the zero modes of the
+population are zero modes on any samples.
 """
 
 from dataclasses import dataclass

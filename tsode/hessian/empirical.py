@@ -2,11 +2,13 @@ r"""The Hessian of the empirical loss, the mean of :math:`(\hat y - y)^2 / 2` ov
 
 With respect to :math:`u_k = w_k / \sqrt N`, with :math:`\lambda_i = U x_i`, :math:`D_i = \hat y_i - y_i` and
 :math:`\zeta_i = Z x_i`, the first derivative of a sample's output along Z is
-:math:`2 \sum_k v_k \lambda_{ik} \zeta_{ik}` and the second :math:`2 \sum_k v_k \zeta_{ik}^2`; hence
+:math:`\sum_k v_k \sigma'(\lambda_{ik}) \zeta_{ik}` and the second
+:math:`\sum_k v_k \sigma''(\lambda_{ik}) \zeta_{ik}^2`; hence
 
 .. math::
     (H Z)_k = \frac{1}{n} \sum_i C_{ik}\, x_i , \qquad
-    C_{ik} = v_k \Bigl[ 4 \lambda_{ik} \sum_l v_l \lambda_{il} \zeta_{il} + 2 D_i \zeta_{ik} \Bigr] :
+    C_{ik} = J_{ik} \sum_l J_{il} \zeta_{il} + R_{ik} \zeta_{ik} , \qquad
+    J_{ik} = v_k \sigma'(\lambda_{ik}) , \quad R_{ik} = v_k D_i\, \sigma''(\lambda_{ik}) :
 
 a product is X Z^T, a little arithmetic, and C^T X. The kernel does all three for a few rows of X at a time, which
 stay in cache in between, so X is read from memory once and not twice; nothing of size n N is made.
@@ -31,7 +33,7 @@ def empirical_operator(model, W, X, y):
     Parameters
     ----------
     model : TeacherStudent
-        Gives the student's readout and the constraint.
+        Gives the student's readout, its activation and the constraint.
     W : array_like, shape (p, N)
         Student weights, of norm about sqrt(N) as everywhere.
     X : array_like, shape (n, N)
@@ -53,7 +55,8 @@ def empirical_operator(model, W, X, y):
 
     Notes
     -----
-    A product costs 4 n p N operations, and memory p N + n p beside X. Extreme eigenvalues come from SciPy's
+    A product costs 4 n p N operations, and memory p N + 2 n p beside X. The activation must have a second
+    derivative everywhere; where it has a kink there is no limit of many samples. Extreme eigenvalues come from SciPy's
     ``eigsh`` or ``lobpcg``, the density of all from :func:`spectral_density`.
 
     Examples
@@ -63,21 +66,20 @@ def empirical_operator(model, W, X, y):
     >>> model = tsode.TeacherStudent(p=2, p_star=1, learning_rate=0.1)
     >>> W, W_star = tsode.plateau(model).overlaps.realise(100, rng=0)
     >>> X = np.random.default_rng(1).standard_normal((5000, 100))
-    >>> y = np.square(X @ W_star.T / 10) @ model.teacher_readout
+    >>> y = model.teacher_activation(X @ W_star.T / 10) @ model.teacher_readout
     >>> H = tsode.hessian.empirical_operator(model, W, X, y)
     >>> eigsh(H, 3, which="SA", return_eigenvectors=False).shape
     (3,)
     """
     from scipy.sparse.linalg import LinearOperator
 
-    U, X, lam, D = _samples(model, W, X, y)
-    v = model.student_readout
+    U, X, D, J, R = _samples(model, W, X, y, second=True)
 
     def apply(Z):
-        return product_kernel(np.ascontiguousarray(Z), X, lam, D, v, TILE)
+        return product_kernel(np.ascontiguousarray(Z), X, J, R, TILE)
 
     if model.spherical:
-        apply = on_spheres(apply, U, _gradient(v, X, lam, D))
+        apply = on_spheres(apply, U, _gradient(X, D, J))
 
     def matvec(z):
         return apply(np.asarray(z, dtype=np.float64).reshape(U.shape)).ravel()
@@ -109,12 +111,12 @@ def empirical_gradient(model, W, X, y):
     >>> model = tsode.TeacherStudent(p=2, p_star=1, learning_rate=0.1)
     >>> W, W_star = tsode.plateau(model).overlaps.realise(20, rng=0)
     >>> X = np.random.default_rng(1).standard_normal((500, 20))
-    >>> y = np.square(X @ W_star.T / np.sqrt(20)) @ model.teacher_readout
+    >>> y = model.teacher_activation(X @ W_star.T / np.sqrt(20)) @ model.teacher_readout
     >>> tsode.hessian.empirical_gradient(model, W, X, y).shape
     (2, 20)
     """
-    U, X, lam, D = _samples(model, W, X, y)
-    g = _gradient(model.student_readout, X, lam, D)
+    U, X, D, J, _ = _samples(model, W, X, y)
+    g = _gradient(X, D, J)
     return project(U, g) if model.spherical else g
 
 
@@ -148,23 +150,22 @@ def empirical_spectrum(model, W, X, y, tolerance=TOLERANCE):
     >>> model = tsode.TeacherStudent(p=2, p_star=1, learning_rate=0.1)
     >>> W, W_star = tsode.plateau(model).overlaps.realise(20, rng=0)
     >>> X = np.random.default_rng(1).standard_normal((500, 20))
-    >>> y = np.square(X @ W_star.T / np.sqrt(20)) @ model.teacher_readout
+    >>> y = model.teacher_activation(X @ W_star.T / np.sqrt(20)) @ model.teacher_readout
     >>> tsode.hessian.empirical_spectrum(model, W, X, y).dimension
     40
     """
-    U, X, lam, D = _samples(model, W, X, y)
-    v = model.student_readout
+    U, X, D, J, R = _samples(model, W, X, y, second=True)
     p, N = U.shape
     _checks.memory("`W`", (p * N) ** 2)
     check_tolerance(tolerance)
     H = np.empty((p, N, p, N))
     for k in range(p):
         for l in range(k + 1):
-            weight = 4 * v[k] * v[l] * lam[:, k] * lam[:, l] + (2 * v[k] * D if k == l else 0.0)
+            weight = J[:, k] * J[:, l] + (R[:, k] if k == l else 0.0)
             H[k, :, l] = (X * weight[:, None]).T @ X / len(X)
             H[l, :, k] = H[k, :, l].T
     H = H.reshape(p * N, p * N)
-    g = _gradient(v, X, lam, D)
+    g = _gradient(X, D, J)
     if model.spherical:
         H[np.diag_indices(p * N)] -= np.repeat(curvature(U, g), N)
         basis = tangent_basis(U)
@@ -172,8 +173,8 @@ def empirical_spectrum(model, W, X, y, tolerance=TOLERANCE):
     return Spectrum(np.linalg.eigvalsh(H), None, float(np.linalg.norm(g)), tolerance)
 
 
-def _samples(model, W, X, y):
-    """Return W / sqrt(N), X, the preactivations, shape (n, p), and the errors D, shape (n,)."""
+def _samples(model, W, X, y, second=False):
+    """Return W / sqrt(N), X, the errors D, shape (n,), J, and R if `second` derivatives are wanted, shapes (n, p)."""
     U = check_weights(model, W)
     if type(X) is not np.ndarray:
         X = _checks.float_array("X", X, (None, U.shape[1]), "(n, N)")
@@ -187,18 +188,27 @@ def _samples(model, W, X, y):
         lam = X @ U.T
     if not np.isfinite(lam).all():  # a nan or inf in X always reaches its row here; X itself may be large
         _checks.float_array("X", X, X.shape)
-    return U, X, lam, np.square(lam) @ model.student_readout - y
+    v, activation = model.student_readout, model.activation
+    D = activation(lam) @ v - y
+    J = v * activation.slope(lam)
+    if not second:
+        return U, X, D, J, None
+    bend = activation.curvature(lam)
+    del lam  # as large as J and R
+    R = v * bend
+    R *= D[:, None]
+    return U, X, D, J, R
 
 
-def _gradient(v, X, lam, D):
-    return (2 / len(X)) * (v * lam * D[:, None]).T @ X
+def _gradient(X, D, J):
+    return (J * D[:, None]).T @ X / len(X)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def product_kernel(Z, X, lam, D, v, tile):
+def product_kernel(Z, X, J, R, tile):
     """Return H Z, shape (p, N), going once through the rows of X, about `tile` numbers at a time."""
     n, N = X.shape
-    p = len(v)
+    p = len(Z)
     rows = min(n, max(8, tile // N))
     out = np.zeros((p, N))
     part = np.empty((p, N))
@@ -208,8 +218,8 @@ def product_kernel(Z, X, lam, D, v, tile):
         for i in range(last - first):
             slope = 0.0
             for k in range(p):
-                slope += v[k] * lam[first + i, k] * C[k, i]
+                slope += J[first + i, k] * C[k, i]
             for k in range(p):
-                C[k, i] = v[k] * (4.0 * lam[first + i, k] * slope + 2.0 * D[first + i] * C[k, i])
+                C[k, i] = J[first + i, k] * slope + R[first + i, k] * C[k, i]
         out += np.dot(C, X[first:last], part)
     return out / n

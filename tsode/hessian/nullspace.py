@@ -5,9 +5,6 @@ The loss along a zero mode z is to be read after the other directions have relax
 nearby solution of :math:`\partial L / \partial y = 0`. If z is tangent to a manifold of critical points,
 :math:`\mathcal V` vanishes, although a straight line leaves the manifold in fourth order; else
 :math:`\mathcal V \sim \epsilon^k` with an order k > 2, which is measured here.
-
-On the solution manifold W lies in the span of W*, and a change Z orthogonal to it, with U^T V Z = 0, changes
-:math:`B` by :math:`Z^T V Z` alone, which no y can cancel: the order of the surplus directions is 4.
 """
 
 from collections.abc import Iterable
@@ -19,7 +16,8 @@ from .. import _checks
 from .._display import Report
 from .._random import generator
 from ..model import check_model
-from .reduction import Reduction, dense, gradient
+from .landscape import Point
+from .reduction import Reduction
 from .spectrum import TOLERANCE
 from .spheres import project
 
@@ -105,7 +103,7 @@ def null_space(model, overlaps, N, families=(), tolerance=TOLERANCE, rng=0):
     Parameters
     ----------
     model : TeacherStudent
-        Gives the readouts and the constraint.
+        Gives the loss and the constraint.
     overlaps : Overlaps
         A critical point of the population loss.
     N : int
@@ -169,9 +167,11 @@ def null_space(model, overlaps, N, families=(), tolerance=TOLERANCE, rng=0):
 def rotations(model, overlaps):
     r"""Return the family of directions in which rotations of the inputs and of the hidden units move a point.
 
-    Rotations of the inputs that commute with the teacher's :math:`B^* = U^{*T} V^* U^*`, and of hidden units with
-    equal readouts, leave the loss alone: :math:`Z = U X` and :math:`Z = Y U` with antisymmetric X and Y,
-    :math:`X B^* = B^* X`.
+    Rotations of the inputs leave the loss alone if they leave the teacher's output alone: those of directions
+    orthogonal to its units for any activation, more for some. Rotations of the hidden units leave it alone for some
+    activations. With the antisymmetric matrices X and Y of
+    :meth:`Activation.input_rotations <tsode.activations.Activation.input_rotations>` and ``unit_rotations`` the
+    directions are :math:`Z = U X` and :math:`Z = Y U`.
 
     Parameters
     ----------
@@ -201,23 +201,12 @@ def rotations(model, overlaps):
     reduction = Reduction.of(model, overlaps, model.p + model.p_star)
     U, U_star = reduction.U, reduction.U_star
     to_rows = np.linalg.pinv(np.vstack([U, U_star]))
-    values, vectors = np.linalg.eigh(U_star.T @ (model.teacher_readout[:, None] * U_star))
-    values, axes = values / max(np.abs(values).max(), np.finfo(float).tiny), vectors.T
-    inside = [
-        U @ (np.outer(axes[i], axes[j]) - np.outer(axes[j], axes[i])) @ to_rows
-        for i in range(len(axes))
-        for j in range(i)
-        if abs(values[i] - values[j]) < SAME
-    ]
-    v, units = model.student_readout, np.eye(model.p, model.p + model.p_star)
-    inside += [
-        np.outer(np.eye(model.p)[k], units[l]) - np.outer(np.eye(model.p)[l], units[k])
-        for k in range(model.p)
-        for l in range(k)
-        if v[k] == v[l] and not model.spherical
-    ]
-    outside = [U @ axis for axis, value in zip(axes, values) if abs(value) < SAME]
-    return Family("rotations of inputs and hidden units", inside, outside)
+    turns, axes = model.teacher_activation.input_rotations(model.teacher_readout, U_star)
+    inside = U @ turns @ to_rows
+    if not model.spherical:
+        swaps = model.activation.unit_rotations(model.student_readout)
+        inside = np.concatenate([inside, np.pad(swaps, ((0, 0), (0, 0), (0, model.p_star)))])
+    return Family("rotations of inputs and hidden units", inside, axes @ U.T)
 
 
 def _listed(families):
@@ -258,7 +247,7 @@ def _order(model, reduction, inside, outside, zero, rng):
     z = (reduction.basis @ inside @ rng.standard_normal(inside.shape[1])).reshape(p, -1)
     z = np.hstack([z, outside @ rng.standard_normal((outside.shape[1], extra))])
     z *= np.linalg.norm(U) / np.linalg.norm(z)
-    H, basis, _ = dense(model, U, U_star)
+    H, basis, _ = Point(model, U, U_star).dense()
     values, vectors = np.linalg.eigh(H)
     stiff = np.abs(values) > zero
     values, directions = values[stiff], (basis @ vectors[:, stiff]).T
@@ -273,13 +262,12 @@ def _order(model, reduction, inside, outside, zero, rng):
 
 def _relaxed(model, U, U_star, z, values, directions):
     """Return U + z + y on the constraint, y in the stiff `directions` making the loss stationary in them."""
-    v, v_star = model.student_readout, model.teacher_readout
     y = np.zeros(len(values))
     smallest = np.inf
     for _ in range(RELAXATIONS):
         moved = U + z + (y @ directions).reshape(U.shape)
         norms = np.linalg.norm(moved, axis=1, keepdims=True) if model.spherical else 1.0
-        g = gradient(v, v_star, moved / norms, U_star)
+        g = Point(model, moved / norms, U_star).gradient
         force = directions @ ((project(moved, g) if model.spherical else g) / norms).ravel()
         size = np.linalg.norm(force)
         if size >= smallest:  # rounding: Newton's method with the Hessian at U contracts for small z

@@ -1,20 +1,7 @@
 r"""The Hessian of the population loss: an operator for given weights, and its exact spectrum for given overlaps.
 
-Everything here is with respect to :math:`u_k = w_k / \sqrt N`, in which the loss has a limit for large N. With
-:math:`B = U^T V U - U^{*T} V^* U^*` and :math:`t = \mathrm{tr} B` the loss is
-:math:`L = t^2 / 2 + \mathrm{tr} B^2` plus half the noise variance. A change Z of U changes B by
-:math:`Z^T V U + U^T V Z + Z^T V Z`; collecting the orders of Z gives the gradient
-:math:`2 V (t U + 2 U B)` and
-
-.. math::
-    H Z = 4 V \left[ (\mathrm{tr}(V K) + (K + K^T) V)\, U - K^{*T} V^* U^* + Q V Z \right] + 2 t V Z ,
-    \qquad K = U Z^T, \quad K^* = U^* Z^T ,
-
-that is, in blocks,
-
-.. math::
-    H_{ki,lj} = 4 v_k v_l (u_{ki} u_{lj} + u_{li} u_{kj} + Q_{kl} \delta_{ij})
-              + 2 v_k \delta_{kl} (t\, \delta_{ij} + 2 B_{ij}) .
+Both are with respect to :math:`u_k = w_k / \sqrt N`. The formulas are in :mod:`tsode.hessian.landscape`, for any
+activation, and the reason for the exact spectrum in :mod:`tsode.hessian.reduction`.
 
 Since SGD moves :math:`u` by :math:`-(\eta / N)\, \partial \ell / \partial u` a sample, one unit of
 :math:`\eta \alpha` of gradient flow is one unit of time of :math:`\dot U = -\partial L / \partial U`: minus the most
@@ -26,7 +13,8 @@ import numpy as np
 from .. import _checks
 from ..model import check_model
 from ..overlaps import LARGEST_WEIGHT
-from .reduction import Reduction, gradient
+from .landscape import Point
+from .reduction import Reduction
 from .spectrum import TOLERANCE
 from .spheres import on_spheres, project
 
@@ -39,7 +27,7 @@ def population_spectrum(model, overlaps, N, tolerance=TOLERANCE):
     Parameters
     ----------
     model : TeacherStudent
-        Gives the readouts and the constraint; its learning rate and noise do not enter.
+        Gives the loss and the constraint; its learning rate and noise do not enter.
     overlaps : Overlaps
         The point. Any M, Q and P, also where W and W* are linearly dependent.
     N : int
@@ -84,7 +72,7 @@ def population_operator(model, W, W_star):
     Parameters
     ----------
     model : TeacherStudent
-        Gives the readouts and the constraint.
+        Gives the loss and the constraint.
     W, W_star : array_like, shapes (p, N), (p_star, N)
         Weights of student and teacher, of norm about sqrt(N) as everywhere.
 
@@ -102,7 +90,7 @@ def population_operator(model, W, W_star):
 
     Notes
     -----
-    A product costs O(N p (p + p_star)); the formula is in the module's docstring.
+    A product costs O(N p (p + p_star)); the formula is in :mod:`tsode.hessian.landscape`.
 
     Examples
     --------
@@ -116,18 +104,10 @@ def population_operator(model, W, W_star):
     from scipy.sparse.linalg import LinearOperator
 
     U, U_star = check_weights(model, W, W_star)
-    v, v_star = model.student_readout[:, None], model.teacher_readout[:, None]
-    Q = U @ U.T
-    left = 4 * v * Q * v.T + np.diag(2 * (np.trace(v * Q) - np.sum(v_star * U_star**2)) * model.student_readout)
-    UV = np.vstack([v * U, -v_star * U_star])
-
-    def apply(Z):
-        K, K_star = U @ Z.T, U_star @ Z.T
-        right = np.hstack([K + K.T, K_star.T])
-        return 4 * v * (np.trace(v * K) * U + right @ UV) + left @ Z
-
+    point = Point(model, U, U_star)
+    apply = point.product()
     if model.spherical:
-        apply = on_spheres(apply, U, gradient(model.student_readout, model.teacher_readout, U, U_star))
+        apply = on_spheres(apply, U, point.gradient)
 
     def matvec(z):
         return apply(z.reshape(U.shape)).ravel()
@@ -141,7 +121,7 @@ def population_gradient(model, W, W_star):
     Parameters
     ----------
     model : TeacherStudent
-        Gives the readouts and the constraint.
+        Gives the loss and the constraint.
     W, W_star : array_like, shapes (p, N), (p_star, N)
         Weights of student and teacher.
 
@@ -164,7 +144,7 @@ def population_gradient(model, W, W_star):
     True
     """
     U, U_star = check_weights(model, W, W_star)
-    g = gradient(model.student_readout, model.teacher_readout, U, U_star)
+    g = Point(model, U, U_star).gradient
     return project(U, g) if model.spherical else g
 
 

@@ -1,10 +1,10 @@
 r"""From p N to p r: the two blocks that the population Hessian falls into, whatever N is.
 
 Let E be an orthonormal basis of the span of W and W*, of dimension r. If all rows of Z are orthogonal to that span,
-K = K* = 0 in the formula of :mod:`tsode.hessian.population`, and :math:`H Z = (4 V Q V + 2 t V) Z`; if they lie in
+the overlaps do not change in first order, and :math:`H Z = 2 L_Q Z` (:mod:`tsode.hessian.landscape`); if they lie in
 it, so do those of H Z. Hence the spectrum at any N is that of one block of size p r, written in the basis E, and
-N - r times that of the p x p matrix :math:`4 V Q V + 2 t V`. On a product of spheres (:mod:`tsode.hessian.spheres`)
-directions outside the span are all tangent, so the matrix loses the diagonal c, and the block shrinks to p (r - 1).
+N - r times that of the p x p matrix :math:`2 L_Q`. On a product of spheres (:mod:`tsode.hessian.spheres`) directions
+outside the span are all tangent, so the matrix loses the diagonal c, and the block shrinks to p (r - 1).
 """
 
 from dataclasses import dataclass
@@ -14,10 +14,11 @@ import numpy as np
 from .. import _checks
 from ..model import check_model
 from ..overlaps import check_start
+from .landscape import Point
 from .spectrum import Spectrum
-from .spheres import curvature, project, tangent_basis
+from .spheres import curvature
 
-__all__ = ["Reduction", "dense", "gradient"]
+__all__ = ["Reduction"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,12 +57,11 @@ class Reduction:
         rows = _span_coordinates(overlaps.joint)
         p, r = model.p, rows.shape[1]
         U, U_star = rows[:p], rows[p:]
-        v, v_star = model.student_readout, model.teacher_readout
-        t = v @ np.square(U).sum(axis=1) - v_star @ np.square(U_star).sum(axis=1)
-        outside = 4 * np.outer(v, v) * (U @ U.T) + np.diag(2 * t * v)
-        inside, basis, g = dense(model, U, U_star)
+        point = Point(model, U, U_star)
+        outside = 2 * point.L_Q
         if model.spherical:
-            outside -= np.diag(curvature(U, gradient(v, v_star, U, U_star)))
+            outside -= np.diag(curvature(U, point.gradient))
+        inside, basis, g = point.dense()
         return cls(U, U_star, basis, inside, outside, N - r, g)
 
     def spectrum(self, tolerance):
@@ -71,13 +71,6 @@ class Reduction:
         return Spectrum(np.concatenate([inside, outside]), counts, float(np.linalg.norm(self.gradient)), tolerance)
 
 
-def gradient(v, v_star, U, U_star):
-    """Return 2 V (t U + 2 U B), shape (p, n), in whatever n coordinates the rows U and U_star have."""
-    t = v @ np.square(U).sum(axis=1) - v_star @ np.square(U_star).sum(axis=1)
-    UB = (U @ U.T * v) @ U - (U @ U_star.T * v_star) @ U_star
-    return 2 * v[:, None] * (t * U + 2 * UB)
-
-
 def _span_coordinates(joint):
     """Return F, shape (p + p_star, r), with F F^T = `joint` and r its rank."""
     values, vectors = np.linalg.eigh(joint)
@@ -85,35 +78,3 @@ def _span_coordinates(joint):
     # but would enter with its square root.
     kept = values > 4 * len(joint) * np.finfo(float).eps * max(values[-1], np.finfo(float).tiny)
     return vectors[:, kept] * np.sqrt(values[kept])
-
-
-def dense(model, U, U_star):
-    """Return the Hessian, term by term as in :mod:`tsode.hessian.population`, with a basis and the gradient.
-
-    Parameters
-    ----------
-    model : TeacherStudent
-        Gives the readouts and the constraint.
-    U, U_star : ndarray, shapes (p, n), (p_star, n)
-        Weights / sqrt(N), in any n orthonormal coordinates that they do not leave.
-
-    Returns
-    -------
-    H, basis, g : ndarray, shapes (m, m), (p n, m), (p, n)
-        The Hessian in the orthonormal directions `basis`: all p n, or the p (n - 1) tangent to the spheres; and
-        the gradient, tangent to the constraint.
-    """
-    v, v_star = model.student_readout, model.teacher_readout
-    p, n = U.shape
-    B = (v * U.T) @ U - (v_star * U_star.T) @ U_star
-    H = np.einsum("ki,lj->kilj", U, U) + np.einsum("li,kj->kilj", U, U)
-    H += np.einsum("kl,ij->kilj", U @ U.T, np.eye(n))
-    H *= 4 * np.outer(v, v)[:, None, :, None]
-    H[np.arange(p), :, np.arange(p), :] += 2 * v[:, None, None] * (np.trace(B) * np.eye(n) + 2 * B)
-    H = H.reshape(p * n, p * n)
-    H, basis, g = (H + H.T) / 2, np.eye(p * n), gradient(v, v_star, U, U_star)
-    if model.spherical:
-        basis = tangent_basis(U)
-        H = basis.T @ (H - np.diag(np.repeat(curvature(U, g), n))) @ basis
-        g = project(U, g)
-    return H, basis, g

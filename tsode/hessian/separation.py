@@ -108,8 +108,9 @@ def separation(model, N=200, ratios=RATIOS, seed=0):
 
     Notes
     -----
-    Medians over seeds 0 to 9, without noise: n/N = 5.7 for (p, p*) = (2, 1) and 11.3 for (4, 2) at N = 200, 16 for
-    (3, 3) at N = 100; for (4, 2) also 11.3 at N = 100, so that the threshold belongs to n/N and not to n.
+    Medians over seeds 0 to 9 of the quadratic network, without noise: n/N = 5.7 for (p, p*) = (2, 1) and 11.3 for
+    (4, 2) at N = 200, 16 for (3, 3) at N = 100; for (4, 2) also 11.3 at N = 100, so that the threshold belongs to n/N
+    and not to n.
 
     Examples
     --------

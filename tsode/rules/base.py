@@ -7,6 +7,8 @@ of the noise, of :math:`|x|^2 / N` and of s. Hence every engine and every averag
 
 from abc import ABC, abstractmethod
 
+from ..activations import NoClosedForm
+
 __all__ = ["Rule"]
 
 
@@ -45,6 +47,14 @@ class Rule(ABC):
     @abstractmethod
     def excess_loss(self, model, M, Q):
         """Return the population loss without the label noise, shape (...) of M and Q."""
+
+    def loss_slopes(self, model, M, Q, P):
+        """Return the derivatives L_M and L_Q of the population loss: see :meth:`tsode.TeacherStudent.loss_slopes`."""
+        raise NoClosedForm(f"`rule` must have a loss with derivatives, but {self!r} has none")
+
+    def loss_curvature(self, model, M, Q, P):
+        """Return the second derivative of the loss: see :meth:`tsode.TeacherStudent.loss_curvature`."""
+        raise NoClosedForm(f"`rule` must have a loss with derivatives, but {self!r} has none")
 
     def __eq__(self, other):
         return type(other) is type(self)

@@ -11,6 +11,7 @@ import numpy as np
 
 from .._compiled import jitable
 from .._lanes import load, store
+from ..activations import squared_error
 from .base import Rule
 
 __all__ = ["Gradient"]
@@ -40,9 +41,19 @@ class Gradient(Rule):
 
     def excess_loss(self, model, M, Q):
         """Return half the mean squared error without noise, shape (...) of M and Q."""
-        squared_error = model.activation.squared_error
+        mean_square = model.activation.squared_error
         P = model.teacher_overlap
-        return squared_error(model.teacher_activation, model.student_readout, model.teacher_readout, M, Q, P) / 2
+        return mean_square(model.teacher_activation, model.student_readout, model.teacher_readout, M, Q, P) / 2
+
+    def loss_slopes(self, model, M, Q, P):
+        """Return L_M and L_Q, shapes (..., p, p_star) and (..., p, p)."""
+        sides = model.activation, model.teacher_activation, model.student_readout, model.teacher_readout
+        return squared_error.loss_slopes(*sides, M, Q, P)
+
+    def loss_curvature(self, model, M, Q, P):
+        """Return the :class:`~tsode.activations.squared_error.LossCurvature`."""
+        sides = model.activation, model.teacher_activation, model.student_readout, model.teacher_readout
+        return squared_error.LossCurvature.of(*sides, M, Q, P)
 
 
 def gradient_step(student, teacher, noisy):

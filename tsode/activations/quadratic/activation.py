@@ -3,6 +3,7 @@
 import numpy as np
 
 from ..._compiled import jitable
+from .. import symmetry
 from ..base import Activation
 from .averages import AVERAGES, squared_error
 from .theory import Theory
@@ -27,6 +28,10 @@ class Quadratic(Activation):
         """Plain function x -> (value, slope)."""
         return square
 
+    def curvature(self, x):
+        """Return its second derivative, shape of `x`."""
+        return np.full(np.shape(x), 2.0)
+
     def pair(self, second, c_xx, c_xz, c_zz):
         """Return E[s(x) g(z)], s being this activation."""
         if not isinstance(second, Quadratic):
@@ -37,15 +42,25 @@ class Quadratic(Activation):
         """Return the derivatives of `pair` with respect to the three covariances."""
         if not isinstance(second, Quadratic):
             return super().pair_slopes(second, c_xx, c_xz, c_zz)
-        c_xx, c_xz, c_zz = np.broadcast_arrays(c_xx, c_xz, c_zz)
-        return 1.0 * c_zz, 4.0 * c_xz, 1.0 * c_xx
+        found = np.empty((3, *np.broadcast(c_xx, c_xz, c_zz).shape))
+        found[0], found[1], found[2] = c_zz, np.multiply(4.0, c_xz), c_xx
+        return tuple(found)
 
     def pair_curvatures(self, second, c_xx, c_xz, c_zz):
         """Return the six second derivatives of `pair`."""
         if not isinstance(second, Quadratic):
             return super().pair_curvatures(second, c_xx, c_xz, c_zz)
-        shape = np.broadcast_shapes(np.shape(c_xx), np.shape(c_xz), np.shape(c_zz))
-        return tuple(np.full(shape, value) for value in (0.0, 0.0, 1.0, 4.0, 0.0, 0.0))
+        found = np.zeros((6, *np.broadcast(c_xx, c_xz, c_zz).shape))
+        found[2], found[3] = 1.0, 4.0
+        return tuple(found)
+
+    def input_rotations(self, readout, rows):
+        """Return the rotations that commute with the quadratic form that units put out."""
+        return symmetry.commuting(rows.T @ (readout[:, None] * rows))
+
+    def unit_rotations(self, readout):
+        """Return the rotations of units with equal readouts among one another."""
+        return symmetry.planes(np.eye(len(readout)), readout)
 
     def averages(self, teacher):
         """Return the Averages, in closed form for a teacher of the same activation."""
