@@ -5,6 +5,7 @@ r"""Gradient descent on half the squared error, :math:`\ell = D^2 / 2`.
     C_k = -\eta\, v_k D\, \sigma'(\lambda_k) .
 """
 
+import functools
 import math
 
 import numpy as np
@@ -35,6 +36,7 @@ class Gradient(Rule):
         return np.concatenate([head, model.student_readout, model.teacher_readout])
 
 
+@functools.lru_cache
 def gradient_step(student, teacher, noisy):
     """Return the step for two activations, with or without label noise."""
 
