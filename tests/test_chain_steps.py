@@ -11,7 +11,6 @@ from tsode.activations import SHIPPED
 from tsode.sgd import chain, chain_draws, random_numbers
 
 
-
 def chain_of(model, N, runs=2, seed=0, limit=1e8):
     sequences = [np.random.SeedSequence(seed, spawn_key=(run,)) for run in range(runs)]
     return chain.ChainRuns(model, generic_start(model), N, sequences, limit)
@@ -149,7 +148,9 @@ def test_a_run_alone_makes_the_roundings_of_a_run_in_company(activation):
             together = chain_of(model, N, runs=WIDTH)
             together.advance(500)
             for run in (0, 7, 15):
-                alone = chain.ChainRuns(model, generic_start(model), N, [np.random.SeedSequence(0, spawn_key=(run,))], 1e8)
+                alone = chain.ChainRuns(
+                    model, generic_start(model), N, [np.random.SeedSequence(0, spawn_key=(run,))], 1e8
+                )
                 alone.advance(500)
                 np.testing.assert_array_equal(alone.A[..., 0], together.A[..., run])
                 np.testing.assert_array_equal(alone.L[..., 0], together.L[..., run])

@@ -1,6 +1,5 @@
 """The loop over the samples of the overlap chain, for any learning rule, for WIDTH runs in lockstep or for one."""
 
-import numpy as np
 from numba import njit
 
 from .._compiled import call_step
