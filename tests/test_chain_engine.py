@@ -156,6 +156,48 @@ def test_chain_has_the_law_of_the_weights_far(name, N):
     assert moments_agree(a, b) < 4.6
 
 
+# (p, p*), learning rate, noise, constraint, activations of student and teacher
+OTHERS = {
+    "erf": ((3, 2), 0.5, 0.1, "free", "erf", "erf"),
+    "erf, spherical": ((3, 2), 0.5, 0.1, "spherical", "erf", "erf"),
+    "erf, wide": ((4, 3), 1.0, 0.0, "free", "erf", "erf"),
+    "erf from quadratic": ((2, 3), 0.5, 0.2, "free", "erf", "quadratic"),
+    "quadratic from erf": ((3, 1), 0.1, 0.1, "free", "quadratic", "erf"),
+}
+
+
+def same_law_of_overlaps(name, N, runs):
+    """Kolmogorov-Smirnov p-values of |M|^2, tr Q and one overlap of two units, at three times."""
+    (p, p_star), rate, noise, constraint, student, teacher = OTHERS[name]
+    model = tsode.TeacherStudent(
+        p, p_star, rate, noise, constraint=constraint, activation=student, teacher_activation=teacher
+    )
+    a, b = (
+        tsode.simulate(model, None, [0.0, 1.0, 3.0, 8.0], N=N, runs=runs, seed=seed, engine=engine)
+        for seed, engine in enumerate(("weights", "chain"))
+    )
+    functions = (
+        lambda sgd: np.square(sgd.M).sum(axis=(2, 3)),
+        lambda sgd: sgd.Q[:, :, 0, 1],
+        lambda sgd: np.trace(sgd.Q, axis1=2, axis2=3) + constraint.startswith("s") * sgd.M[:, :, 0, 0],
+    )
+    return [stats.ks_2samp(f(a)[:, i], f(b)[:, i]).pvalue for f in functions for i in (1, 2, 3)]
+
+
+@pytest.mark.parametrize("name", ["erf", "erf from quadratic"])
+def test_other_activations_have_the_law_of_the_weights(name):
+    """9 Kolmogorov-Smirnov tests a case, none below 1e-4."""
+    assert min(same_law_of_overlaps(name, N=30, runs=500)) > 1e-4
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("N", [8, 100, 1000])
+@pytest.mark.parametrize("name", OTHERS)
+def test_other_activations_have_the_law_of_the_weights_far(name, N):
+    """2000 runs: 9 Kolmogorov-Smirnov tests a case, none below 1e-4; N = 8 is close to p + p*."""
+    assert min(same_law_of_overlaps(name, N, runs=2000)) > 1e-4
+
+
 def test_given_starts_agree_with_the_weights_engine(model):
     start, alpha, model = generic_start(model), [0.0, 1.0, 4.0], model.replace(learning_rate=0.1)
     a = tsode.simulate(model, start, alpha, N=60, runs=800, seed=3, engine="weights")
