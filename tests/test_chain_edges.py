@@ -8,19 +8,20 @@ from models import GENERAL, PLAIN, generic_start
 from test_random_numbers_edges import Generator
 
 import tsode
+from tsode._lanes import WIDTH
 from tsode.overlaps import random_rows
-from tsode.sgd import chain, chain_draws, random_numbers
+from tsode.sgd import chain, chain_draws, chain_sweeps, random_numbers
 
-LANES = 8
+LANES = WIDTH
 
 
 def sequence_of(run, *children, seed=7):
     return np.random.SeedSequence(seed, spawn_key=(run, *children))
 
 
-def chain_of(model, N, runs=2, start="generic", limit=1e8, lanes=LANES):
+def chain_of(model, N, runs=2, start="generic", limit=1e8):
     start = generic_start(model) if start == "generic" else start
-    return chain.ChainRuns(model, start, N, [sequence_of(run) for run in range(runs)], lanes, limit)
+    return chain.ChainRuns(model, start, N, [sequence_of(run) for run in range(runs)], limit)
 
 
 # The numbers ---------------------------------------------------------------------------------------------------------
@@ -41,7 +42,7 @@ def marsaglia_tsang(x, u, d, redraws):
 def test_draws_are_marsaglia_and_tsangs_on_the_streams_of_the_runs(degrees, lanes):
     """Two batches: every number of 16 generators a run, the candidates, the redraws, and where the streams end."""
     model = tsode.TeacherStudent(2, 1, 0.1)
-    runs, width = chain_of(model, 40, runs=lanes, lanes=lanes), 4
+    runs, width = chain_of(model, 40, runs=lanes), 4
     generators = [[Generator(runs.state[:, i, run]) for run in range(lanes)] for i in range(16)]
     redraws = [Generator(runs.redraw_state[:, run]) for run in range(lanes)]
     rejected = 0
@@ -108,8 +109,8 @@ def test_streams_and_starts_of_the_runs():
         np.testing.assert_array_equal(runs.state[..., run], words.reshape(4, 16))
         np.testing.assert_array_equal(runs.redraw_state[:, run], sequence_of(run, 1).generate_state(4, np.uint64))
         rows = random_rows(model, 40, 1.0, np.random.default_rng(sequence_of(run, 2)))
-        np.testing.assert_array_equal(runs.A[..., run], rows[:, :2])
-        np.testing.assert_array_equal(runs.L[..., run], rows[:, 2:])
+        np.testing.assert_array_equal(runs.A[..., run], rows[:, :2].T)
+        np.testing.assert_array_equal(runs.L[..., run], rows[:, 2:].T)
     assert not runs.A[..., 3:].any()
     assert runs.state[..., 3:].any(axis=0).all()  # xoshiro256++ never leaves the state zero
     assert runs.redraw_state[:, 3:].any(axis=0).all()
@@ -118,35 +119,32 @@ def test_streams_and_starts_of_the_runs():
 # One sample ----------------------------------------------------------------------------------------------------------
 
 
-def learn(runs, Z, rest, limit=1e8):
-    """One sample without label noise by the kernels; returns lambda and how many runs are beyond the limit."""
-    p, _, lanes = runs.A.shape
-    model = runs.model
-    column, lam, work = np.full((p, lanes), np.nan), np.full((p, lanes), np.nan), np.full((4, lanes), np.nan)
-    bad = chain.sample_kernel(runs.A, runs.L, Z, rest, column, lam, np.zeros(lanes), work, model.student_readout,
-                              model.teacher_readout, runs.T, -2 * model.learning_rate / runs.N, limit)  # fmt: skip
-    chain.absorb_kernel(runs.L, column, work[0], work[1])
-    return lam, bad
+def learn(runs, Z, rest):
+    """One sample on these numbers, which stand in the place of a second sample; returns lambda."""
+    runs.step, runs.normals[1], runs.rest[1] = 1, Z, rest
+    runs.advance(2)
+    return runs.work[: runs.model.p]
 
 
 @pytest.mark.parametrize("kind", ["full rank", "columns of zeros", "zero"])
 def test_one_sample_at_any_length_of_the_rest_and_any_rank(kind):
     """rho^2 = 0 (all there is at N = p + p*), below, at and far above 1; L of any rank: M, Q of explicit weights."""
-    model = tsode.TeacherStudent(**GENERAL)
+    model = tsode.TeacherStudent(**GENERAL).replace(noise_variance=0.0)
     p, p_star = model.p, model.p_star
     runs, rng = chain_of(model, p + p_star, runs=LANES), np.random.default_rng(0)
     if kind == "columns of zeros":
-        runs.L[:, 0] = 0.0
+        runs.L[0] = 0.0
         runs.L[2, 2] = 0.0
     if kind == "zero":
         runs.L[:] = 0.0
     A, L = runs.A.copy(), runs.L.copy()
-    Z, rest = rng.standard_normal((p + p_star + 1, LANES)), np.array([0.0, 0.0, 1e-12, 0.3, 1.0, 1.7, 50.0, 1e6])
-    lam, bad = learn(runs, Z, rest)
-    assert bad == 0
+    Z = rng.standard_normal((p + p_star + 1, LANES))
+    rest = np.tile([0.0, 0.0, 1e-12, 0.3, 1.0, 1.7, 50.0, 1e6], 2)
+    lam = learn(runs, Z, rest)
+    assert (runs.ended == -1).all()
     M, Q = runs.overlaps()
     for i in range(LANES):
-        W = np.hstack([A[..., i], L[..., i], np.zeros((p, 1))])
+        W = np.hstack([A[..., i].T, L[..., i].T, np.zeros((p, 1))])
         x = np.append(Z[: p + p_star, i], math.sqrt(rest[i]))
         wanted = W @ x
         D = model.student_readout @ wanted**2 - model.teacher_readout @ (runs.T @ x[:p_star]) ** 2
@@ -154,7 +152,7 @@ def test_one_sample_at_any_length_of_the_rest_and_any_rank(kind):
         np.testing.assert_allclose(lam[:, i], wanted, rtol=0, atol=1e-13)
         np.testing.assert_allclose(M[i], W[:, :p_star] @ runs.T.T, rtol=1e-12, atol=1e-13)
         np.testing.assert_allclose(Q[i], W @ W.T, rtol=1e-12, atol=1e-13)
-        assert not np.triu(runs.L[..., i], 1).any()
+        assert not np.tril(runs.L[..., i], -1).any()
 
 
 def test_absorbed_column_adds_its_square():
@@ -167,9 +165,9 @@ def test_absorbed_column_adds_its_square():
     L[5] = 0.0
     L[6], column[6] = 0.0, 0.0
     wanted = L @ np.swapaxes(L, 1, 2) + column[:, :, None] * column[:, None, :]
-    turned, work = np.ascontiguousarray(np.moveaxis(L, 0, -1)), np.full((2, LANES), np.nan)
-    chain.absorb_kernel(turned, np.ascontiguousarray(column.T), *work)
-    turned = np.moveaxis(turned, -1, 0)
+    turned = np.ascontiguousarray(L.T)  # columns, as the kernel has them
+    chain_sweeps.absorb(turned.reshape(-1, LANES), np.ascontiguousarray(column.T))
+    turned = turned.T
     np.testing.assert_allclose(turned @ np.swapaxes(turned, 1, 2), wanted, rtol=0, atol=1e-14)
     assert not np.triu(turned, 1).any()
     assert (np.diagonal(turned, axis1=1, axis2=2) >= 0).all()
@@ -186,7 +184,9 @@ def test_rows_of_any_length_become_unit_rows_and_zero_stays():
     A[..., 6] = 0.0  # orthogonal to the teacher
     L[..., 7] = 0.0  # in the teacher's span
     before = np.concatenate([A, L], axis=1)
-    chain.normalise_kernel(A, L, np.full(LANES, np.nan))
+    columns = [np.ascontiguousarray(rows.swapaxes(0, 1)) for rows in (A, L)]
+    chain_sweeps.normalise(*(rows.reshape(-1, LANES) for rows in columns), 3)
+    A, L = (rows.swapaxes(0, 1) for rows in columns)
     lengths = np.linalg.norm(before, axis=1, keepdims=True)
     wanted = np.divide(before, lengths, out=np.zeros_like(before), where=lengths > 0)
     np.testing.assert_allclose(np.concatenate([A, L], axis=1), wanted, rtol=1e-14, atol=0)
@@ -195,18 +195,15 @@ def test_rows_of_any_length_become_unit_rows_and_zero_stays():
 def test_limit_belongs_to_what_diverged():
     """|lambda|^2 at the limit counts, just below it does not, and nan counts."""
     model = tsode.TeacherStudent(1, 1, 0.1)
-    runs = chain_of(model, 10, runs=4, start=tsode.Overlaps([[0.0]], [[0.0]]))
+    runs = chain_of(model, 10, runs=4, start=tsode.Overlaps([[0.0]], [[0.0]]), limit=4.0)
     runs.A[0, 0, :4] = 2.0, np.nextafter(2.0, 1.0), np.nan, 3.0
+    runs.L[0, 0, :4] = 1.0
+    runs.ended[3] = 0
     Z = np.zeros((3, LANES))
     Z[0] = 1.0
     A = runs.A.copy()
-    lam, bad = learn(runs, Z, np.ones(LANES), limit=4.0)
-    np.testing.assert_array_equal(lam[0], A[0, 0])
-    assert bad == 3
-    ended = np.array([-1, -1, -1, 0, -1, -1, -1, -1])
-    runs.L[0, 0, :4] = 1.0
-    chain.retire_kernel(runs.A, runs.L, lam, ended, 12, 4.0)
-    assert ended[:4].tolist() == [12, -1, 12, 0]  # a run that has ended before keeps its end
+    np.testing.assert_array_equal(learn(runs, Z, np.ones(LANES))[0], A[0, 0])
+    assert runs.ended[:4].tolist() == [2, -1, 2, 0]  # a run that has ended before keeps its end
     assert (runs.A[0, 0, :4] != 0).tolist() == [False, True, False, False]
     assert (runs.L[0, 0, :4] != 0).tolist() == [False, True, False, False]
 
@@ -225,7 +222,7 @@ def test_smallest_dimension_leaves_no_rest():
 def test_one_call_is_bounded(monkeypatch):
     """Samples times runs times widths are bounded, so that somebody looks at the stop flag; whole batches at least."""
     model = tsode.TeacherStudent(2, 1, 0.1)  # A has two numbers a lane
-    for bound, wanted in ((1000, 62), (520, 32), (100, 32)):
+    for bound, wanted in ((2000, 62), (1040, 32), (100, 32)):
         monkeypatch.setattr(chain, "STEPS_A_CALL", bound)
         runs = chain_of(model, 20)
         for calls in (1, 2):

@@ -2,18 +2,18 @@
 
 import numpy as np
 import pytest
-from models import generic_start
+from models import MODELS, generic_start
 from scipy import stats
 
 import tsode
+from tsode._lanes import WIDTH
+from tsode.activations import SHIPPED
 from tsode.sgd import chain, chain_draws, random_numbers
-
-LANES = 8
 
 
 def chain_of(model, N, runs=2, seed=0, limit=1e8):
     sequences = [np.random.SeedSequence(seed, spawn_key=(run,)) for run in range(runs)]
-    return chain.ChainRuns(model, generic_start(model), N, sequences, LANES, limit)
+    return chain.ChainRuns(model, generic_start(model), N, sequences, limit)
 
 
 def learn(model, N, A, L, T, numbers, rest):
@@ -34,7 +34,7 @@ def test_chain_is_sgd_on_its_own_numbers(model):
     """More samples than are drawn at a time, in pieces of any length. L is unique: its diagonal is positive."""
     N, stops = 40, [1, 2, 3, 31, 32, 33, 40]
     runs = chain_of(model, N)
-    states = [(runs.A[..., i].copy(), runs.L[..., i].copy()) for i in range(2)]
+    states = [(runs.A[..., i].T.copy(), runs.L[..., i].T.copy()) for i in range(2)]
     for before, stop in zip([0, *stops], stops):
         assert runs.advance(stop)
         assert runs.step == stop
@@ -42,17 +42,17 @@ def test_chain_is_sgd_on_its_own_numbers(model):
             for n in range(before, stop):
                 row = n % chain.BATCH
                 states[i] = learn(model, N, *states[i], runs.T, runs.normals[row, :, i], runs.rest[row, i])
-            np.testing.assert_allclose(runs.A[..., i], states[i][0], rtol=0, atol=1e-11)
-            np.testing.assert_allclose(runs.L[..., i], states[i][1], rtol=0, atol=1e-11)
+            np.testing.assert_allclose(runs.A[..., i].T, states[i][0], rtol=0, atol=1e-11)
+            np.testing.assert_allclose(runs.L[..., i].T, states[i][1], rtol=0, atol=1e-11)
     assert not runs.A[..., 2:].any()  # lanes without a run
     assert (runs.ended == -1).all()
 
 
 def test_numbers_of_a_batch_are_those_of_the_streams(model):
     """Normals from the lanes' own generators, every number used once; the rest is chi-squared."""
-    runs = chain_of(model, 40, runs=LANES)
+    runs = chain_of(model, 40, runs=WIDTH)
     widths = model.p + model.p_star
-    assert runs.normals.shape == (chain.BATCH, widths + 1 + (model.noise_variance > 0), LANES)
+    assert runs.normals.shape == (chain.BATCH, widths + 1 + (model.noise_variance > 0), WIDTH)
     state = runs.state.copy().reshape(4, -1)
     wanted = np.empty((2, state.shape[1]))
     random_numbers.normal_lanes(*state, *wanted)
@@ -68,7 +68,7 @@ def test_numbers_of_a_batch_are_those_of_the_streams(model):
 @pytest.mark.parametrize("degrees", [2, 3, 7, 40])
 def test_chi_squared_by_moments_and_law(degrees):
     """4096 numbers: Kolmogorov-Smirnov p above 1e-4; and the decision at given numbers, by the source's formula."""
-    runs = chain_of(tsode.TeacherStudent(2, 1, 0.1), 40, runs=LANES, seed=degrees)
+    runs = chain_of(tsode.TeacherStudent(2, 1, 0.1), 40, runs=WIDTH, seed=degrees)
     draws = []
     for _ in range(16):
         chain_draws.draw_kernel(runs.normals, runs.rest, runs.state, runs.redraw_state, 3, degrees)
@@ -111,7 +111,7 @@ def test_a_run_beyond_the_limit_is_retired_and_others_go_on():
         A, L = free.A.copy(), free.L.copy()
         free.advance(n + 1)
         Z = free.normals[n]
-        lam = np.einsum("krl,rl->kl", A, Z[:1]) + np.einsum("kjl,jl->kl", L, Z[1:3])
+        lam = np.einsum("rkl,rl->kl", A, Z[:1]) + np.einsum("jkl,jl->kl", L, Z[1:3])
         sizes[n] = np.square(lam).sum(axis=0)[:4]
     limit = np.sort(sizes.max(axis=0))[1:3].mean()  # two runs pass it
     runs = chain_of(model, 40, runs=4, limit=limit)
@@ -130,5 +130,27 @@ def test_a_run_beyond_the_limit_is_retired_and_others_go_on():
     assert (ended.ended[:2] == 1).all()
 
 
-def test_group_size_fills_the_threads():
-    assert [chain.group_size(runs, 2) for runs in (1, 8, 16, 31, 32, 33, 100)] == [8, 8, 8, 8, 16, 16, 16]
+def test_runs_go_together_but_for_a_few_that_are_left_over():
+    """Every run once and in order, never more than fit; one, two or three that are left go alone."""
+    for runs in range(1, 70):
+        found = chain.groups(runs)
+        assert [run for group in found for run in group] == list(range(runs))
+        left = runs % WIDTH
+        assert [len(group) for group in found] == [WIDTH] * (runs // WIDTH) + ([1] * left if left <= 3 else [left])
+
+
+@pytest.mark.parametrize("activation", SHIPPED)
+def test_a_run_alone_makes_the_roundings_of_a_run_in_company(activation):
+    """To the bit, for every model, down to N = p + p*, where a length is zero and draws are made again and again."""
+    for parameters in MODELS.values():
+        model = tsode.TeacherStudent(**parameters, activation=activation).replace(learning_rate=0.05)
+        for N in (model.p + model.p_star, model.p + model.p_star + 2, 100):
+            together = chain_of(model, N, runs=WIDTH)
+            together.advance(500)
+            for run in (0, 7, 15):
+                alone = chain.ChainRuns(
+                    model, generic_start(model), N, [np.random.SeedSequence(0, spawn_key=(run,))], 1e8
+                )
+                alone.advance(500)
+                np.testing.assert_array_equal(alone.A[..., 0], together.A[..., run])
+                np.testing.assert_array_equal(alone.L[..., 0], together.L[..., run])

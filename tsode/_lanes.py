@@ -1,15 +1,9 @@
-r"""Numbers of runs that go in lockstep: in compiled code, one value of every run is one vector.
+"""Numbers of runs that go in lockstep: in compiled code, one value of every run is one vector.
 
 `load` makes a value of an array, `store` writes it back: of a two-dimensional array, shape (n, WIDTH), row i as one
 vector; of a one-dimensional one, shape (n,), the number i. Between the two, arithmetic, comparisons and NumPy's
-functions act on what was loaded. Hence one source serves WIDTH runs and one run, and both make the same roundings, to the
-bit: products and sums are fused where `fma` says so and nowhere else, and the functions are the same polynomials.
-LLVM cuts the vectors into what the machine has. Uncompiled, the same names act on NumPy's rows and numbers.
-
-Exponential function: :math:`2^n e^r` with :math:`|r| \le \ln 2 / 2`, the polynomial minimax to 3.4e-18. Error function:
-:math:`1 - e^{-y^2} (1 + w R(w))`, :math:`y = |x|`, :math:`w = y / (1 + 0.3 y)`, minimax to 1.6e-17 for the product, so the
-absolute error is that of rounding (2.3e-16) and :math:`|x| \ll 1` has no more digits than that. Both fitted by Remez'
-exchange in 50 digits.
+functions act on what was loaded. Hence one source serves WIDTH runs and one run, and both get the same bits.
+Uncompiled, the same names act on NumPy's rows and numbers.
 """
 
 import math
@@ -21,29 +15,12 @@ from numba import types
 from numba.extending import intrinsic, lower_builtin, lower_cast, models, overload, register_model, type_callable
 from scipy import special
 
+from . import _vectors
+from ._vectors import F64, I64, Vector, wide
+
 __all__ = ["WIDTH", "aligned", "every", "fma", "inverse_root", "load", "power_of_two", "store"]
 
 WIDTH = 16
-
-F64, I64, BIT = ir.DoubleType(), ir.IntType(64), ir.IntType(1)
-# e^r = 1 + r + r^2 (...), the lowest power first
-EXP = (
-    0.5000000000000012, 0.166666666666667, 0.04166666666651542, 0.008333333333307207, 0.0013888888947016435,
-    0.00019841269917379462, 2.4801489941781168e-05, 2.755721630476046e-06, 2.7631280469509887e-07,
-    2.5117859731029583e-08,
-)  # fmt: skip
-# R in powers of 1 - ERFC_SCALE w, which runs from 1 to -1 as y goes from 0 to 6
-ERFC = (
-    -0.6448150391076993, -0.31429833928515577, -0.1230476112073316, -0.03728352121874933, -0.008061225435262581,
-    -0.0009574030609974688, 4.6699862769904884e-05, 3.628510567160521e-05, 2.2642529512057237e-06,
-    -1.183096288100341e-06, -1.4551217269948389e-07, 4.8608189445385255e-08, 4.940416194530453e-09,
-    -1.94185752871752e-09,
-)  # fmt: skip
-ERFC_SCALE = 14 / 15
-ROUND = 1.5 * 2.0**52  # adding it rounds to a whole number, which then stands in the lowest bits
-ROOT_BITS = 0x5FE6EB50C7B537A9  # less half the bits of x: those of 1/sqrt(x) within 3.5 %
-POWER_BITS, EXPONENT_BITS = np.uint64(3069 << 52), np.uint64(0x7FF << 52)
-LN2_HIGH, LN2_LOW = 0.6931471803691238, 1.9082149292705877e-10  # the first with 21 zeros at its end
 
 
 # What the arrays hold, and the same names on NumPy's rows and numbers -----------------------------------------------
@@ -79,8 +56,8 @@ def inverse_root(x):
 
 def power_of_two(x):
     """Return 2^-k for x = 4^k m, where m is from 1/4 to 1."""
-    halved = (POWER_BITS - np.float64(x).view(np.uint64)) >> np.uint64(1)
-    return (halved & EXPONENT_BITS).view(np.float64)
+    halved = (np.uint64(_vectors.POWER_BITS) - np.float64(x).view(np.uint64)) >> np.uint64(1)
+    return (halved & np.uint64(_vectors.EXPONENT_BITS)).view(np.float64)
 
 
 def every(mask):
@@ -114,11 +91,6 @@ class Mask(types.Type):
 NUMBERS = (types.Float, types.Integer)
 
 
-def wide(element, width):
-    """Return LLVM's type of `width` elements."""
-    return element if width == 1 else ir.VectorType(element, width)
-
-
 @register_model(Lanes)
 class LanesModel(models.PrimitiveModel):
     def __init__(self, manager, kind):
@@ -128,7 +100,7 @@ class LanesModel(models.PrimitiveModel):
 @register_model(Mask)
 class MaskModel(models.PrimitiveModel):
     def __init__(self, manager, kind):
-        super().__init__(manager, kind, wide(BIT, kind.width))
+        super().__init__(manager, kind, wide(ir.IntType(1), kind.width))
 
 
 @lower_cast(types.Float, Lanes)
@@ -188,141 +160,6 @@ def _store(context, builder, signature, values):
 # Formulas of vectors --------------------------------------------------------------------------------------------------
 
 
-class Vector:
-    """A value in LLVM's language with the operators of Python, so that what is below reads as formulas."""
-
-    def __init__(self, builder, width, value):
-        self.builder, self.width, self.value = builder, width, value
-
-    def make(self, value):
-        return Vector(self.builder, self.width, value)
-
-    def other(self, x, element=F64):
-        """Return LLVM's value of a vector, or of a constant in all lanes."""
-        return (
-            x.value
-            if isinstance(x, Vector)
-            else ir.Constant(wide(element, self.width), x if self.width == 1 else [x] * self.width)
-        )
-
-    def call(self, name, *others):
-        """Call one of LLVM's own functions of doubles."""
-        kind, values = wide(F64, self.width), [self.value, *map(self.other, others)]
-        name = f"llvm.{name}.f64" if self.width == 1 else f"llvm.{name}.v{self.width}f64"
-        known = self.builder.module.globals
-        function = (
-            known[name]
-            if name in known
-            else ir.Function(self.builder.module, ir.FunctionType(kind, [kind] * len(values)), name)
-        )
-        return self.make(self.builder.call(function, values))
-
-    def __add__(self, x):
-        return self.make(self.builder.fadd(self.value, self.other(x)))
-
-    def __sub__(self, x):
-        return self.make(self.builder.fsub(self.value, self.other(x)))
-
-    def __mul__(self, x):
-        return self.make(self.builder.fmul(self.value, self.other(x)))
-
-    def __truediv__(self, x):
-        return self.make(self.builder.fdiv(self.value, self.other(x)))
-
-    def __neg__(self):
-        return self.make(self.builder.fneg(self.value))
-
-    def compare(self, symbol, x):
-        """Compare; false where one is nan, but for `!=`."""
-        form = self.builder.fcmp_unordered if symbol == "!=" else self.builder.fcmp_ordered
-        return self.make(form(symbol, self.value, self.other(x)))
-
-    def choose(self, x, y):
-        """Return x where this mask holds and y elsewhere."""
-        return self.make(self.builder.select(self.value, self.other(x), self.other(y)))
-
-    def fma(self, x, y):
-        return self.call("fmuladd", x, y)
-
-    def polynomial(self, coefficients):
-        """Return the polynomial of given coefficients, the lowest first, by Horner's scheme."""
-        total = self.make(self.other(coefficients[-1]))
-        for coefficient in coefficients[-2::-1]:
-            total = total.fma(self, coefficient)
-        return total
-
-    def halved_bits(self, of, mask):
-        """Return (of - bits) / 2, or of - bits / 2 where nothing is masked."""
-        builder, one = self.builder, self.other(1, I64)
-        bits = builder.bitcast(self.value, wide(I64, self.width))
-        if mask is None:
-            bits = builder.sub(self.other(of, I64), builder.lshr(bits, one))
-        else:
-            bits = builder.and_(builder.lshr(builder.sub(self.other(of, I64), bits), one), self.other(mask, I64))
-        return self.make(builder.bitcast(bits, wide(F64, self.width)))
-
-    def half_power(self):
-        """Return 2^(n - 1) of n + ROUND, n from -1021 to 1024."""
-        whole = self.builder.bitcast(self.value, wide(I64, self.width))
-        bits = self.builder.shl(self.builder.add(whole, self.other(1022, I64)), self.other(52, I64))
-        return self.make(self.builder.bitcast(bits, wide(F64, self.width)))
-
-
-def maximum(a, b):
-    """nan stays nan, as in NumPy."""
-    return a.make(a.builder.or_(a.compare(">", b).value, a.compare("!=", a).value)).choose(a, b)
-
-
-def minimum(a, b):
-    return a.make(a.builder.or_(a.compare("<", b).value, a.compare("!=", a).value)).choose(a, b)
-
-
-def sign(x):
-    return x.compare(">", 0.0).choose(1.0, x.compare("<", 0.0).choose(-1.0, x))
-
-
-def exp(x):
-    """Below -708, where doubles lose digits, 0 is returned."""
-    bounded = minimum(maximum(x, -708.0), 710.0)
-    shifted = bounded.fma(1 / math.log(2), ROUND)
-    n = shifted - ROUND
-    r = n.fma(-LN2_LOW, n.fma(-LN2_HIGH, bounded))
-    mantissa = (r * r).fma(r.polynomial(EXP), r) + 1.0
-    return x.compare("<", -708.0).choose(0.0, mantissa * shifted.half_power() * 2.0)
-
-
-def erf(x):
-    y = minimum(x.call("fabs"), 6.0)
-    w = y / y.fma(0.3, 1.0)
-    scaled = w.fma(w.fma(-ERFC_SCALE, 1.0).polynomial(ERFC), 1.0)
-    return (-exp(-(y * y))).fma(scaled, 1.0).call("copysign", x)
-
-
-def tanh(x):
-    y = x.call("fabs")
-    two = y.make(y.other(2.0))
-    return (-(two / (exp(y * 2.0) + 1.0)) + 1.0).call("copysign", x)
-
-
-def newton(x):
-    """Two steps of Newton's kind, of third and of fifth order: 3e-2, 1e-4, rounding."""
-    y = x.halved_bits(ROOT_BITS, None)
-    for series in ((1 / 2, 3 / 8), (1 / 2, 3 / 8, 5 / 16, 35 / 128)):
-        h = (-(x * y)).fma(y, 1.0)
-        y = (y * h).fma(h.polynomial(series), y)
-    return y
-
-
-def power(x, n):
-    """x^n for a whole number n, by squaring."""
-    one = x.make(x.other(1.0))
-    found, base, left = one, x, abs(n)
-    while left:
-        found = found * base if left & 1 else found
-        base, left = base * base, left >> 1
-    return one / found if n < 0 else found
-
-
 # What compiled code calls ---------------------------------------------------------------------------------------------
 
 
@@ -378,8 +215,8 @@ on_pairs(lambda a, b: a.compare(">", b), operator.gt, result=Mask)
 on_pairs(lambda a, b: a.compare(">=", b), operator.ge, result=Mask)
 on_pairs(lambda a, b: a.compare("==", b), operator.eq, result=Mask)
 on_pairs(lambda a, b: a.compare("!=", b), operator.ne, result=Mask)
-on_pairs(maximum, np.maximum)
-on_pairs(minimum, np.minimum)
+on_pairs(_vectors.maximum, np.maximum)
+on_pairs(_vectors.minimum, np.minimum)
 on_lanes(lambda a, b: a.make(a.builder.and_(a.value, b.value)), (Mask, Mask), operator.and_, result=Mask)
 on_lanes(lambda a, b: a.make(a.builder.or_(a.value, b.value)), (Mask, Mask), operator.or_, result=Mask)
 on_lanes(lambda a: a.make(a.builder.not_(a.value)), (Mask,), operator.invert, result=Mask)
@@ -389,12 +226,12 @@ on_lanes(lambda x: -x, (Lanes,), operator.neg)
 on_lanes(lambda x: x * x, (Lanes,), np.square)
 on_lanes(lambda x: x.call("fabs"), (Lanes,), abs, np.abs)
 on_lanes(lambda x: x.call("sqrt"), (Lanes,), np.sqrt)
-on_lanes(newton, (Lanes,), inverse_root)
-on_lanes(lambda x: x.halved_bits(int(POWER_BITS), int(EXPONENT_BITS)), (Lanes,), power_of_two)
-on_lanes(sign, (Lanes,), np.sign)
-on_lanes(exp, (Lanes,), np.exp)
-on_lanes(tanh, (Lanes,), np.tanh)
-on_lanes(erf, (Lanes,), special.erf)
+on_lanes(_vectors.newton, (Lanes,), inverse_root)
+on_lanes(lambda x: x.halved_bits(_vectors.POWER_BITS, _vectors.EXPONENT_BITS), (Lanes,), power_of_two)
+on_lanes(_vectors.sign, (Lanes,), np.sign)
+on_lanes(_vectors.exp, (Lanes,), np.exp)
+on_lanes(_vectors.tanh, (Lanes,), np.tanh)
+on_lanes(_vectors.erf, (Lanes,), special.erf)
 
 
 @overload(special.erf)
@@ -412,7 +249,7 @@ def _power(x, n):
     @intrinsic
     def raised(context, x):
         def generate(context, builder, signature, values):
-            return power(Vector(builder, x.width, values[0]), exponent).value
+            return _vectors.power(Vector(builder, x.width, values[0]), exponent).value
 
         return x(x), generate
 

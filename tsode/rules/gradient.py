@@ -5,6 +5,7 @@ r"""Gradient descent on half the squared error, :math:`\ell = D^2 / 2`.
     C_k = -\eta\, v_k D\, \sigma'(\lambda_k) .
 """
 
+import functools
 import math
 
 import numpy as np
@@ -56,6 +57,7 @@ class Gradient(Rule):
         return squared_error.LossCurvature.of(*sides, M, Q, P)
 
 
+@functools.lru_cache
 def gradient_step(student, teacher, noisy):
     """Return the step for two activations, with or without label noise."""
 

@@ -41,8 +41,8 @@ def project(A, T, Z, first, lam, mu):
 def collect(L, Z, first, squares, column):
     """Rotate (g, rho), rho^2 = `squares`, into its length w: write L g into `column`; return w^2 and 1/w.
 
-    The rotations go through the columns of L from last to first. What they collect is `column` / w so far, and the one at
-    j has cosine w_before / w and sine g_j / w.
+    The rotations go through the columns of L from last to first. What they collect is `column` / w so far, and the one
+    at j has cosine w_before / w and sine g_j / w.
     """
     p = column.shape[0]
     root = inverse_root(squares)
@@ -93,9 +93,9 @@ def add(A, column, change, Z, first, squares, root, rate):
 def absorb(L, column):
     """Rotate `column` into the triangular L, column by column, so that L L^T grows by column column^T.
 
-    What is left of the column is y / sqrt(s): roots and divisions are then needed for L alone, and no step of the sweep
-    waits for those of the step before. Powers of two keep s between 1/4 and 1. Where the diagonal and y are zero nothing
-    turns: TINY is added to the diagonal, and taken off again.
+    What is left of the column is y / sqrt(s): roots are then needed for L alone, and no step of the sweep waits for
+    that of the step before. Powers of two keep s between 1/4 and 1. Where the diagonal and y are zero nothing turns:
+    TINY is added to the diagonal, and taken off again.
     """
     p = column.shape[0]
     y = load(column, 0)

@@ -191,7 +191,7 @@ def block_kernel(W, X, first, last, noise, rule, parameters, p, N, spherical, li
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def sample_kernel(preactivation, gram, first, last, noise, rule, parameters, p, N, spherical, limit):
-    """Go through the samples of a block one by one, given W0 X^T and X X^T; `noise` holds the numbers of row s in row s.
+    """Go through the samples of a block one by one, given W0 X^T, X X^T and the noise of every row.
 
     Returns C and the row scales a of W = a (W0 + C X), and the row reached.
     """

@@ -1,0 +1,92 @@
+"""Rules as C functions: compiled once, found on disk by every process, called for many runs or one."""
+
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from numba import njit
+
+import tsode
+from tsode._compiled import call_step, step_function
+from tsode._lanes import WIDTH, aligned
+from tsode.activations import SHIPPED
+
+COUNTS = """
+import json, numba, tsode
+from tsode import _compiled
+from tsode.sgd import chain, weights
+hits, misses = 0, 0
+for student, teacher in (("quadratic", None), ("erf", None), ("erf", "quadratic")):
+    model = tsode.TeacherStudent(2, 1, 0.1, 0.1, activation=student, teacher_activation=teacher)
+    for runs, engine in ((17, "chain"), (1, "weights")):
+        tsode.simulate(model, None, [0.0, 0.1], N=20, runs=runs, engine=engine)
+    for lanes in (True, False):
+        compiled = _compiled.step_function(model.rule.step(model), lanes).compiled
+        hits, misses = hits + compiled.cache_hits, misses + (compiled.cache_hits == 0)
+for kernel in (chain.chain_kernel, weights.advance_kernel):
+    hits += sum(kernel.stats.cache_hits.values())
+    misses += sum(kernel.stats.cache_misses.values())
+print(json.dumps([hits, misses]))
+"""
+
+
+def test_a_fresh_process_compiles_nothing():
+    """Shipped activations, alone and one for each side, whatever order Python's hashes have; the first may compile."""
+    found = []
+    for seed in ("0", "1", "2"):
+        run = subprocess.run(
+            [sys.executable, "-c", COUNTS], capture_output=True, text=True, check=True,
+            env=os.environ | {"PYTHONHASHSEED": seed},
+        )  # fmt: skip
+        found.append(json.loads(run.stdout))
+    assert sum(found[0]) == 9
+    assert found[1:] == [[9, 0], [9, 0]]
+
+
+def rule_by_hand(model, lam, mu, noise):
+    """C of gradient descent with explicit sums."""
+    student, teacher = model.activation, model.teacher_activation
+    D = sum(v * student(y) for v, y in zip(model.student_readout, lam))
+    D = D - sum(v * teacher(y) for v, y in zip(model.teacher_readout, mu))
+    D = D - np.sqrt(model.noise_variance) * (noise[0] if len(noise) else 0.0)
+    return np.array([-model.learning_rate * v * D * student.slope(y) for v, y in zip(model.student_readout, lam)])
+
+
+@pytest.mark.parametrize("noise_variance", [0.0, 0.3])
+@pytest.mark.parametrize("teacher", SHIPPED)
+@pytest.mark.parametrize("student", SHIPPED)
+def test_steps_of_gradient_descent(student, teacher, noise_variance):
+    """Called for WIDTH runs, for one, and in plain Python."""
+    model = tsode.TeacherStudent(
+        3, 2, 0.4, noise_variance, [0.5, -0.2, 0.9], [0.7, 0.1], activation=student, teacher_activation=teacher
+    )
+    rng, rule = np.random.default_rng(0), model.rule
+    n = rule.noises(model)
+    assert n == (noise_variance > 0)
+
+    @njit
+    def called(pointer, lam, mu, noise, size, parameters, change):
+        call_step(pointer, lam, mu, noise, 2, noise.shape[0] - 2, size, parameters, change)
+
+    for tail in ((WIDTH,), ()):
+        lam, mu, noise = (rng.standard_normal((count, *tail)) for count in (3, 2, n + 2))
+        parameters = aligned((len(rule.parameters(model)), *tail))
+        parameters[:] = np.reshape(rule.parameters(model), (-1, *(1 for _ in tail)))
+        change, again = aligned(lam.shape), aligned(lam.shape)
+        compiled = step_function(rule.step(model), bool(tail))
+        called(compiled.pointer, lam, mu, noise, np.ones((1, *tail)), parameters, change)
+        call_step(rule.step(model), lam, mu, noise, 2, n, np.ones((1, *tail)), parameters, again)
+        wanted = rule_by_hand(model, lam, mu, noise[2:])
+        np.testing.assert_allclose(change, wanted, rtol=1e-13, atol=1e-14)
+        np.testing.assert_allclose(again, wanted, rtol=1e-13, atol=1e-14)
+
+
+def test_step_is_compiled_once_a_process():
+    """For models that differ in numbers alone."""
+    one, two = tsode.TeacherStudent(2, 1, 0.1), tsode.TeacherStudent(7, 3, 0.3)
+    assert step_function(one.rule.step(one), True) is step_function(two.rule.step(two), True)
+    noisy = two.replace(noise_variance=0.1)
+    assert step_function(noisy.rule.step(noisy), True) is not step_function(two.rule.step(two), True)
