@@ -36,7 +36,6 @@ eta v = 0.1 and N = 4000 they are 3 % of the mean).
 import numpy as np
 
 from . import _checks
-from .fixed_points import branch_of
 from .model import check_model
 from .overlaps import check_scale
 from .plateaus import plateau
@@ -46,7 +45,10 @@ __all__ = ["escape_law", "escape_time"]
 
 STARTS = ("plateau", "random")
 DIVERGED = 1e3  # times the larger of q at the start and on the plateau
-RELAXATIONS = 40  # e-foldings after which q counts as having reached the plateau: exp(-40) is below rounding
+RELAXATIONS = (
+    40  # e-foldings in which q reaches the plateau, or leaves the upper fixed point: exp(-40) is below rounding
+)
+SETTLED = 1e-6  # in ln q
 
 
 def escape_law(model, N, threshold, start="plateau", scale=1.0):
@@ -89,21 +91,17 @@ def escape_law(model, N, threshold, start="plateau", scale=1.0):
     >>> f"{law.mean():.2f} +- {law.std():.2f}"
     '12.47 +- 1.57'
     """
-    from ._log_inverse_gamma import log_inverse_gamma  # scipy.stats takes longer to import than all of tsode
+    from ._first_passage import FirstPassage  # scipy.stats takes longer to import than all of tsode
 
-    branch = _escaping_branch(model)
+    saddle = _left_plateau(model)
     N = _checks.integer("N", N, minimum=model.p + model.p_star)
     threshold = _checks.number("threshold", threshold, above=0.0)
     _checks.choice("start", start, STARTS)
     scale = check_scale(scale)
-    y = branch.point(model.learning_rate)[0]
-    q = y / branch.v[0]
-    start_q = q if start == "plateau" or model.spherical else scale**2
-    _check_threshold(model, N, threshold, start_q)
-    g, d = _growth(branch, model, q)
-    seed = start_q + d / (2 * g) if start_q == q else _seed_after_transient(branch, model, start_q, q)
-    shape, crossing = model.p * model.p_star / 2, N * threshold / 2  # X = 2 G, G of the Gamma law of this shape
-    return log_inverse_gamma(shape, d / (2 * g * crossing), loc=np.log(crossing / seed) / (2 * g), scale=1 / (2 * g))
+    log_q = np.log(saddle.q) if start == "plateau" or model.spherical else 2 * np.log(scale)
+    _check_threshold(model, N, threshold, np.exp(log_q))
+    variance = _variance(model, saddle, log_q)
+    return FirstPassage(variance, model.p * model.p_star / 2, N * threshold / 2)()  # X = 2 G
 
 
 def escape_time(trajectory, threshold=None, loss_fraction=None):
@@ -169,15 +167,15 @@ def _first_passage(alpha, values, level):
     return np.where(above.any(axis=-1), time[..., 0], np.nan)[()]
 
 
-def _escaping_branch(model):
-    """Return the branch of a model whose plateau is left, and left by all elements of M alike."""
+def _left_plateau(model):
+    """Return the plateau of a model, if it is left, and left by all elements of M alike."""
     if not check_model(model).is_uniform:
         raise ValueError("`model` must have equal readouts on each side and P = 1 for its escape time to have this law")
     saddle = plateau(model)
     if not saddle.escape_rate > 0:
         why = saddle.reasons.get("escape_rate", f"the escape rate is {saddle.escape_rate:.4g}")
         raise ValueError(f"`model` must have a plateau that it leaves, but has not: {why}")
-    return branch_of(model)
+    return saddle
 
 
 def _check_threshold(model, N, threshold, q):
@@ -190,41 +188,78 @@ def _check_threshold(model, N, threshold, q):
         )
 
 
-def _growth(branch, model, q):
-    """Return gamma and d at Q = q 1."""
-    eta, v, v_star = model.learning_rate, model.student_readout[0], model.teacher_readout[0]
-    p, p_star, y = model.p + 2, model.p_star + 2, v * q
-    weighted = (p * y - p_star * v_star) ** 2 + 2 * p * y**2 + 2 * p_star * v_star**2 + model.noise_variance
-    return branch.escape_rate(eta, np.full(model.p, y)), 4 * (eta * v) ** 2 * q * weighted
+def _rates(model, q):
+    """Return dln q/dalpha, gamma and d/q at Q = q 1, M = 0; q of any shape."""
+    eta_v, p, p_star, v_star = (
+        model.learning_rate * model.student_readout[0],
+        model.p,
+        model.p_star,
+        model.teacher_readout[0],
+    )
+    y = model.student_readout[0] * q
+    t = p * y - p_star * v_star
+    E = t**2 + 2 * (p * y**2 + p_star * v_star**2) + model.noise_variance
+    f = eta_v * (E + 4 * t * y + 8 * y**2) - (t + 2 * y)
+    gamma = 2 * eta_v * (2 * v_star - (t + 2 * y))
+    weighted = (t + 2 * y - 2 * v_star) ** 2 + 2 * (p + 2) * y**2 + 2 * (p_star + 2) * v_star**2 + model.noise_variance
+    noise = 4 * eta_v**2 * weighted
+    return (0 * f, gamma - 2 * eta_v * f, noise) if model.spherical else (4 * eta_v * f, gamma, noise)
 
 
-def _seed_after_transient(branch, model, start_q, q):
-    """Return S for a start with Q = start_q 1, along the ODE for q at M = 0."""
+def _variance(model, saddle, log_q):
+    """Return sigma^2(alpha) from Q = q 1, along the ODE for q at M = 0 up to where q is that of the plateau."""
+    from ._first_passage import Variance
+
+    q = saddle.q
+    _, g, noise = _rates(model, q)
+    if log_q == np.log(q):
+        return Variance(g, noise * q, log_q)
+    step = 1e-4
+    relaxation = (_rates(model, q * (1 - step))[0] - _rates(model, q * (1 + step))[0]) / (2 * step)
+    end = 2 * RELAXATIONS / relaxation + max(np.log(q) - log_q, 0.0) / _rates(model, 0.0)[0]  # small norms first grow
+    return Variance(g, noise * q, *_transient(model, log_q, np.log(q), end))
+
+
+def _transient(model, log_q, log_plateau, end):
+    """Return ln sigma^2 at the end of the transient, times between which it is monotone, and its solution."""
     from scipy.integrate import solve_ivp  # imported late, as in tsode.ode
 
-    eta, v = model.learning_rate, model.student_readout[0]
-    g, d = _growth(branch, model, q)
-
-    def norm_rate(q):
-        """Return dln q/dalpha."""
-        return 4 * eta * v * branch.growth(eta, np.full(model.p, v * q))[0]
-
-    def right_hand_side(alpha, state):  # norms and noise in units of the start, which may be small
-        gamma, d = _growth(branch, model, start_q * state[0])
-        noise = d / start_q * np.exp(-2 * (state[1] + g * alpha))
-        return [norm_rate(start_q * state[0]) * state[0], gamma - g, noise]
+    rates = TransientRates(model, log_q)
 
     def too_large(_, state):
-        return start_q * state[0] - DIVERGED * max(q, start_q)
+        return log_q + state[1] - max(log_plateau, log_q) - np.log(DIVERGED)
+
+    def turning(_, state):
+        return rates(state)[0]
 
     too_large.terminal = True
-    step = 1e-4 * q
-    relaxation = (norm_rate(q - step) - norm_rate(q + step)) / (2 * step) * q
-    end = RELAXATIONS / relaxation + max(np.log(q / start_q), 0.0) / norm_rate(0.0)  # from far below, q first grows
-    solution = solve_ivp(
-        right_hand_side, (0.0, end), [1.0, 0.0, 0.0], method="DOP853", rtol=1e-10, atol=1e-12, events=too_large
-    )
-    growth, log_growth, noise = solution.y[:, -1]
-    if solution.status != 0 or not abs(start_q * growth - q) < 1e-6 * q:
-        raise ValueError(f"`scale` must be smaller: from {np.sqrt(start_q):g} the norms do not settle on the plateau")
-    return np.exp(2 * log_growth) * start_q * (1 + noise) + d / (2 * g) * np.exp(-2 * g * end)
+    found = solve_ivp(lambda _, state: rates(state), (0.0, end), [0.0, 0.0], method="DOP853", rtol=1e-11, atol=1e-12,
+                      events=(too_large, turning), dense_output=True)  # fmt: skip
+    log_sigma, log_norm = found.y[:, -1]
+    if found.status != 0 or not abs(log_q + log_norm - log_plateau) < SETTLED:
+        raise ValueError(f"`scale` must be smaller: from {np.exp(log_q / 2):g} the norms do not settle on the plateau")
+    nodes = np.unique(np.concatenate([found.t, found.t_events[1]]))
+    return log_q + log_sigma, nodes, Transient(rates, found.sol)
+
+
+class TransientRates:
+    """The right-hand side for the logarithms of sigma^2 and q, both in units of q at the start, which may be tiny."""
+
+    def __init__(self, model, log_q):
+        self.model, self.log_q = model, log_q
+
+    def __call__(self, state):
+        log_sigma, log_norm = state
+        norm_rate, gamma, noise = _rates(self.model, np.exp(self.log_q + log_norm))
+        return np.array([2 * gamma + noise * np.exp(log_norm - log_sigma), norm_rate])
+
+
+class Transient:
+    """ln sigma^2 and its derivative along a solution for the two logarithms."""
+
+    def __init__(self, rates, solution):
+        self.rates, self.solution = rates, solution
+
+    def __call__(self, alpha):
+        state = self.solution(alpha)
+        return self.rates.log_q + state[0], self.rates(state)[0]
