@@ -16,21 +16,36 @@ with y, t and f as in :mod:`tsode.fixed_points`. The update of :math:`M_{kr}` in
 .. math::
     d = 4 \eta^2 v^2 q \left\{ [(p+2) y - (p^*+2) v^*]^2 + 2 (p+2) y^2 + 2 (p^*+2) v^{*2} + \Delta \right\} .
 
-On the plateau :math:`\gamma` is the escape rate g, and
-:math:`\sigma^2 = S e^{2 g \alpha} - d/(2g)` with :math:`S = q + d / (2 g)` for a start on it: the first term is the
-luck of the start, the second that of SGD. From random weights of variance :math:`s^2` the norms have to be learned
-first; then :math:`S = e^{2 \Gamma} [s^2 + \int d\, e^{-2 \int \gamma}]` with :math:`\Gamma = \int (\gamma - g)` along
-the solution of the ODE for q at M = 0. The threshold :math:`\epsilon` is crossed by
-:math:`\mathrm{tr}\, M M^T = \sigma^2 X / N` at
+From random weights of variance :math:`s^2` it starts at :math:`s^2`, with q, which at M = 0 follows
+:math:`dq/d\alpha = 4 \eta v q f` (none under the constraint). Then tr M M^T is :math:`\sigma^2(\alpha) X / N`, X a
+:math:`\chi^2` variable with p p* degrees, and the first time T at which it exceeds :math:`\epsilon` has the law
 
 .. math::
-    T = \frac{1}{2 g} \ln \frac{N \epsilon / X + d / (2 g)}{S}, \qquad X \sim \chi^2_{p p^*} .
+    P(T \le \alpha) = P \left[ X > N \epsilon / \max_{\alpha' \le \alpha} \sigma^2(\alpha') \right] .
+
+The maximum matters only while norms that start too large make :math:`\gamma` negative. (With it this is the largest of
+the probabilities to be above :math:`\epsilon` at one time. That of a passage at some time is larger by what noise
+carries across and back, of order :math:`d / (g N \epsilon)`.) A start above :math:`\epsilon` counts as T = 0.
+
+On the plateau :math:`\gamma` is the escape rate g, and :math:`\sigma^2 = S e^{2 g \alpha} - d/(2g)`: the first term is
+the luck of the start, the second that of SGD. There :math:`S = q + d / (2 g)` for a start on it,
+:math:`S = e^{2 \Gamma} [s^2 + \int d\, e^{-2 \int \gamma}]` with :math:`\Gamma = \int (\gamma - g)` after a transient,
+and
+
+.. math::
+    T = \frac{1}{2 g} \ln \frac{N \epsilon / X + d / (2 g)}{S} .
 
 At large :math:`N \epsilon` its mean is :math:`[\ln(N \epsilon / 2 S) - \psi(p p^* / 2)] / (2 g)`: ln N / (2 g) to
-leading order, while the widths enter through the second term and S only. :math:`\epsilon` has to be large against
-the start's q p p*/N, and small against the :math:`\mathrm{tr}\, M M^T` of the solutions, before which the growth
-ceases to be exponential. M being Gaussian, Q being sharp: both hold up to corrections of order 1/N (at p = 32,
-eta v = 0.1 and N = 4000 they are 3 % of the mean).
+leading order, while the widths enter through the second term and S only. Norms that start far from the plateau can take
+longer than that: then the escape begins on the way.
+
+What is neglected
+-----------------
+M stays small: as tr M M^T grows, its growth slows down. At the part x of the solutions', the passage is later by
+1.6 x to 2.3 x in units of 1/(2 g) (seven models, free and spherical, x up to .1).
+
+M is Gaussian and Q sharp: corrections of order 1/N, which grow with the learning rate and with the time that the norms
+take. REGIME
 """
 
 import numpy as np
@@ -91,7 +106,7 @@ def escape_law(model, N, threshold, start="plateau", scale=1.0):
     >>> f"{law.mean():.2f} +- {law.std():.2f}"
     '12.47 +- 1.57'
     """
-    from ._first_passage import FirstPassage  # scipy.stats takes longer to import than all of tsode
+    from ._passage_law import FirstPassage  # scipy.stats takes longer to import than all of tsode
 
     saddle = _left_plateau(model)
     N = _checks.integer("N", N, minimum=model.p + model.p_star)
@@ -190,76 +205,71 @@ def _check_threshold(model, N, threshold, q):
 
 def _rates(model, q):
     """Return dln q/dalpha, gamma and d/q at Q = q 1, M = 0; q of any shape."""
-    eta_v, p, p_star, v_star = (
-        model.learning_rate * model.student_readout[0],
-        model.p,
-        model.p_star,
-        model.teacher_readout[0],
-    )
-    y = model.student_readout[0] * q
+    p, p_star, v_star, noise_variance = model.p, model.p_star, model.teacher_readout[0], model.noise_variance
+    eta_v, y = model.learning_rate * model.student_readout[0], model.student_readout[0] * q
     t = p * y - p_star * v_star
-    E = t**2 + 2 * (p * y**2 + p_star * v_star**2) + model.noise_variance
+    E = t**2 + 2 * (p * y**2 + p_star * v_star**2) + noise_variance
     f = eta_v * (E + 4 * t * y + 8 * y**2) - (t + 2 * y)
     gamma = 2 * eta_v * (2 * v_star - (t + 2 * y))
-    weighted = (t + 2 * y - 2 * v_star) ** 2 + 2 * (p + 2) * y**2 + 2 * (p_star + 2) * v_star**2 + model.noise_variance
-    noise = 4 * eta_v**2 * weighted
-    return (0 * f, gamma - 2 * eta_v * f, noise) if model.spherical else (4 * eta_v * f, gamma, noise)
+    weighted = (t + 2 * y - 2 * v_star) ** 2 + 2 * (p + 2) * y**2 + 2 * (p_star + 2) * v_star**2 + noise_variance
+    d = 4 * eta_v**2 * weighted
+    return (0 * f, gamma - 2 * eta_v * f, d) if model.spherical else (4 * eta_v * f, gamma, d)
 
 
 def _variance(model, saddle, log_q):
     """Return sigma^2(alpha) from Q = q 1, along the ODE for q at M = 0 up to where q is that of the plateau."""
-    from ._first_passage import Variance
+    from ._passage_law import Variance
 
-    q = saddle.q
-    _, g, noise = _rates(model, q)
-    if log_q == np.log(q):
-        return Variance(g, noise * q, log_q)
-    step = 1e-4
-    relaxation = (_rates(model, q * (1 - step))[0] - _rates(model, q * (1 + step))[0]) / (2 * step)
-    end = 2 * RELAXATIONS / relaxation + max(np.log(q) - log_q, 0.0) / _rates(model, 0.0)[0]  # small norms first grow
-    return Variance(g, noise * q, *_transient(model, log_q, np.log(q), end))
-
-
-def _transient(model, log_q, log_plateau, end):
-    """Return ln sigma^2 at the end of the transient, times between which it is monotone, and its solution."""
-    from scipy.integrate import solve_ivp  # imported late, as in tsode.ode
-
-    rates = TransientRates(model, log_q)
-
-    def too_large(_, state):
-        return log_q + state[1] - max(log_plateau, log_q) - np.log(DIVERGED)
-
-    def turning(_, state):
-        return rates(state)[0]
-
-    too_large.terminal = True
-    found = solve_ivp(lambda _, state: rates(state), (0.0, end), [0.0, 0.0], method="DOP853", rtol=1e-11, atol=1e-12,
-                      events=(too_large, turning), dense_output=True)  # fmt: skip
-    log_sigma, log_norm = found.y[:, -1]
-    if found.status != 0 or not abs(log_q + log_norm - log_plateau) < SETTLED:
-        raise ValueError(f"`scale` must be smaller: from {np.exp(log_q / 2):g} the norms do not settle on the plateau")
-    nodes = np.unique(np.concatenate([found.t, found.t_events[1]]))
-    return log_q + log_sigma, nodes, Transient(rates, found.sol)
-
-
-class TransientRates:
-    """The right-hand side for the logarithms of sigma^2 and q, both in units of q at the start, which may be tiny."""
-
-    def __init__(self, model, log_q):
-        self.model, self.log_q = model, log_q
-
-    def __call__(self, state):
-        log_sigma, log_norm = state
-        norm_rate, gamma, noise = _rates(self.model, np.exp(self.log_q + log_norm))
-        return np.array([2 * gamma + noise * np.exp(log_norm - log_sigma), norm_rate])
+    d = saddle.q * _rates(model, saddle.q)[2]
+    if log_q == np.log(saddle.q):
+        return Variance(saddle.escape_rate, d, log_q)
+    transient = Transient(model, log_q, saddle.q)
+    return Variance(saddle.escape_rate, d, transient.log_end, transient.nodes, transient)
 
 
 class Transient:
-    """ln sigma^2 and its derivative along a solution for the two logarithms."""
+    """ln sigma^2 and its derivative, as functions of alpha, while q goes from that of the start to the plateau's.
 
-    def __init__(self, rates, solution):
-        self.rates, self.solution = rates, solution
+    Attributes
+    ----------
+    nodes : ndarray, shape (n,)
+        Times from 0 to the end; ln sigma^2 is monotone between two of them.
+    log_end : float
+        ln sigma^2 at the end.
+    """
+
+    def __init__(self, model, log_q, plateau_q):
+        self.model, self.log_q = model, log_q
+        step = 1e-4
+        below, above = (_rates(model, plateau_q * factor)[0] for factor in (1 - step, 1 + step))
+        growing = max(np.log(plateau_q) - log_q, 0.0) / _rates(model, 0.0)[0]  # from far below, q first grows
+        self._solve(growing + 2 * RELAXATIONS / (below - above) * 2 * step, np.log(plateau_q))
+
+    def _solve(self, end, log_plateau):
+        from scipy.integrate import solve_ivp  # imported late, as in tsode.ode
+
+        def too_large(_, state):
+            return self.log_q + state[1] - max(log_plateau, self.log_q) - np.log(DIVERGED)
+
+        def turning(_, state):
+            return self.rates(state)[0]
+
+        too_large.terminal = True
+        found = solve_ivp(lambda _, state: self.rates(state), (0.0, end), [0.0, 0.0], method="DOP853", rtol=1e-11,
+                          atol=1e-12, events=(too_large, turning), dense_output=True)  # fmt: skip
+        log_sigma, log_norm = found.y[:, -1]
+        if found.status != 0 or not abs(self.log_q + log_norm - log_plateau) < SETTLED:
+            scale = np.exp(self.log_q / 2)
+            raise ValueError(f"`scale` must be smaller: from {scale:g} the norms do not settle on the plateau")
+        self.log_end, self.solution = self.log_q + log_sigma, found.sol
+        self.nodes = np.unique(np.concatenate([found.t, found.t_events[1]]))
+
+    def rates(self, state):
+        """Return the derivatives of ln sigma^2 and ln q, both in units of q at the start, which may be tiny."""
+        log_sigma, log_norm = state
+        norm_rate, gamma, d = _rates(self.model, np.exp(self.log_q + log_norm))
+        return np.array([2 * gamma + d * np.exp(log_norm - log_sigma), norm_rate])
 
     def __call__(self, alpha):
         state = self.solution(alpha)
-        return self.rates.log_q + state[0], self.rates(state)[0]
+        return self.log_q + state[0], self.rates(state)[0]

@@ -127,7 +127,7 @@ class FirstPassage(rv_continuous):
         return self._time(random_state.standard_gamma(self._c, size=size))
 
     def _nodes(self):
-        """Return times and weights of the quadrature: over w = ln G, with density smooth, in panels that end at kinks."""
+        """Return times and weights of a quadrature over w = ln G, whose density is smooth, in panels between kinks."""
         c = self._c
         low, high = np.log(gammaincinv(c, TAIL)), np.log(gammainccinv(c, TAIL))
         kinks = self._log_level - self._variance.largest
