@@ -42,10 +42,22 @@ longer than that: then the escape begins on the way.
 What is neglected
 -----------------
 M stays small: as tr M M^T grows, its growth slows down. At the part x of the solutions', the passage is later by
-1.6 x to 2.3 x in units of 1/(2 g) (seven models, free and spherical, x up to .1).
+1.6 x to 2.5 x in units of 1/(2 g) (seven models, free and spherical, x up to .1).
 
 M is Gaussian and Q sharp: corrections of order 1/N, which grow with the learning rate and with the time that the norms
-take. REGIME
+take. Measured on 2000 runs each (p = 3 and 4, p* = 2, eta v = 0.1): errors of mean and standard deviation, and distance
+of Kolmogorov and Smirnov,
+
+========  ======  ============  =======  =======  ====
+N         x       scales        mean     std      KS
+========  ======  ============  =======  =======  ====
+10 000    .005    .01, .2       < 0.5 %  < 4 %    .02
+1000      .01     .01 to 1.5    < 1.5 %  < 8.5 %  .05
+1000      .1      .01 to 1.5    < 5.5 %  < 11 %   .20
+========  ======  ============  =======  =======  ====
+
+with the largest errors of the standard deviation, and the smallest of the mean, at scale .01. At p = 32, eta v = 0.1 and
+N = 4000 the mean is 3 % off.
 """
 
 import numpy as np
@@ -60,9 +72,7 @@ __all__ = ["escape_law", "escape_time"]
 
 STARTS = ("plateau", "random")
 DIVERGED = 1e3  # times the larger of q at the start and on the plateau
-RELAXATIONS = (
-    40  # e-foldings in which q reaches the plateau, or leaves the upper fixed point: exp(-40) is below rounding
-)
+RELAXATIONS = 40  # e-foldings in which q reaches the plateau or leaves what repels it: exp(-40) is below rounding
 SETTLED = 1e-6  # in ln q
 
 
@@ -76,8 +86,9 @@ def escape_law(model, N, threshold, start="plateau", scale=1.0):
     N : int
         Input dimension, at least p + p_star.
     threshold : float
-        :math:`\epsilon`, larger than the q p p*/N of the start, and well below the solution's p* v*/v for the
-        law to be accurate: M is taken to grow exponentially.
+        :math:`\epsilon`, larger than the q p p*/N of the start. For the law to be accurate: several times larger,
+        and at most 1 % of the solutions' min(p, p*) v*/v, as it neglects saturation (mean early by some
+        2 x / (2 g) at the part x of that).
     start : {"plateau", "random"}
         Where :math:`\alpha = 0` is: weights of the plateau's norm, or Gaussian weights of standard deviation
         `scale`, that first learn their norm.
@@ -88,6 +99,7 @@ def escape_law(model, N, threshold, start="plateau", scale=1.0):
     -------
     scipy.stats frozen distribution
         Of :math:`\alpha`: with ``mean()``, ``std()``, ``pdf(t)``, ``cdf(t)``, ``ppf(q)``, ``rvs(...)`` and the rest.
+        Starts above the threshold count as 0, with a probability of their own that the density leaves out.
 
     Raises
     ------
@@ -96,7 +108,9 @@ def escape_law(model, N, threshold, start="plateau", scale=1.0):
 
     Notes
     -----
-    Derivation in the module's docstring; the setting is that of arXiv:2604.03068.
+    Derivation and measured errors are in the module's docstring; the setting is that of arXiv:2604.03068. At
+    N = 10 000 and 0.5 % of the solutions' tr M M^T the mean is right to 0.5 %, the standard deviation to 4 %; at
+    N = 1000 and 1 % to 1.5 % and 8.5 %.
 
     Examples
     --------
