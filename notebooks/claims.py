@@ -1,10 +1,10 @@
 """Measure the claims of arXiv:2604.03068, print them as a Markdown table, and write it to a file.
 
 Run it with ``make claims``. Every number is measured when the script runs, none is stored. What is random has a fixed
-seed and a standard error; what is deterministic has the error of its integration or fit; a count has none.
-Theory is that of infinite N, small thresholds or late times: what finite ones change is fitted or extrapolated, and the
-error is that of the result. ``--seed`` measures all at another base seed. A claim holds if measured and theory differ by
-at most `SIGMAS` errors; if one does not, the exit status is 1.
+seed and a standard error; what is deterministic has the error of its integration or fit; a count has none. Theory is
+that of infinite N, small thresholds or late times: what finite ones change is fitted or extrapolated, and the error is
+that of the result. ``--seed`` measures all at another base seed. A claim holds if measured and theory differ by at most
+`SIGMAS` errors; if one does not, the exit status is 1.
 """
 
 import argparse
@@ -163,7 +163,7 @@ def escape_rate(base=0):
     found, loose = np.polyfit(np.log(widths), flows, 1)[0]
     error = max(abs(found - loose), 1e-8)
     yield Claim("Escape rate g of gradient flow: exponent in p at fixed ηv", 0.0, found, error, "solver", "02")
-    theory = np.polyfit(np.log(widths), theory, 1)[0]
+    theory = slope(np.log(widths), theory, errors)[0]  # of a curve, so that the weights matter
     found = slope(np.log(widths), logs, errors)
     yield Claim("Escape rate g of SGD: exponent in p at fixed ηv = 0.05 (0 as η → 0)", theory, *found, "runs", "02")
 

@@ -56,8 +56,8 @@ N         x       scales        mean     std      KS
 1000      .1      .01 to 1.5    < 5.5 %  < 11 %   .20
 ========  ======  ============  =======  =======  ====
 
-with the largest errors of the standard deviation, and the smallest of the mean, at scale .01. At p = 32, eta v = 0.1 and
-N = 4000 the mean is 3 % off.
+with the largest errors of the standard deviation, and the smallest of the mean, at scale .01. At p = 32, eta v = 0.1
+and N = 4000 the mean is 3 % off.
 """
 
 import numpy as np
