@@ -139,7 +139,7 @@ def plateau_loss(base=0):
 
 def escape_rate(base=0):
     """The escape rate depends on the product of learning rate and readout, not on the width."""
-    N, widths = (5000, (2, 4, 8)) if SMALL else (50_000, (2, 4, 8, 16))
+    N, widths = (20_000, (2, 4, 8)) if SMALL else (50_000, (2, 4, 8, 16))
     alpha = np.array([0.0, 2.0, 10.0])
     logs, errors, theory, flows = [], [], [], []
     for p in widths:
