@@ -263,12 +263,13 @@ class Transient:
         from scipy.integrate import solve_ivp  # imported late, as in tsode.ode
 
         def too_large(_, state):
-            return self.log_q + state[1] - max(log_plateau, self.log_q) - np.log(DIVERGED)
+            return self.log_q + state[1] - self.log_largest
 
         def turning(_, state):
             return self.rates(state)[0]
 
         too_large.terminal = True
+        self.log_largest = max(log_plateau, self.log_q) + np.log(DIVERGED)
         found = solve_ivp(lambda _, state: self.rates(state), (0.0, end), [0.0, 0.0], method="DOP853", rtol=1e-11,
                           atol=1e-12, events=(too_large, turning), dense_output=True)  # fmt: skip
         log_sigma, log_norm = found.y[:, -1]
@@ -281,8 +282,9 @@ class Transient:
     def rates(self, state):
         """Return the derivatives of ln sigma^2 and ln q, both in units of q at the start, which may be tiny."""
         log_sigma, log_norm = state
-        norm_rate, gamma, d = _rates(self.model, np.exp(self.log_q + log_norm))
-        return np.array([2 * gamma + d * np.exp(log_norm - log_sigma), norm_rate])
+        # the solver tries long steps while norms are tiny, and rejects those that end where the bounds are
+        norm_rate, gamma, d = _rates(self.model, np.exp(np.minimum(self.log_q + log_norm, self.log_largest + 1)))
+        return np.array([2 * gamma + d * np.exp(np.minimum(log_norm - log_sigma, 100.0)), norm_rate])
 
     def __call__(self, alpha):
         state = self.solution(alpha)
