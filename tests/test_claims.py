@@ -34,6 +34,44 @@ def test_every_claim_holds_within_a_small_error(claims):
             assert 0 < claim.error < 0.2 * max(abs(claim.theory), 0.5), claim
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_every_claim_holds_at_other_seeds(script, seed):
+    for measure in script.MEASUREMENTS:
+        for claim in measure(seed):
+            assert claim.holds, claim
+
+
+def test_seed_reaches_what_is_random(script, monkeypatch, tmp_path):
+    seeds = []
+    monkeypatch.setattr(script, "MEASUREMENTS", (lambda seed: seeds.append(seed) or iter(()),))
+    script.main(["--out", str(tmp_path), "--seed", "5"])
+    script.main(["--out", str(tmp_path)])
+    assert seeds == [5, 0]
+    assert next(script.late_times(0)).measured != next(script.late_times(5)).measured
+
+
+def test_slope_without_its_correction(script):
+    x, error = np.log([250.0, 1000, 4000, 16_000]), [0.1, 0.2, 0.1, 0.3]
+    y = 2 - 0.5 * x + 30 * np.exp(-x)
+    assert script.slope(x, y, error)[0] != pytest.approx(-0.5, abs=1e-3)
+    found, spread = script.slope(x, y, error, np.exp(-x))
+    assert found == pytest.approx(-0.5, rel=1e-10)
+    noise = np.random.default_rng(0).standard_normal((4000, 4)) * error
+    slopes = [script.slope(x, y + one, error, np.exp(-x))[0] for one in noise]
+    assert np.std(slopes) == pytest.approx(spread, rel=0.05)  # 4 standard errors
+
+
+def test_limits_have_their_bias_within_the_error(script):
+    assert script.extrapolated((1.01, 0.3), (1.04, 0.0)) == pytest.approx((1.0, 0.4))
+    alpha = np.array([1e3, 2e3, 4e3])
+    values = 3 + (5 + 2 * np.log(alpha)) / alpha
+    found, error = script.limit(values, values)
+    assert found == pytest.approx(3, abs=1e-12)
+    assert 1e-4 < error < 1e-3
+    assert script.limit(values, values + 0.1)[1] == pytest.approx(0.1)
+
+
 def test_claims_are_measured_and_not_repeated(script):
     first, second = ([claim.measured for claim in script.late_times()] for _ in range(2))
     assert first == second
@@ -54,9 +92,9 @@ def test_infinite_error_proves_nothing(script):
 def test_exit_status_and_file_tell(script, monkeypatch, tmp_path, capsys):
     good = script.Claim("good", 1.0, 1.01, 0.02, "runs", "01")
     bad = script.Claim("bad", 7, 8, 0, "count", "02")
-    monkeypatch.setattr(script, "MEASUREMENTS", (lambda: iter([good]),))
+    monkeypatch.setattr(script, "MEASUREMENTS", (lambda seed: iter([good]),))
     assert script.main(["--out", str(tmp_path)]) == 0
-    monkeypatch.setattr(script, "MEASUREMENTS", (lambda: iter([good, bad]),))
+    monkeypatch.setattr(script, "MEASUREMENTS", (lambda seed: iter([good, bad]),))
     assert script.main(["--out", str(tmp_path)]) == 1
     text = (tmp_path / "claims.md").read_text(encoding="utf-8")
     assert capsys.readouterr().out.endswith(text)

@@ -29,7 +29,7 @@ ENVIRONMENT = {
 OUT = ROOT / "out" / "mutation"
 PHYSICS = (
     "model", "moments", "overlaps", "ode", "ode_batch", "sgd", "fixed_points", "plateaus", "escape",
-    "_log_inverse_gamma", "manifold", "hessian",
+    "_passage_law", "manifold", "hessian",
 )  # fmt: skip
 # Left out: notebooks and claims (minutes each), and what runs in processes of its own, where no mutant is.
 LEFT_OUT = ("tests/test_notebooks.py", "tests/test_claims.py", "tests/test_scans_crash.py", "tsode/__main__.py")

@@ -2,7 +2,7 @@
 
 from functools import cached_property
 
-from . import invariants, late_times
+from . import escape, invariants, late_times
 from .fixed_points import branch_of
 from .minima import Minima
 
@@ -25,6 +25,10 @@ class Theory:
     def branch(self):
         """Fixed points at M = 0 along the learning rate."""
         return branch_of(self.model)
+
+    def escape_variance(self, log_q):
+        """Return the variance of M on the way from Q = q 1 through the escape, :class:`tsode._passage_law.Variance`."""
+        return escape.escape_variance(self, log_q)
 
     @cached_property
     def minima(self):
