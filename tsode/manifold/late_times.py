@@ -18,13 +18,16 @@ def relaxation_rate(model):
     Returns
     -------
     float
-        Exponent per unit of :math:`\alpha`, :math:`8 \eta v l_{\min}` for p = p*; 0 for p > p*, where the decay is
-        the power law of :func:`power_law`.
+        Exponent per unit of :math:`\alpha`; 0 for p > p*, where the decay is the power law of :func:`power_law`.
 
     Raises
     ------
     TypeError, ValueError
         If the readouts of the student differ, or the model is spherical or has no solutions.
+
+    Notes
+    -----
+    Derivations of all three in :mod:`tsode.activations.quadratic.late_times`.
 
     Examples
     --------
@@ -48,7 +51,7 @@ def power_law(model, alpha):
     Returns
     -------
     ndarray, shape (T,) or ()
-        :math:`(p - p^*)(p^* + 2) / [64 v^2 (p + 2) (\eta \alpha)^2]`, with the rank of P in place of p*.
+        Proportional to :math:`\alpha^{-2}`.
 
     Raises
     ------
