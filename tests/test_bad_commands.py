@@ -7,6 +7,7 @@ import warnings
 import pytest
 
 from tsode import cli
+from tsode.cli.main import _parser
 
 pytest.importorskip("xarray")
 
@@ -198,7 +199,7 @@ def test_command_refuses_in_one_line(line, tmp_path, monkeypatch, capfd):
 
 def options():
     """Return the (command, option) pairs that take a value."""
-    pending, found = [("", cli._parser())], set()
+    pending, found = [("", _parser())], set()
     while pending:
         name, parser = pending.pop()
         for action in parser._actions:

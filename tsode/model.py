@@ -264,9 +264,7 @@ class TeacherStudent(Report):
         >>> TeacherStudent(p=1, p_star=1, learning_rate=0.4).excess_loss(np.zeros((1, 1)), np.eye(1))
         2.0
         """
-        for name, array, shape in (("M", M, (self.p, self.p_star)), ("Q", Q, (self.p, self.p))):
-            if np.shape(array)[-2:] != shape:
-                raise ValueError(f"`{name}` must have shape (..., {shape[0]}, {shape[1]}), but has {np.shape(array)}")
+        self._check_overlaps(M, Q)
         return self.rule.excess_loss(self, M, Q)
 
     def loss_slopes(self, M, Q, P=None):
@@ -280,6 +278,7 @@ class TeacherStudent(Report):
         >>> TeacherStudent(p=1, p_star=1, learning_rate=0.4).loss_slopes(np.zeros((1, 1)), np.eye(1))[1]
         array([[2.]])
         """
+        self._check_overlaps(M, Q)
         return self.rule.loss_slopes(self, M, Q, self.teacher_overlap if P is None else P)
 
     def loss_curvature(self, M, Q, P=None):
@@ -294,7 +293,13 @@ class TeacherStudent(Report):
         >>> change(dM=np.zeros((1, 1)), dQ=np.eye(1))[1]
         array([[3.]])
         """
+        self._check_overlaps(M, Q)
         return self.rule.loss_curvature(self, M, Q, self.teacher_overlap if P is None else P)
+
+    def _check_overlaps(self, M, Q):
+        for name, array, shape in (("M", M, (self.p, self.p_star)), ("Q", Q, (self.p, self.p))):
+            if np.shape(array)[-2:] != shape:
+                raise ValueError(f"`{name}` must have shape (..., {shape[0]}, {shape[1]}), but has {np.shape(array)}")
 
     def __getstate__(self):
         # the parameters alone: what is cached beside them is neither to be pickled nor to be hashed

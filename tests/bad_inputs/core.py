@@ -44,9 +44,12 @@ CASES = {
         make(teacher_activation="sine"), ValueError, "`teacher_activation` must be one of 'quadratic', 'erf'"
     ),
     "rule is unknown": (make(rule="magic"), ValueError, "`rule` must be one of 'gradient', but is 'magic'"),
-    "loss of another width": (
-        lambda: MODEL.excess_loss(np.zeros((7, 1)), np.eye(7)), ValueError, "`M` must have shape (..., "
-    ),
+    **{
+        f"{name} of another width": (
+            lambda name=name: getattr(MODEL, name)(np.zeros((7, 1)), np.eye(7)), ValueError, "`M` must have shape (..., "
+        )
+        for name in ("excess_loss", "loss_slopes", "loss_curvature")
+    },
     "rate is zero": (make(learning_rate=0), ValueError, "`learning_rate` must be larger than 0, but is 0"),
     "rate is nan": (make(learning_rate=nan), ValueError, "`learning_rate` must be finite, but is nan"),
     "rate is None": (make(learning_rate=None), TypeError, "`learning_rate` must be a number, but is NoneType"),
