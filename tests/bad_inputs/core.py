@@ -46,7 +46,9 @@ CASES = {
     "rule is unknown": (make(rule="magic"), ValueError, "`rule` must be one of 'gradient', but is 'magic'"),
     **{
         f"{name} of another width": (
-            lambda name=name: getattr(MODEL, name)(np.zeros((7, 1)), np.eye(7)), ValueError, "`M` must have shape (..., "
+            lambda name=name: getattr(MODEL, name)(np.zeros((7, 1)), np.eye(7)),
+            ValueError,
+            "`M` must have shape (..., 2, 1), but has (7, 1)",
         )
         for name in ("excess_loss", "loss_slopes", "loss_curvature")
     },
