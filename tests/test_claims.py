@@ -1,23 +1,25 @@
 """The table of claims, in small sizes: every number measured, with an error, and as theory says."""
 
-import importlib.util
+import importlib
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-SCRIPT = Path(__file__).parents[1] / "notebooks" / "claims.py"
+FOLDER = Path(__file__).parents[1] / "notebooks"
 
 
 @pytest.fixture(scope="module")
 def script():
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TSODE_SMALL", "1")
-        spec = importlib.util.spec_from_file_location("claims", SCRIPT)
-        module = importlib.util.module_from_spec(spec)
-        patch.setitem(__import__("sys").modules, "claims", module)  # dataclasses look their module up
-        spec.loader.exec_module(module)
-        yield module
+        patch.syspath_prepend(FOLDER)
+        yield importlib.import_module("claims")
+
+
+@pytest.fixture(scope="module")
+def rows(script):
+    return importlib.import_module("claim_rows")
 
 
 @pytest.fixture(scope="module")
@@ -51,25 +53,25 @@ def test_seed_reaches_what_is_random(script, monkeypatch, tmp_path):
     assert next(script.late_times(0)).measured != next(script.late_times(5)).measured
 
 
-def test_slope_without_its_correction(script):
+def test_slope_without_its_correction(rows):
     x, error = np.log([250.0, 1000, 4000, 16_000]), [0.1, 0.2, 0.1, 0.3]
     y = 2 - 0.5 * x + 30 * np.exp(-x)
-    assert script.slope(x, y, error)[0] != pytest.approx(-0.5, abs=1e-3)
-    found, spread = script.slope(x, y, error, np.exp(-x))
+    assert rows.slope(x, y, error)[0] != pytest.approx(-0.5, abs=1e-3)
+    found, spread = rows.slope(x, y, error, np.exp(-x))
     assert found == pytest.approx(-0.5, rel=1e-10)
     noise = np.random.default_rng(0).standard_normal((4000, 4)) * error
-    slopes = [script.slope(x, y + one, error, np.exp(-x))[0] for one in noise]
+    slopes = [rows.slope(x, y + one, error, np.exp(-x))[0] for one in noise]
     assert np.std(slopes) == pytest.approx(spread, rel=0.05)  # 4 standard errors
 
 
-def test_limits_have_their_bias_within_the_error(script):
-    assert script.extrapolated((1.01, 0.3), (1.04, 0.0)) == pytest.approx((1.0, 0.4))
+def test_limits_have_their_bias_within_the_error(rows):
+    assert rows.extrapolated((1.01, 0.3), (1.04, 0.0)) == pytest.approx((1.0, 0.4))
     alpha = np.array([1e3, 2e3, 4e3])
     values = 3 + (5 + 2 * np.log(alpha)) / alpha
-    found, error = script.limit(values, values)
+    found, error = rows.limit(values, values)
     assert found == pytest.approx(3, abs=1e-12)
     assert 1e-4 < error < 1e-3
-    assert script.limit(values, values + 0.1)[1] == pytest.approx(0.1)
+    assert rows.limit(values, values + 0.1)[1] == pytest.approx(0.1)
 
 
 def test_claims_are_measured_and_not_repeated(script):
@@ -81,17 +83,17 @@ def test_claims_are_measured_and_not_repeated(script):
 @pytest.mark.parametrize(
     ("measured", "error", "holds"), [(1.0, 0.0, True), (1.1, 0.03, True), (1.1, 0.02, False), (np.nan, 1.0, False)]
 )
-def test_a_claim_can_fail(script, measured, error, holds):
-    assert script.Claim("one", 1.0, measured, error, "runs", "01").holds is holds
+def test_a_claim_can_fail(rows, measured, error, holds):
+    assert rows.Claim("one", 1.0, measured, error, "runs", "01").holds is holds
 
 
-def test_infinite_error_proves_nothing(script):
-    assert not script.Claim("one", 1.0, 1.0, np.inf, "runs", "01").holds
+def test_infinite_error_proves_nothing(rows):
+    assert not rows.Claim("one", 1.0, 1.0, np.inf, "runs", "01").holds
 
 
-def test_exit_status_and_file_tell(script, monkeypatch, tmp_path, capsys):
-    good = script.Claim("good", 1.0, 1.01, 0.02, "runs", "01")
-    bad = script.Claim("bad", 7, 8, 0, "count", "02")
+def test_exit_status_and_file_tell(script, rows, monkeypatch, tmp_path, capsys):
+    good = rows.Claim("good", 1.0, 1.01, 0.02, "runs", "01")
+    bad = rows.Claim("bad", 7, 8, 0, "count", "02")
     monkeypatch.setattr(script, "MEASUREMENTS", (lambda seed: iter([good]),))
     assert script.main(["--out", str(tmp_path)]) == 0
     monkeypatch.setattr(script, "MEASUREMENTS", (lambda seed: iter([good, bad]),))
@@ -106,5 +108,5 @@ def test_exit_status_and_file_tell(script, monkeypatch, tmp_path, capsys):
     ("value", "error", "text"),
     [(0.4871, 0.0191, "0.487 ± 0.019"), (10.31, 0.29, "10.31 ± 0.29"), (2 / 3, 1e-12, "0.666666667 ± 1e-12")],
 )
-def test_numbers_are_written_to_their_error(script, value, error, text):
-    assert script.pretty(value, error) == text
+def test_numbers_are_written_to_their_error(rows, value, error, text):
+    assert rows.pretty(value, error) == text

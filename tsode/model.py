@@ -261,7 +261,7 @@ class TeacherStudent(Report):
         Examples
         --------
         >>> import numpy as np
-        >>> TeacherStudent(p=1, p_star=1, learning_rate=0.4).excess_loss(np.zeros((1, 1)), np.eye(1))
+        >>> float(TeacherStudent(p=1, p_star=1, learning_rate=0.4).excess_loss(np.zeros((1, 1)), np.eye(1)))
         2.0
         """
         self._check_overlaps(M, Q)
