@@ -102,7 +102,7 @@ def attempt(task):
         os.close(reader)
         run_child(mutant["path"], code, tests, writer)
     os.close(writer)
-    outcome = wait(child, time.monotonic() + 10 + 2 * spent)
+    outcome = wait(child, time.monotonic() + 30 + 3 * spent)  # with what is not compiled yet
     with os.fdopen(reader, "rb") as pipe:
         killer = pipe.read().decode()
     return {**record, "outcome": outcome, "by": killer, "tests": len(tests)}
