@@ -41,6 +41,46 @@ def test_study_is_a_function_of_its_seed(result):
     np.testing.assert_array_equal(again.sgd.Q, result.sgd.Q)
 
 
+def test_seed_makes_start_runs_and_escapes():
+    """Another seed, another start; the start is that of the ODE and of all runs, those from random weights differ."""
+    model = tsode.TeacherStudent(3, 2, 0.2)
+    first, second = (tsode.study(model, N=40, runs=3, alpha_max=2.0, seed=seed) for seed in (0, 1))
+    for study in (first, second):
+        np.testing.assert_array_equal(study.sgd.Q[:, 0], np.broadcast_to(study.sgd.Q[0, 0], (3, 3, 3)))
+        np.testing.assert_allclose(study.sgd.M[0, 0], study.ode.M[0], atol=1e-12)
+        assert len(np.unique(study.escapes.Q[:, 0, 0, 0])) == study.escapes.runs
+        assert study.ode.Q[0, 0, 0] not in study.escapes.Q[:, 0, 0, 0]
+    for part in ("ode", "sgd", "escapes"):
+        assert not np.any(getattr(first, part).Q[..., 0, 0, 0] == getattr(second, part).Q[..., 0, 0, 0])
+
+
+@pytest.mark.parametrize(("engine", "many"), [("chain", 24), ("weights", 3)])
+def test_engine_dimension_and_runs_are_those_asked_for(engine, many):
+    result = tsode.study(tsode.TeacherStudent(2, 1, 0.3), N=30, runs=3, alpha_max=2.0, engine=engine)
+    assert (result.sgd.runs, result.escapes.runs) == (3, many)
+    for part in (result.sgd, result.escapes):
+        assert part.engine.startswith(f"sgd, {engine}")
+        assert part.N == 30
+        np.testing.assert_allclose(part.alpha * 30, np.rint(part.alpha * 30), atol=1e-9)  # whole samples
+    assert result.ode.alpha[-1] == 2.0
+    np.testing.assert_array_equal(result.ode.alpha, result.sgd.alpha)
+
+
+def test_default_times_show_the_whole_story(result):
+    """The ODE's loss has settled, 1 in 10 000 runs is still on the plateau, and nothing is run for much longer."""
+    law, threshold = result.escape
+    times = tsode.escape_time(result.escapes, threshold)
+    assert np.isfinite(times).all()
+    assert law.sf(result.escapes.alpha[-1]) == pytest.approx(1e-4, rel=0.05)
+    assert result.sgd.alpha[-1] >= result.escapes.alpha[-1]
+    assert len(result.ode.alpha) == 241
+    longer = tsode.integrate(result.model, result.ode.overlaps(0), [0.0, 10 * result.ode.alpha[-1]]).excess_loss
+    lost = result.ode.excess_loss[0] - result.ode.excess_loss
+    assert lost[-1] > 0.98 * (longer[0] - longer[-1])
+    settled = result.ode.alpha[np.argmax(lost > 0.98 * lost[-1])]
+    assert result.ode.alpha[-1] <= max(1.5 * settled, law.ppf(0.9999) + 1)
+
+
 def test_save_and_load(result, tmp_path):
     paths = result.save(tmp_path / "deep" / "folder")
     assert sorted(path.name for path in paths) == ["study.npz", "study.png", "summary.json"]
