@@ -81,6 +81,15 @@ def test_default_times_show_the_whole_story(result):
     assert result.ode.alpha[-1] <= max(1.5 * settled, law.ppf(0.9999) + 1)
 
 
+def test_default_times_wait_for_the_last_escape():
+    """One unit escapes late where it begins by chance across the teacher: long after the ODE from this start."""
+    result = tsode.study(tsode.TeacherStudent(1, 1, 0.05), N=200, runs=2)
+    law, threshold = result.escape
+    last = result.escapes.alpha[-1]
+    assert law.sf(last) == pytest.approx(1e-4, rel=0.05)
+    assert last > 2 * tsode.escape_time(result.ode, threshold)
+
+
 def test_save_and_load(result, tmp_path):
     paths = result.save(tmp_path / "deep" / "folder")
     assert sorted(path.name for path in paths) == ["study.npz", "study.png", "summary.json"]
