@@ -72,13 +72,24 @@ def test_default_times_show_the_whole_story(result):
     times = tsode.escape_time(result.escapes, threshold)
     assert np.isfinite(times).all()
     assert law.sf(result.escapes.alpha[-1]) == pytest.approx(1e-4, rel=0.05)
-    assert result.sgd.alpha[-1] >= result.escapes.alpha[-1]
+    assert result.summary()["alpha_max"] == result.sgd.alpha[-1] > result.escapes.alpha[-1]
     assert len(result.ode.alpha) == 241
     longer = tsode.integrate(result.model, result.ode.overlaps(0), [0.0, 10 * result.ode.alpha[-1]]).excess_loss
     lost = result.ode.excess_loss[0] - result.ode.excess_loss
     assert lost[-1] > 0.98 * (longer[0] - longer[-1])
     settled = result.ode.alpha[np.argmax(lost > 0.98 * lost[-1])]
-    assert result.ode.alpha[-1] <= max(1.5 * settled, law.ppf(0.9999) + 1)
+    assert 1.2 * settled < result.ode.alpha[-1] <= max(1.5 * settled, law.ppf(0.9999) + 1)
+
+
+def test_default_times_without_an_escape():
+    """A stuck student is shown for some natural times, and a diverging one up to where it diverges."""
+    stuck, diverging = (tsode.TeacherStudent(2, 8, rate) for rate in (0.5, 0.8))
+    result = tsode.study(stuck, N=50, runs=2)
+    assert result.ode.status == "completed"
+    assert 4 < result.ode.alpha[-1] * 0.5 / 16 < 16  # in units of 1 / (eta v v*)
+    result = tsode.study(diverging, N=50, runs=2)
+    assert result.ode.status == "diverged"
+    assert 120 < len(result.ode.alpha) < 241
 
 
 def test_default_times_wait_for_the_last_escape():

@@ -17,10 +17,14 @@ LEVELS = 0.3 * (1 + 0.1 * np.random.default_rng(1).standard_normal(RUNS))  # nor
 
 
 def trajectory(rate, norm, runs=None, model=MODEL, noise=None, **fields):
-    """M grows as exp(rate alpha) up to 1, Q falls from 1 to the plateau's norm, and follows M from there on."""
+    """M grows as exp(rate alpha) up to 1, and half as fast below tr M M^T = 0.006, before the window of the fit.
+
+    Q falls from 1 to the plateau's norm, and follows M from there on.
+    """
     lead = () if runs is None else (runs,)
     rate, norm = (np.broadcast_to(x, lead)[..., None] for x in (rate, norm))
-    size = np.minimum(1e-3 * np.exp(rate * ALPHA), 1.0)
+    size, slow = 1e-3 * np.exp(rate * ALPHA), np.sqrt(0.006)
+    size = np.minimum(np.where(size > slow, size, np.sqrt(size * slow)), 1.0)
     M = np.stack([0.6 * size, 0.8 * size], axis=-1)[..., None]
     own = norm + (1 - norm) * np.maximum(1 - ALPHA / 5, 0.0) ** 2
     Q = own[..., None, None] * np.eye(2) + M * np.swapaxes(M, -1, -2)
@@ -81,7 +85,7 @@ def test_final_loss_is_the_last(study):
 
 
 def test_distances_of_the_ends_are_run_by_run(study):
-    """Here M keeps its direction but for the noise of the runs: (0.6, 0.8), of norm 1e-3 at the start."""
+    """Here M keeps its direction but for the noise of the runs; random ones are at |sqrt(2) 2 sin(angle / 2)|."""
     found = study.results["distance of the end's solution to the start's"]
     turned = []
     for run in range(RUNS):
@@ -90,6 +94,26 @@ def test_distances_of_the_ends_are_run_by_run(study):
     assert found["ode"] < 1e-6
     assert found["sgd"] == pytest.approx(np.mean(turned), rel=1e-6)
     assert found["sgd_error"] == pytest.approx(stats.sem(turned), rel=1e-6)
+    random = study.results["distance of the end's solution to random ones"]
+    for column in ("ode", "sgd"):  # the mean of 200, within 4.5 standard errors
+        assert random[column] == pytest.approx(np.sqrt(2) * 4 / np.pi, rel=0.15)
+    assert "theory" not in {**found, **random}
+
+
+@pytest.mark.parametrize(("widths", "name"), [((2, 1), "exponent in alpha"), ((2, 2), "rate")])
+def test_late_times_are_those_of_gradient_flow(widths, name):
+    """The exponent does not depend on the learning rate, the rate is proportional to it; both agree with theory."""
+    rows = []
+    for rate in (0.02, 0.4):
+        model = tsode.TeacherStudent(*widths, rate)
+        start = tsode.Overlaps.random(model, 1000, rng=0)
+        ode = tsode.integrate(model, start, [0.0, 1.0])
+        sgd = tsode.simulate(model, start, [0.0, 1.0], N=1000, runs=2)
+        row = tsode.Study(ode, sgd, sgd).results[f"late {name}, gradient flow"]
+        assert row["ode"] == pytest.approx(row["theory"], rel=0.02)
+        assert row["ode"] < 0
+        rows.append(np.array([row["ode"], row["theory"]]) / (rate if name == "rate" else 1.0))
+    np.testing.assert_allclose(*rows, rtol=1e-3)
 
 
 @pytest.mark.parametrize("constraint", ["free", "spherical"])
