@@ -87,7 +87,7 @@ def test_default_times_without_an_escape():
     result = tsode.study(stuck, N=50, runs=2)
     assert result.ode.status == "completed"
     assert 4 < result.ode.alpha[-1] * 0.5 / 16 < 16  # in units of 1 / (eta v v*)
-    result = tsode.study(diverging, N=50, runs=2)
+    result = tsode.study(diverging, N=5000, runs=2)
     assert result.ode.status == "diverged"
     assert 120 < len(result.ode.alpha) < 241
 
