@@ -190,8 +190,8 @@ def test_values_that_print_alike_are_different_points(tmp_path):
     kinds = [scan(lambda x: type(x).__name__, {"x": [v]}, path=tmp_path)["value"].item() for v in (*values, *values)]
     assert kinds == ["int", "float", "bool", "str"] * 2
     models = [tsode.TeacherStudent(2, 1, rate) for rate in (0.1, 0.2)]
-    starts = [tsode.Overlaps.random(models[0], 50, rng=seed) for seed in (0, 1)]
-    assert len({point_seed({"x": thing}) for thing in (*models, *starts)}) == 4
+    starts = [tsode.Overlaps([[M]], [[Q]], [[P]]) for M, Q, P in ((0, 1, 1), (0.1, 1, 1), (0, 1.1, 1), (0, 1, 1.1))]
+    assert len({point_seed({"x": thing}) for thing in (*models, *starts, models[0].to_dict())}) == 7
     assert point_seed({"x": np.float64(0.1)}) == point_seed({"x": 0.1}) != point_seed({"x": np.float32(0.1)})
     assert point_seed({"x": np.array([1, 2])}) == point_seed({"x": (1, 2)}) != point_seed({"x": [2, 1]})
 

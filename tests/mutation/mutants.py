@@ -2,6 +2,7 @@
 
 import ast
 import collections
+import multiprocessing
 import os
 import pathlib
 import signal
@@ -111,6 +112,7 @@ def attempt(task):
 def run_child(path, code, tests, writer):
     """Run tests on a mutant; never return."""
     os.setsid()
+    multiprocessing.current_process()._config["daemon"] = False  # inherited from the pool; joblib would warn
     os.dup2(os.open(os.devnull, os.O_RDWR), 1)
     os.dup2(1, 2)
     status = 70

@@ -10,7 +10,7 @@ The mutants are those of cosmic-ray, one replacement for each operator (`OPERATO
 of every number. In the physics the compiler is off, so that the kernels count and their lines can be told; the studies
 have no kernels, and run on compiled ones. A mutant meets the tests that run its line, those of its room and the
 quickest first, until one fails or the next would exceed the budget. It is compiled in a child of a process that has
-imported the libraries, and no file is changed. What fails to import or to end is killed, too. Before, `CONTROLS` of
+imported the libraries, and no file is changed. What fails to import or to end is killed, too. Before, some of
 them are tried with nothing changed: if one of those is killed, a test fails by itself, and the run ends.
 """
 
@@ -42,7 +42,7 @@ STUDIES_TESTS = (
 # Left out: notebooks and claims (minutes each), and what runs in processes of its own, where no mutant is.
 LEFT_OUT = ("tests/test_notebooks.py", "tests/test_claims.py", "tests/test_scans_crash.py", "tsode/__main__.py")
 OWN = 0.2  # a test of the mutant's own room comes before others that take this fraction of its time
-CONTROLS = 60
+CONTROLS = 60  # at most; one in ten of a sample
 SECONDS_A_TEST = {"0": 60, "1": 6}  # by NUMBA_DISABLE_JIT: what takes longer takes no part
 
 
@@ -184,7 +184,7 @@ def break_all(modules, options):
         multiprocessing.get_context("fork").Pool(options.processes) as pool,
         open(OUT / "mutants.jsonl", "a", encoding="utf-8") as file,
     ):
-        controls = [({**mutant, "operator": None}, *more) for mutant, *more in tasks[:CONTROLS]]
+        controls = [({**mutant, "operator": None}, *more) for mutant, *more in tasks[: min(CONTROLS, len(tasks) // 10)]]
         for record in pool.imap_unordered(attempt, controls):
             if record["outcome"].startswith("killed"):
                 sys.exit(f"{record['by']} fails with nothing broken: fix it, or leave it out")
