@@ -4,7 +4,7 @@ r"""Mutation testing: change one operator or number at a time, and see whether a
     python tests/mutation/run.py break     # all mutants; what is known already in the output folder is kept
     python tests/mutation/run.py report    # score by module, and the survivors
 
-for the physics, or with `--modules` for others: `--modules measurements scans`, say, for some of the studies' group.
+for the physics, with `--group studies` for what stands above it, with `--modules measurements scans`, say, for a part.
 
 The mutants are those of cosmic-ray, one replacement for each operator (`OPERATORS` of mutants.py) and both neighbours
 of every number. In the physics the compiler is off, so that the kernels count and their lines can be told; the studies
@@ -39,6 +39,7 @@ STUDIES_TESTS = (
     "test_scans_ready.py", "test_scans_command.py", "test_faults_loading.py", "test_determinism.py",
     "test_bad_inputs.py", "test_bad_commands.py", "test_defaults.py", "test_reprs.py",
 )  # fmt: skip
+GROUPS = {"physics": PHYSICS, "studies": STUDIES}
 # Left out: notebooks and claims (minutes each), and what runs in processes of its own, where no mutant is.
 LEFT_OUT = ("tests/test_notebooks.py", "tests/test_claims.py", "tests/test_scans_crash.py", "tsode/__main__.py")
 OWN = 0.2  # a test of the mutant's own room comes before others that take this fraction of its time
@@ -49,21 +50,23 @@ SECONDS_A_TEST = {"0": 60, "1": 6}  # by NUMBA_DISABLE_JIT: what takes longer ta
 def main():
     parser = argparse.ArgumentParser(description="Mutation testing of the physics, or of the studies and scans.")
     parser.add_argument("command", choices=["cover", "break", "report"])
-    parser.add_argument("--modules", nargs="+", default=PHYSICS, help="modules or packages below tsode")
+    parser.add_argument("--group", choices=GROUPS, default="physics", help="all modules of one of the two groups")
+    parser.add_argument("--modules", nargs="+", help="or only these modules or packages below tsode, of one group")
     parser.add_argument("--budget", type=float, default=15.0, help="seconds of tests that a mutant meets")
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--tests", nargs="+", default=[], help="cover: only these tests, beside what is known already")
     parser.add_argument("--sample", type=int, help="break: only so many, drawn at random, each module by its size")
     parser.add_argument("--again", action="store_true", help="only what survived so far, against the tests as they are")
     options = parser.parse_args()
-    studies = set(options.modules) <= set(STUDIES)
-    if not studies and not set(options.modules) <= set(PHYSICS):
+    names = options.modules or GROUPS[options.group]
+    studies = set(names) <= set(STUDIES)
+    if not studies and not set(names) <= set(PHYSICS):
         parser.error(f"--modules must be some of {', '.join(PHYSICS)}; or some of {', '.join(STUDIES)}")
     set_up(studies)
     if options.command == "cover":
         mine = [f"tests/{name}" for name in STUDIES_TESTS] + [f for name in STUDIES for f in module_files(name)]
         return cover(options.processes, options.tests or (mine if studies else []))
-    modules = [path for name in options.modules for path in module_files(name)]
+    modules = [path for name in names for path in module_files(name)]
     if options.command == "break":
         return break_all(modules, options)
     return report(modules)
