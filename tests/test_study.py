@@ -192,6 +192,38 @@ def test_command_writes_and_prints(tmp_path, capsys):
     assert sorted(os.listdir(tmp_path / "a")) == ["study.npz", "study.png", "summary.json"]
 
 
+FLAGS = ["--p", "3", "--p-star", "1", "--learning-rate", "0.2", "--noise-variance", "0.1", "--constraint", "spherical"]
+FLAGGED = tsode.TeacherStudent(3, 1, 0.2, 0.1, constraint="spherical")
+
+
+@pytest.mark.parametrize("engine", ["chain", "weights"])
+def test_flags_of_the_study_are_its_arguments(engine, tmp_path, capsys):
+    more = ["-N", "60", "--runs", "3", "--alpha-max", "1.5", "--seed", "4", "--engine", engine, "--out", str(tmp_path)]
+    assert cli.main(["study", *FLAGS, *more]) == 0
+    out = capsys.readouterr().out
+    found, wanted = tsode.Study.load(tmp_path), tsode.study(FLAGGED, 60, 3, 1.5, seed=4, engine=engine)
+    assert found.model == FLAGGED
+    for part in ("ode", "sgd", "escapes"):
+        np.testing.assert_array_equal(getattr(found, part).Q, getattr(wanted, part).Q)
+        assert getattr(found, part).engine == getattr(wanted, part).engine
+    assert out.startswith(repr(wanted).rstrip())
+    assert out.splitlines()[-1] == "written: " + ", ".join(
+        str(tmp_path / name) for name in ("study.npz", "study.png", "summary.json")
+    )
+
+
+def test_flags_of_the_hessian_are_its_arguments(tmp_path, capsys):
+    model = tsode.TeacherStudent(3, 3, 0.2, 0.1, constraint="spherical")
+    flags = ["--p", "3", "--p-star", "3", "--learning-rate", "0.2", "--noise-variance", "0.1", "--constraint",
+             "spherical", "-N", "50", "--ratios", "3", "9", "--sample-dimension", "12", "--seed", "4"]  # fmt: skip
+    assert cli.main(["hessian", *flags, "--out", str(tmp_path)]) == 0
+    out = capsys.readouterr().out
+    wanted = tsode.hessian.compare(model, 50)
+    assert json.loads((tmp_path / "hessian.json").read_text()) == wanted.to_dict()
+    assert repr(wanted) in out
+    assert repr(tsode.hessian.convergence(model, 12, [3, 9], seed=4)) in out
+
+
 def test_help_and_module_form(tmp_path):
     run = subprocess.run([sys.executable, "-m", "tsode", "study", "--help"], capture_output=True, text=True, check=True)
     for word in ("--dimension", "--learning-rate", "--noise-variance", "--constraint", "--alpha-max", "--seed"):
