@@ -103,7 +103,7 @@ def attempt(task):
         os.close(reader)
         run_child(mutant["path"], code, tests, writer)
     os.close(writer)
-    outcome = wait(child, time.monotonic() + 30 + 3 * spent)  # with what is not compiled yet
+    outcome = wait(child, time.monotonic() + 120 + 3 * spent)  # with what is not compiled yet
     with os.fdopen(reader, "rb") as pipe:
         killer = pipe.read().decode()
     return {**record, "outcome": outcome, "by": killer, "tests": len(tests)}
