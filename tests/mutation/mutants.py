@@ -5,6 +5,7 @@ import collections
 import multiprocessing
 import os
 import pathlib
+import resource
 import signal
 import sys
 import time
@@ -101,9 +102,10 @@ def attempt(task):
     child = os.fork()
     if child == 0:
         os.close(reader)
+        resource.setrlimit(resource.RLIMIT_CPU, (int(30 + 3 * spent),) * 2)
         run_child(mutant["path"], code, tests, writer)
     os.close(writer)
-    outcome = wait(child, time.monotonic() + 120 + 3 * spent)  # with what is not compiled yet
+    outcome = wait(child, time.monotonic() + 20 * (30 + 3 * spent))  # a test may wait, on a loaded machine for long
     with os.fdopen(reader, "rb") as pipe:
         killer = pipe.read().decode()
     return {**record, "outcome": outcome, "by": killer, "tests": len(tests)}
@@ -175,7 +177,8 @@ def wait(child, deadline):
             code = os.waitstatus_to_exitcode(status)
             if code in (4, 5):
                 return "not run"
-            return "survived" if code == 0 else "killed"
+            endless = code in (-signal.SIGXCPU, -signal.SIGKILL)
+            return "survived" if code == 0 else "killed, without end" if endless else "killed"
         time.sleep(0.02)
     os.killpg(child, signal.SIGKILL)
     os.waitpid(child, 0)
