@@ -23,10 +23,12 @@ test-oldest:
 	.venv-oldest/bin/pip install --quiet --constraint tests/oldest.txt --editable ".[test]"
 	.venv-oldest/bin/pytest -n auto --dist loadfile
 
-# Line coverage with the compiler off, then one broken operator or number at a time: some two hours on 2 cores.
+# Line coverage, then one broken operator or number at a time, in the physics with the compiler off: two hours on 2 cores.
 mutation: .venv/installed-mutation
 	$(BIN)/python tests/mutation/run.py cover
 	$(BIN)/python tests/mutation/run.py break
+	$(BIN)/python tests/mutation/run.py cover --group studies
+	$(BIN)/python tests/mutation/run.py break --group studies
 
 # Runs every notebook from top to bottom in full size; the pictures go to out/notebooks, the notebooks stay as they are.
 notebooks: .venv/installed-notebooks

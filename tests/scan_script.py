@@ -1,6 +1,7 @@
 """A scan to be run, killed and resumed as a process of its own: python scan_script.py SETTINGS (as JSON).
 
-Each call of the function appends its point to a log, which counts calls from outside of the scan.
+Each call of the function appends its point to a log, which counts calls from outside of the scan. With SCAN_HOLD = n
+in the environment all calls but the first n never return, however slow the machine is.
 """
 
 import contextlib
@@ -21,11 +22,17 @@ def point(p, learning_rate, seed):
     log = os.open(os.environ.get("SCAN_LOG", os.devnull), os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     os.write(log, f"{p} {learning_rate!r}\n".encode())
     os.close(log)
-    time.sleep(float(os.environ.get("SCAN_SLEEP", "0")))
+    if "SCAN_HOLD" in os.environ and place_in_log(p, learning_rate) >= int(os.environ["SCAN_HOLD"]):
+        time.sleep(3600)
     model = tsode.TeacherStudent(p=p, p_star=2, learning_rate=learning_rate)
     sgd = tsode.simulate(model, None, 4.0, N=200, runs=2, seed=seed)
     noise = np.random.default_rng(seed).standard_normal((60, 60))  # BLAS and its threads play a part
     return {"loss": ("run", sgd.loss[:, -1]), "norm": np.linalg.norm(noise @ noise @ noise, 2), "states": sgd.M[0]}
+
+
+def place_in_log(p, learning_rate):
+    with open(os.environ["SCAN_LOG"], encoding="utf-8") as log:
+        return log.read().splitlines().index(f"{p} {learning_rate!r}")
 
 
 def grid():

@@ -108,10 +108,11 @@ def first_steps(learning_rate, engine, seed):
 
 def correlations(series):
     """Correlations of all pairs of series at all lags that leave half of them, in standard errors: (pairs, lags)."""
-    spectra = np.fft.rfft(series, 2 * SAMPLES)
+    samples = series.shape[1]
+    spectra = np.fft.rfft(series, 2 * samples)
     i, j = np.triu_indices(len(series), 1)
-    lags = np.arange(-SAMPLES // 2, SAMPLES // 2 + 1)
-    return np.fft.irfft(spectra[i].conj() * spectra[j])[:, lags] / np.sqrt(SAMPLES - np.abs(lags))
+    lags = np.arange(-(samples // 2), samples // 2 + 1)
+    return np.fft.irfft(spectra[i].conj() * spectra[j])[:, lags] / np.sqrt(samples - np.abs(lags))
 
 
 def assert_uncorrelated(series):
@@ -123,7 +124,7 @@ def assert_uncorrelated(series):
     """
     found = correlations(series)
     assert np.abs(found).max() < stats.norm.isf(1e-4 / found.size)
-    together = found[:, SAMPLES // 2]
+    together = found[:, series.shape[1] // 2]
     assert abs(np.mean(together**2) - 1) < 3.7 * np.sqrt(2 / len(together))
 
 
@@ -137,6 +138,20 @@ def test_runs_of_near_seeds_are_uncorrelated(engine):
 def test_near_points_of_a_scan_are_uncorrelated(engine):
     grid = {"learning_rate": 1e-3 * (1 + 1e-9 * np.arange(48)), "engine": [engine]}
     assert_uncorrelated(tsode.scan(first_steps, grid, n_jobs=1)["steps"].values.reshape(-1, SAMPLES))
+
+
+@pytest.mark.parametrize("engine", ["chain", "weights"])
+def test_parts_of_a_study_are_uncorrelated(engine):
+    """The runs from the one start and those from random weights, for two seeds; every sample is a record."""
+    series = []
+    for seed in (0, 1):
+        study = tsode.study(MODEL, N, runs=4, alpha_max=240 / N, seed=seed, engine=engine)
+        for part in (study.sgd, study.escapes):
+            assert len(part.alpha) == 241
+            change = np.diff(np.trace(part.Q[:8], axis1=2, axis2=3), axis=1)
+            ranks = stats.rankdata(change, axis=1)
+            series.append((ranks - ranks.mean()) / ranks.std())
+    assert_uncorrelated(np.concatenate(series))
 
 
 def test_copied_and_weakly_correlated_streams_are_found():

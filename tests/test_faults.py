@@ -189,8 +189,9 @@ def test_save_leaves_the_old_file_or_the_new_one(ask, trajectories, tmp_path):
         *(["kill at size", n] for n in limits),
         *(["event", n, number] for n in (1, 2) for number in (KILL, INTERRUPT)),
         *(["time", t, number] for t in np.linspace(2e-4, 8e-3, 10).tolist() for number in (KILL, INTERRUPT)),
+        ["time", 3600.0, KILL],  # after the end, also where everything takes long
     ]
-    assert len(faults) == 72
+    assert len(faults) == 73
     olds = news = 0
     for fault in faults:
         shutil.copyfile(old, target)

@@ -59,6 +59,20 @@ def test_tables_and_dictionary(model):
     assert found["tangent_dimension"] == 5
 
 
+def test_rotation_says_which_solution():
+    """With unequal readouts the solutions have different spectra, and each its own tangents."""
+    model = tsode.TeacherStudent(3, 2, 0.1, student_readout=[0.5, 0.3, 0.2])
+    rotation = tsode.manifold.random_rotation(model, 1)
+    default, both = hessian.compare(model, 50), hessian.compare(model, 50, rotation)
+    point = tsode.manifold.solution(model, rotation)
+    np.testing.assert_array_equal(both.points[1].M, point.M)
+    wanted = hessian.population_spectrum(model, point, 50)
+    np.testing.assert_allclose(both.manifold.expanded, wanted.expanded, rtol=0, atol=1e-12)
+    assert np.abs(both.manifold.expanded - default.manifold.expanded).max() > 0.1
+    assert both.manifold_modes.counts[0] == both.tangent_dimension == 3
+    np.testing.assert_array_equal(both.plateau.values, default.plateau.values)
+
+
 def test_bad_input(model):
     with pytest.raises(TypeError, match="`model`"):
         hessian.compare(4, 100)
@@ -119,6 +133,18 @@ def test_empirical_spectra_approach_the_population(approach):
     assert np.all(np.abs(slopes + 0.46) < 0.1)
     assert approach.plateau[-1].lowest == pytest.approx(-0.5, abs=0.15)
     assert all(spectrum.verdict == "not a critical point" for spectrum in approach.plateau)
+
+
+def test_empirical_spectra_approach_those_of_a_teacher_with_correlated_units():
+    """P = [[1, 0.6], [0.6, 0.7]]: distances at n/N = 1024 below 0.03, those to the spectra with P = 1 above 0.05."""
+    model = tsode.TeacherStudent(3, 2, 0.1, teacher_overlap=[[1.0, 0.6], [0.6, 0.7]])
+    result = hessian.convergence(model, N=16, ratios=[8, 1024], seed=0)
+    assert np.all(result.distances[:, 1] < 0.03)
+    other = hessian.compare(model.replace(teacher_overlap=None), 16)
+    for found, limit in ((result.plateau, other.plateau), (result.manifold, other.manifold)):
+        assert np.mean(np.abs(found[1].expanded - limit.expanded)) > 0.05
+    outliers = hessian.separation(model, N=16, ratios=[1024], seed=0)
+    np.testing.assert_allclose(outliers.lowest[0, :3], result.population.plateau.lowest, rtol=0.05)
 
 
 def test_surplus_directions_are_flat_on_any_samples_without_noise(approach):

@@ -5,13 +5,14 @@ from scipy.optimize import minimize
 import tsode
 from tsode import manifold
 
+P3 = [[1.0, 0.4, 0.2], [0.4, 2.0, -0.3], [0.2, -0.3, 0.5]]
 MODELS = {
     "surplus students": tsode.TeacherStudent(4, 2, 0.1),
     "equal widths": tsode.TeacherStudent(3, 3, 0.1),
     "too few students": tsode.TeacherStudent(2, 4, 0.1),
     "negative outputs": tsode.TeacherStudent(3, 2, 0.1, 0.0, [-0.4] * 3, [-0.5, -0.3]),
     "general": tsode.TeacherStudent(3, 2, 0.1, 0.0, [0.5, 0.3, 0.2], [0.7, 0.4], [[1.0, 0.3], [0.3, 0.8]]),
-    "general, too few": tsode.TeacherStudent(2, 3, 0.1, 0.0, [0.5, 0.3], [0.7, 0.4, 0.5], np.diag([1.0, 2.0, 0.5])),
+    "general, too few": tsode.TeacherStudent(2, 3, 0.1, 0.0, [0.5, 0.3], [0.7, 0.4, 0.5], P3),
     "partly tied": tsode.TeacherStudent(2, 4, 0.1, teacher_overlap=np.diag([3.0, 1.0, 1.0, 1.0])),
     "singular P": tsode.TeacherStudent(3, 2, 0.1, teacher_overlap=[[1.0, 1.0], [1.0, 1.0]]),
 }

@@ -15,6 +15,20 @@ def test_realised_weights_have_exactly_these_overlaps(model, start):
         np.testing.assert_allclose(tsode.Overlaps.from_weights(W, W_star).joint, start.joint, atol=1e-12)
 
 
+@pytest.mark.parametrize("angle", [1e-2, 1e-4, 1e-6, 1e-7])
+def test_overlaps_are_exact_from_nearly_parallel_rows_too(angle):
+    """Rows drawn at this angle have a Gram matrix of condition number 1 / angle^2, up to 1e14."""
+
+    class NearlyParallel(np.random.Generator):
+        def standard_normal(self, shape):
+            rows = super().standard_normal(shape)
+            return rows[0] + angle * rows
+
+    model = tsode.TeacherStudent(**GENERAL)
+    W, W_star = generic_start(model).realise(20, NearlyParallel(np.random.PCG64(0)))
+    np.testing.assert_allclose(tsode.Overlaps.from_weights(W, W_star).joint, generic_start(model).joint, atol=1e-12)
+
+
 def test_rank_deficient_overlaps_are_realised():
     M = np.array([[1.0, 0.0], [1.0, 0.0]])
     start = tsode.Overlaps(M, M @ M.T)

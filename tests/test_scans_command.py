@@ -61,6 +61,40 @@ def test_toml_file_stands_for_flags_and_flags_override_it(tmp_path, capsys):
     assert len(capsys.readouterr().out.splitlines()) == 5
 
 
+FLAGS = {
+    "escape": (
+        ["--noise-variance", "0.1", "--constraint", "spherical", "-N", "100", "--runs", "3", "--threshold", "0.04"],
+        {"noise_variance": 0.1, "constraint": "spherical", "dimension": 100}, {"runs": 3, "threshold": 0.04, "seed": 5},
+    ),
+    "deviation": (
+        ["--noise-variance", "0.1", "--constraint", "spherical", "-N", "100", "--runs", "3", "--alpha-max", "1.5"],
+        {"noise_variance": 0.1, "constraint": "spherical", "dimension": 100}, {"runs": 3, "alpha_max": 1.5, "seed": 5},
+    ),
+    "stability": (["--noise-variance", "0.1", "--constraint", "spherical"],
+                  {"noise_variance": 0.1, "constraint": "spherical"}, {}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", FLAGS)
+def test_flags_are_the_arguments_of_the_scan(kind, tmp_path, capsys):
+    flags, grid, options = FLAGS[kind]
+    seed = ["--seed", "5"] if "seed" in options else []
+    common = ["--p", "2", "3", "--learning-rate", "0.15", "--path", str(tmp_path), *QUICK]
+    assert cli.main(["scan", kind, *flags, *seed, *common]) == 0
+    grid = {"p": [2, 3], "p_star": 1, "learning_rate": 0.15, **grid}
+    wanted = getattr(tsode.scans, kind)(grid, n_jobs=1, **options)
+    with xarray.open_dataset(tmp_path / f"{kind}.nc", engine="h5netcdf") as table:
+        assert table.load().identical(wanted)
+    lines = capsys.readouterr().out.splitlines()
+    assert "p_star = 1, learning_rate = 0.15, noise_variance = 0.1, constraint = spherical" in lines[0]
+    header = lines[1].split()
+    for line, p in zip(lines[2:4], (2, 3)):  # each column has what its name says
+        row = dict(zip(header, line.split(), strict=True))
+        for name, text in row.items():
+            value = wanted.squeeze().sel(p=p)[name].item()
+            assert text == value if isinstance(value, str) else float(text) == pytest.approx(value, rel=1e-5)
+
+
 def test_points_without_a_law_say_why(tmp_path, capsys):
     arguments = ["scan", "escape", "--p", "2", "--p-star", "8", "--runs", "2", "-N", "1000", "--jobs", "1"]
     assert cli.main([*arguments, "--learning-rate", "0.3", "0.7", "--path", str(tmp_path)]) == 0

@@ -1,6 +1,7 @@
 """What the points of a scan depend on: their random numbers, and their files."""
 
 import functools
+import json
 import os
 import subprocess
 import sys
@@ -109,6 +110,139 @@ def test_digest_follows_source_helpers_constants_and_bound_values(monkeypatch):
     assert function_digest(batched(product, 3)) == function_digest(batched(product, 4))
     compiled = numba.njit(helper)
     assert function_digest(compiled) != function_digest(numba.njit(product))
+
+
+def with_default(value):
+    def function(x, y=value):
+        return x * y
+
+    return function
+
+
+def with_keyword(value):
+    def function(x, *, y=value):
+        return x * y
+
+    return function
+
+
+def with_helper(value):
+    inner = with_default(value)
+    return lambda x: inner(x)
+
+
+class Times:
+    def __init__(self, value):
+        self.value = value
+
+    def of(self, x):
+        return x * self.value
+
+    def __call__(self, x):
+        return x * self.value
+
+
+FUNCTIONS = {
+    "default": with_default,
+    "default of a keyword": with_keyword,
+    "default of a helper": with_helper,
+    "bound by position": lambda value: functools.partial(lambda y, x: x * y, value),
+    "bound by name": lambda value: functools.partial(lambda x, y: x * y, y=value),
+    "default under partial": lambda value: functools.partial(with_default(value)),
+    "default in a batch": lambda value: batched(lambda points, y=value: [point["x"] * y for point in points]),
+    "array": lambda value: with_default(np.array(value)),
+    "tuple": lambda value: lambda x, y=(0, value): x * y[1],
+    "method": lambda value: Times(value).of,
+    "object": Times,
+}
+
+
+@pytest.mark.parametrize("make", FUNCTIONS.values(), ids=FUNCTIONS)
+def test_a_changed_default_or_bound_value_computes_again(make, tmp_path):
+    """The code is the same, and the results are not: none may be taken for the other's."""
+    assert called(make(2), {"x": [1, 3]}, tmp_path) == (1 if isinstance(make(2), type(batched(product))) else 2)
+    assert called(make(2), {"x": [1, 3]}, tmp_path) == 0
+    assert scan(make(5), {"x": [1, 3]}, path=tmp_path)["value"].values.tolist() == [5, 15]
+    assert scan(make(2), {"x": [1, 3]}, path=tmp_path)["value"].values.tolist() == [2, 6]
+    assert called(make(5), {"x": [1, 3]}, tmp_path) == 0
+
+
+def test_a_batch_is_kept_by_all_of_its_points_in_their_order(tmp_path):
+    calls = []
+
+    def tens(points):
+        calls.append([point["x"] for point in points])
+        return [10 * point["x"] for point in points]
+
+    for values in ([0, 1, 2], [0, 1, 3], [2, 1, 0], [0, 1, 2]):
+        table = scan(batched(tens, size=3), {"x": values}, path=tmp_path)
+        assert table["value"].values.tolist() == [10 * x for x in values]
+    assert calls == [[0, 1, 2], [0, 1, 3], [2, 1, 0]]
+    assert scan(batched(tens, size=2), {"x": [0, 1, 2]}, path=tmp_path)["value"].values.tolist() == [0, 10, 20]
+    assert calls[3:] == [[0, 1], [2]]
+
+
+def test_values_that_print_alike_are_different_points(tmp_path):
+    """1, 1.0, True and "1"; a name's value and another name's."""
+    values = [1, 1.0, True, "1"]
+    assert len({point_seed({"x": value}) for value in values}) == 4
+    assert len({point_seed({"x": 1, "y": 2}), point_seed({"x": 2, "y": 1}), point_seed({"x": 1, "z": 2})}) == 3
+    kinds = [scan(lambda x: type(x).__name__, {"x": [v]}, path=tmp_path)["value"].item() for v in (*values, *values)]
+    assert kinds == ["int", "float", "bool", "str"] * 2
+    models = [tsode.TeacherStudent(2, 1, rate) for rate in (0.1, 0.2)]
+    starts = [tsode.Overlaps([[M]], [[Q]], [[P]]) for M, Q, P in ((0, 1, 1), (0.1, 1, 1), (0, 1.1, 1), (0, 1, 1.1))]
+    assert len({point_seed({"x": thing}) for thing in (*models, *starts, models[0].to_dict())}) == 7
+    assert point_seed({"x": np.float64(0.1)}) == point_seed({"x": 0.1}) != point_seed({"x": np.float32(0.1)})
+    assert point_seed({"x": np.array([1, 2])}) == point_seed({"x": (1, 2)}) != point_seed({"x": [2, 1]})
+
+
+def one_point(path, value, **header):
+    """Write a point with another value, and other fields of its header, under the name that it has."""
+    (file,) = (path / "points").iterdir()
+    with np.load(file) as arrays:
+        content = {name: arrays[name] for name in arrays.files}
+    content["0.value"] = np.array(value)
+    content["header"] = np.array(json.dumps({**json.loads(str(content["header"])), **header}))
+    with open(file, "wb") as stream:
+        np.savez(stream, **content)
+
+
+def test_a_file_is_trusted_if_it_says_that_it_is_the_point(tmp_path):
+    def scanned():
+        return scan(lambda x: 2 * x, {"x": [3]}, path=tmp_path)["value"].item()
+
+    assert scanned() == 6
+    one_point(tmp_path, 7)
+    assert scanned() == 7  # by its address and format it is the point
+    for header, reason in (({"format": 2}, "its format is 2, newer than 1"), ({"address": "0" * 40}, "something else")):
+        one_point(tmp_path, 8, **header)
+        with pytest.warns(UserWarning, match=f"is no finished point .*{reason}.*; it is computed again"):
+            assert scanned() == 6
+        assert scanned() == 6
+
+
+def test_a_file_says_what_it_holds(tmp_path):
+    scan(product, {"x": [0.1], "y": [2]}, path=tmp_path)
+    (file,) = (tmp_path / "points").iterdir()
+    with np.load(file) as arrays:
+        header = json.loads(str(arrays["header"]))
+    assert header["points"] == [{"x": 0.1, "y": 2}]
+    assert (header["function"], header["version"]) == ("product", tsode.__version__)
+    assert header["address"] == file.stem
+
+
+def test_points_that_another_process_finishes_meanwhile_are_not_computed_again(tmp_path):
+    calls = []
+
+    def nested(x):
+        calls.append(x)
+        if calls == [0]:
+            scan(nested, {"x": [2]}, path=tmp_path)
+        return 10 * x
+
+    table = scan(nested, {"x": [0, 1, 2]}, path=tmp_path)
+    assert table["value"].values.tolist() == [0, 10, 20]
+    assert calls == [0, 2, 1]
 
 
 def test_digest_is_the_same_in_another_process():

@@ -3,6 +3,7 @@
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+from scipy import stats
 
 import tsode
 from tsode import plot
@@ -105,6 +106,122 @@ def test_deviation_falls_with_the_root_of_N():
     slope = np.polyfit(np.log(N), np.log(table["mean"].values.ravel()), 1)[0]
     assert slope == pytest.approx(-0.5, abs=0.1)
     assert (table["std_error"] < 0.3 * table["mean"]).all()
+
+
+def test_a_student_that_escapes_and_then_diverges_has_escaped():
+    """Above the learning rate of the solutions and below that of the plateau, after 20 to 40 of alpha."""
+    limits = {p: tsode.plateau(tsode.TeacherStudent(p, 1, 0.1)).max_learning_rate for p in (8, 20)}
+    for p, limit in limits.items():
+        rates = np.array([0.9, 0.97, 1.05, 1.5]) * limit
+        table = tsode.scans.stability({"p": p, "p_star": 1, "learning_rate": rates}, n_jobs=1).squeeze()
+        assert table["fate"].values.tolist() == ["escapes", "escapes", "diverges", "diverges"]
+        model = tsode.TeacherStudent(p, 1, rates[0])
+        ode = tsode.integrate(model, tsode.Overlaps.random(model, 10**12, scale=0.5, rng=0), 100.0, rtol=1e-6)
+        assert ode.status == "diverged"
+
+
+def test_fate_of_a_point_does_not_depend_on_the_others():
+    """Those of one batch are integrated together, and leave it one after the other."""
+    grid = {"p": [1, 2], "p_star": [1, 8], "learning_rate": [0.1, 0.2, 0.3, 0.5, 0.7], "noise_variance": [0.0, 0.5]}
+    table = tsode.scans.stability(grid, n_jobs=1)
+    assert set(np.unique(table["fate"])) == {"escapes", "stuck", "diverges"}
+    for p, p_star, rate, noise in [(1, 8, 0.2, 0.0), (1, 8, 0.7, 0.5), (2, 8, 0.5, 0.5), (2, 1, 0.3, 0.0)]:
+        point = {"p": p, "p_star": p_star, "learning_rate": rate, "noise_variance": noise}
+        one = tsode.scans.stability(point, n_jobs=1).squeeze()
+        there = table.sel(point).squeeze()
+        saddle = tsode.plateau(tsode.TeacherStudent(**point))
+        for name in ("fate", "theory"):
+            assert one[name].item() == there[name].item()
+        for name in ("max_learning_rate", "escape_learning_rate"):
+            np.testing.assert_array_equal(there[name], getattr(saddle, name))
+
+
+def test_law_of_the_escape_is_that_from_random_weights():
+    """Of each point's own model, dimension and threshold; from the plateau the mean is another."""
+    grid = {"p": [1, 2], "p_star": 1, "learning_rate": 0.1, "noise_variance": [0.0, 0.2], "dimension": [200, 400]}
+    table = tsode.scans.escape(grid, runs=2, threshold=0.06, n_jobs=1)
+    for point in [(1, 0.0, 200), (2, 0.0, 200), (1, 0.2, 200), (1, 0.0, 400)]:
+        here = table.sel(dict(zip(("p", "noise_variance", "dimension"), point))).squeeze()
+        model = tsode.TeacherStudent(point[0], 1, 0.1, point[1])
+        law = tsode.escape_law(model, point[2], threshold=0.06, start="random")
+        assert here["law_mean"].item() == pytest.approx(law.mean(), rel=1e-9)
+        assert here["law_std"].item() == pytest.approx(law.std(), rel=1e-9)
+        other = tsode.escape_law(model, point[2], threshold=0.06, start="plateau")
+        assert abs(other.mean() / law.mean() - 1) > 1e-3
+    assert len(np.unique(table["law_mean"])) == 8
+
+
+@pytest.mark.parametrize(("scan", "name"), [("escape", "escape_time"), ("deviation", "deviation")])
+def test_points_and_seeds_have_streams_of_their_own(scan, name):
+    """3 points that differ in the 9th digit, 2 seeds: no rank correlation above 5 standard errors among 192 runs."""
+    grid = {"p": 2, "p_star": 1, "learning_rate": 0.15 * (1 + 1e-9 * np.arange(3)), "dimension": 50}
+    tables = [getattr(tsode.scans, scan)(grid, runs=192, n_jobs=1, seed=seed)[name] for seed in (0, 1)]
+    series = np.concatenate([table.values.reshape(3, 192) for table in tables])
+    assert np.isfinite(series).all()
+    correlations = stats.spearmanr(series, axis=1).statistic[np.triu_indices(6, 1)]
+    assert np.abs(correlations).max() < 5 / np.sqrt(192)
+
+
+def test_runs_that_never_escape_are_no_part_of_the_mean():
+    """At N = 10 and 0.95 of the largest learning rate some runs diverge on the way."""
+    limit = tsode.plateau(tsode.TeacherStudent(4, 1, 0.1)).max_learning_rate
+    grid = {"p": 4, "p_star": 1, "learning_rate": 0.95 * limit, "dimension": 10}
+    table = tsode.scans.escape(grid, runs=40, threshold=2.0, n_jobs=1).squeeze()
+    times = table["escape_time"].values
+    found = times[np.isfinite(times)]
+    assert 2 <= len(found) < 40
+    assert table["escaped"] == len(found)
+    assert table["mean"].item() == pytest.approx(found.mean())
+    assert table["std_error"].item() == pytest.approx(stats.sem(found))
+    table = tsode.scans.deviation({**grid, "learning_rate": 0.8 * limit}, runs=40, n_jobs=1).squeeze()
+    found = table["deviation"].values[np.isfinite(table["deviation"])]
+    assert 2 <= len(found) < 40
+    assert table["mean"].item() == pytest.approx(found.mean())
+    assert table["std_error"].item() == pytest.approx(stats.sem(found))
+
+
+@pytest.mark.parametrize(("p", "p_star", "constraint"), [(1, 3, "free"), (3, 1, "spherical")])
+def test_deviation_is_the_root_mean_square_of_all_elements_and_times(p, p_star, constraint):
+    """Against runs of SGD from the same start with other seeds: two means of 200 within 4.5 standard errors."""
+    model, N = tsode.TeacherStudent(p, p_star, 0.03, 0.1, constraint=constraint), 200
+    point = {"p": p, "p_star": p_star, "learning_rate": 0.03, "noise_variance": 0.1, "constraint": constraint}
+    table = tsode.scans.deviation({**point, "dimension": N}, runs=200, alpha_max=2.0, seed=3, n_jobs=1).squeeze()
+    start = tsode.Overlaps.random(model, 4 * (p + p_star), rng=3)
+    alpha = np.linspace(0.0, 2.0, 101)
+    ode, sgd = tsode.integrate(model, start, alpha), tsode.simulate(model, start, alpha, N=N, runs=200, seed=99)
+    off = np.concatenate([(sgd.M - ode.M).reshape(200, -1), (sgd.Q - ode.Q).reshape(200, -1)], axis=1)
+    wanted = np.sqrt(np.mean(off**2, axis=1))
+    error = np.hypot(stats.sem(wanted), table["std_error"].item())
+    assert error < 0.05 * wanted.mean()
+    assert abs(table["mean"].item() - wanted.mean()) < 4.5 * error
+
+
+def test_all_dimensions_have_one_start_and_each_seed_its_own():
+    """Early on the deviation is sqrt(1 / N) times a number of the start: chi^2 at 1e-4 says equal or not."""
+    grid = {"p": 1, "p_star": 1, "learning_rate": 0.1, "dimension": [1000, 1500, 2000, 3000]}
+
+    def scaled(seed):
+        table = tsode.scans.deviation(grid, runs=300, alpha_max=0.2, seed=seed, n_jobs=1).squeeze()
+        root = np.sqrt(table["dimension"].values)
+        return root * table["mean"].values, root * table["std_error"].values
+
+    def chi2(means, errors):
+        return np.sum(((means - np.average(means, weights=errors**-2)) / errors) ** 2)
+
+    first, second = scaled(0), scaled(1)
+    for means, errors in (first, second):
+        assert chi2(means, errors) < stats.chi2.isf(1e-4, 3)
+    assert chi2(*np.concatenate([first, second], axis=1)) > 2 * stats.chi2.isf(1e-4, 7)
+
+
+def test_default_duration_of_a_deviation_is_three_natural_times():
+    """1 / (eta v v*) = 10 / 3 here: the same runs as with alpha_max = 10, and others than with 9."""
+    grid = {"p": 1, "p_star": 1, "learning_rate": 0.3, "dimension": 100}
+    default, same, other = (
+        tsode.scans.deviation(grid, runs=2, n_jobs=1, alpha_max=last)["deviation"].values for last in (None, 10.0, 9.0)
+    )
+    np.testing.assert_allclose(default, same, rtol=1e-6)
+    assert np.abs(default / other - 1).max() > 1e-4
 
 
 @pytest.mark.parametrize(

@@ -41,6 +41,66 @@ def test_study_is_a_function_of_its_seed(result):
     np.testing.assert_array_equal(again.sgd.Q, result.sgd.Q)
 
 
+def test_seed_makes_start_runs_and_escapes():
+    """Another seed, another start; the start is that of the ODE and of all runs, those from random weights differ."""
+    model = tsode.TeacherStudent(3, 2, 0.2)
+    first, second = (tsode.study(model, N=40, runs=3, alpha_max=2.0, seed=seed) for seed in (0, 1))
+    for study in (first, second):
+        np.testing.assert_array_equal(study.sgd.Q[:, 0], np.broadcast_to(study.sgd.Q[0, 0], (3, 3, 3)))
+        np.testing.assert_allclose(study.sgd.M[0, 0], study.ode.M[0], atol=1e-12)
+        assert len(np.unique(study.escapes.Q[:, 0, 0, 0])) == study.escapes.runs
+        assert study.ode.Q[0, 0, 0] not in study.escapes.Q[:, 0, 0, 0]
+    for part in ("ode", "sgd", "escapes"):
+        assert not np.any(getattr(first, part).Q[..., 0, 0, 0] == getattr(second, part).Q[..., 0, 0, 0])
+
+
+@pytest.mark.parametrize(("engine", "many"), [("chain", 24), ("weights", 3)])
+def test_engine_dimension_and_runs_are_those_asked_for(engine, many):
+    result = tsode.study(tsode.TeacherStudent(2, 1, 0.3), N=30, runs=3, alpha_max=2.0, engine=engine)
+    assert (result.sgd.runs, result.escapes.runs) == (3, many)
+    for part in (result.sgd, result.escapes):
+        assert part.engine.startswith(f"sgd, {engine}")
+        assert part.N == 30
+        np.testing.assert_allclose(part.alpha * 30, np.rint(part.alpha * 30), atol=1e-9)  # whole samples
+    assert result.ode.alpha[-1] == 2.0
+    np.testing.assert_array_equal(result.ode.alpha, result.sgd.alpha)
+
+
+def test_default_times_show_the_whole_story(result):
+    """The ODE's loss has settled, 1 in 10 000 runs is still on the plateau, and nothing is run for much longer."""
+    law, threshold = result.escape
+    times = tsode.escape_time(result.escapes, threshold)
+    assert np.isfinite(times).all()
+    assert law.sf(result.escapes.alpha[-1]) == pytest.approx(1e-4, rel=0.05)
+    assert result.summary()["alpha_max"] == result.sgd.alpha[-1] > result.escapes.alpha[-1]
+    assert len(result.ode.alpha) == 241
+    longer = tsode.integrate(result.model, result.ode.overlaps(0), [0.0, 10 * result.ode.alpha[-1]]).excess_loss
+    lost = result.ode.excess_loss[0] - result.ode.excess_loss
+    assert lost[-1] > 0.98 * (longer[0] - longer[-1])
+    settled = result.ode.alpha[np.argmax(lost > 0.98 * lost[-1])]
+    assert 1.2 * settled < result.ode.alpha[-1] <= max(1.5 * settled, law.ppf(0.9999) + 1)
+
+
+def test_default_times_without_an_escape():
+    """A stuck student is shown for some natural times, and a diverging one up to where it diverges."""
+    stuck, diverging = (tsode.TeacherStudent(2, 8, rate) for rate in (0.5, 0.8))
+    result = tsode.study(stuck, N=50, runs=2)
+    assert result.ode.status == "completed"
+    assert 4 < result.ode.alpha[-1] * 0.5 / 16 < 16  # in units of 1 / (eta v v*)
+    result = tsode.study(diverging, N=5000, runs=2)
+    assert result.ode.status == "diverged"
+    assert 120 < len(result.ode.alpha) < 241
+
+
+def test_default_times_wait_for_the_last_escape():
+    """One unit escapes late where it begins by chance across the teacher: long after the ODE from this start."""
+    result = tsode.study(tsode.TeacherStudent(1, 1, 0.05), N=200, runs=2)
+    law, threshold = result.escape
+    last = result.escapes.alpha[-1]
+    assert law.sf(last) == pytest.approx(1e-4, rel=0.05)
+    assert last > 2 * tsode.escape_time(result.ode, threshold)
+
+
 def test_save_and_load(result, tmp_path):
     paths = result.save(tmp_path / "deep" / "folder")
     assert sorted(path.name for path in paths) == ["study.npz", "study.png", "summary.json"]
@@ -149,6 +209,38 @@ def test_command_writes_and_prints(tmp_path, capsys):
     assert "plateau excess loss" in out
     assert err == ""
     assert sorted(os.listdir(tmp_path / "a")) == ["study.npz", "study.png", "summary.json"]
+
+
+FLAGS = ["--p", "3", "--p-star", "1", "--learning-rate", "0.2", "--noise-variance", "0.1", "--constraint", "spherical"]
+FLAGGED = tsode.TeacherStudent(3, 1, 0.2, 0.1, constraint="spherical")
+
+
+@pytest.mark.parametrize("engine", ["chain", "weights"])
+def test_flags_of_the_study_are_its_arguments(engine, tmp_path, capsys):
+    more = ["-N", "60", "--runs", "3", "--alpha-max", "1.5", "--seed", "4", "--engine", engine, "--out", str(tmp_path)]
+    assert cli.main(["study", *FLAGS, *more]) == 0
+    out = capsys.readouterr().out
+    found, wanted = tsode.Study.load(tmp_path), tsode.study(FLAGGED, 60, 3, 1.5, seed=4, engine=engine)
+    assert found.model == FLAGGED
+    for part in ("ode", "sgd", "escapes"):
+        np.testing.assert_array_equal(getattr(found, part).Q, getattr(wanted, part).Q)
+        assert getattr(found, part).engine == getattr(wanted, part).engine
+    assert out.startswith(repr(wanted).rstrip())
+    assert out.splitlines()[-1] == "written: " + ", ".join(
+        str(tmp_path / name) for name in ("study.npz", "study.png", "summary.json")
+    )
+
+
+def test_flags_of_the_hessian_are_its_arguments(tmp_path, capsys):
+    model = tsode.TeacherStudent(3, 3, 0.2, 0.1, constraint="spherical")
+    flags = ["--p", "3", "--p-star", "3", "--learning-rate", "0.2", "--noise-variance", "0.1", "--constraint",
+             "spherical", "-N", "50", "--ratios", "3", "9", "--sample-dimension", "12", "--seed", "4"]  # fmt: skip
+    assert cli.main(["hessian", *flags, "--out", str(tmp_path)]) == 0
+    out = capsys.readouterr().out
+    wanted = tsode.hessian.compare(model, 50)
+    assert json.loads((tmp_path / "hessian.json").read_text()) == wanted.to_dict()
+    assert repr(wanted) in out
+    assert repr(tsode.hessian.convergence(model, 12, [3, 9], seed=4)) in out
 
 
 def test_help_and_module_form(tmp_path):

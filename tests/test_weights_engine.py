@@ -153,6 +153,24 @@ def test_label_noise_has_its_variance():
     assert abs(difference.mean() - wanted) < 4.5 * difference.std(ddof=1) / np.sqrt(24) + 10 / N
 
 
+@pytest.mark.parametrize("inputs", ["gaussian", "rows"])
+def test_label_noise_never_repeats_itself(inputs):
+    """The change that noise makes to a step has the sign of that sample's noise: 4.5 standard errors of 1024 signs."""
+    N, samples = 20, 1024
+    model = tsode.TeacherStudent(1, 1, 1e-6)  # so slow that noise before a sample does not change its step
+    W = generic_start(model).realise(N, 1)
+    rows = {"inputs": np.random.default_rng(0).standard_normal((samples, N)) if inputs == "rows" else inputs}
+    alpha = np.arange(samples + 1) / N
+    clean, noisy = (
+        tsode.simulate(model.replace(noise_variance=noise), W, alpha, N=N, engine="weights", **rows).Q[0, :, 0, 0]
+        for noise in (0.0, 1.0)
+    )
+    signs = np.sign(np.diff(noisy) - np.diff(clean))
+    assert np.all(signs != 0)
+    for lag in range(1, 600):
+        assert abs(np.sum(signs[lag:] * signs[:-lag])) < 4.5 * np.sqrt(samples - lag)
+
+
 def test_rows_may_come_from_an_iterator():
     model = tsode.TeacherStudent(2, 1, 0.2)
     start, rows = generic_start(model), np.random.default_rng(0).standard_normal((50, 20))

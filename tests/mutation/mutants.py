@@ -2,8 +2,10 @@
 
 import ast
 import collections
+import multiprocessing
 import os
 import pathlib
+import resource
 import signal
 import sys
 import time
@@ -100,9 +102,10 @@ def attempt(task):
     child = os.fork()
     if child == 0:
         os.close(reader)
+        resource.setrlimit(resource.RLIMIT_CPU, (int(30 + 3 * spent),) * 2)
         run_child(mutant["path"], code, tests, writer)
     os.close(writer)
-    outcome = wait(child, time.monotonic() + 10 + 2 * spent)
+    outcome = wait(child, time.monotonic() + 20 * (30 + 3 * spent))  # a test may wait, on a loaded machine for long
     with os.fdopen(reader, "rb") as pipe:
         killer = pipe.read().decode()
     return {**record, "outcome": outcome, "by": killer, "tests": len(tests)}
@@ -111,6 +114,7 @@ def attempt(task):
 def run_child(path, code, tests, writer):
     """Run tests on a mutant; never return."""
     os.setsid()
+    multiprocessing.current_process()._config["daemon"] = False  # inherited from the pool; joblib would warn
     os.dup2(os.open(os.devnull, os.O_RDWR), 1)
     os.dup2(1, 2)
     status = 70
@@ -173,7 +177,8 @@ def wait(child, deadline):
             code = os.waitstatus_to_exitcode(status)
             if code in (4, 5):
                 return "not run"
-            return "survived" if code == 0 else "killed"
+            endless = code in (-signal.SIGXCPU, -signal.SIGKILL)
+            return "survived" if code == 0 else "killed, without end" if endless else "killed"
         time.sleep(0.02)
     os.killpg(child, signal.SIGKILL)
     os.waitpid(child, 0)

@@ -1,18 +1,21 @@
-r"""Mutation testing of the physics: change one operator or number at a time, and see whether a test notices.
+r"""Mutation testing: change one operator or number at a time, and see whether a test notices.
 
     python tests/mutation/run.py cover     # once: which test runs which line, and for how long
     python tests/mutation/run.py break     # all mutants; what is known already in the output folder is kept
     python tests/mutation/run.py report    # score by module, and the survivors
 
+for the physics, with `--group studies` for what stands above it, with `--modules measurements scans`, say, for a part.
+
 The mutants are those of cosmic-ray, one replacement for each operator (`OPERATORS` of mutants.py) and both neighbours
-of every number. The compiler is off, so that the kernels count and their lines can be told. A mutant meets the tests
-that run its line, those of its room and the quickest first, until one fails or the next would exceed the budget. It
-is compiled in a child of a process that has imported the libraries, and no file is changed. What fails to import or
-to end is killed, too. Before, `CONTROLS` of them are tried with nothing changed: if one of those is killed, a test
-fails by itself, and the run ends.
+of every number. In the physics the compiler is off, so that the kernels count and their lines can be told; the studies
+have no kernels, and run on compiled ones. A mutant meets the tests that run its line, those of its room and the
+quickest first, until one fails or the next would exceed the budget. It is compiled in a child of a process that has
+imported the libraries, and no file is changed. What fails to import or to end is killed, too. Before, some of
+them are tried with nothing changed: if one of those is killed, a test fails by itself, and the run ends.
 """
 
 import argparse
+import collections
 import json
 import multiprocessing
 import os
@@ -21,41 +24,65 @@ import random
 import subprocess
 import sys
 
+import numpy as np
 from mutants import ROOT, attempt, identity, mutants_of
 
-ENVIRONMENT = {
-    "NUMBA_DISABLE_JIT": "1", "OPENBLAS_NUM_THREADS": "1", "MPLBACKEND": "Agg", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
-}  # fmt: skip
+ENVIRONMENT = {"OPENBLAS_NUM_THREADS": "1", "MPLBACKEND": "Agg", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
 OUT = ROOT / "out" / "mutation"
 PHYSICS = (
     "model", "moments", "overlaps", "ode", "ode_batch", "sgd", "fixed_points", "plateaus", "escape",
     "_passage_law", "manifold", "hessian",
 )  # fmt: skip
+STUDIES = ("measurements", "studies", "study_results", "scans", "cli", "cli_scan")
+STUDIES_TESTS = (
+    "test_study.py", "test_study_table.py", "test_scans.py", "test_scans_errors.py", "test_scans_keys.py",
+    "test_scans_ready.py", "test_scans_command.py", "test_faults_loading.py", "test_determinism.py",
+    "test_bad_inputs.py", "test_bad_commands.py", "test_defaults.py", "test_reprs.py",
+)  # fmt: skip
+GROUPS = {"physics": PHYSICS, "studies": STUDIES}
 # Left out: notebooks and claims (minutes each), and what runs in processes of its own, where no mutant is.
 LEFT_OUT = ("tests/test_notebooks.py", "tests/test_claims.py", "tests/test_scans_crash.py", "tsode/__main__.py")
+IN_PROCESSES = (
+    "another_process", "spawned_process", "in_processes", "of_joblib", "kernel_of_a_notebook", "module_form", "ctrl_c",
+    "import_leaves", "cannot_travel", "depends_on_the_point_alone", "names_the_point[2]", "lists_the_points[2]",
+)  # fmt: skip
 OWN = 0.2  # a test of the mutant's own room comes before others that take this fraction of its time
-CONTROLS = 60
-SECONDS_A_TEST = 6  # what takes longer without the compiler takes no part
+CONTROLS = 60  # at most; one in ten of a sample
+SECONDS_A_TEST = {"0": 60, "1": 6}  # by NUMBA_DISABLE_JIT: what takes longer takes no part
 
 
 def main():
-    parser = argparse.ArgumentParser(description="Mutation testing of the physics modules.")
+    parser = argparse.ArgumentParser(description="Mutation testing of the physics, or of the studies and scans.")
     parser.add_argument("command", choices=["cover", "break", "report"])
-    parser.add_argument("--modules", nargs="+", default=PHYSICS, help="modules or packages below tsode")
+    parser.add_argument("--group", choices=GROUPS, default="physics", help="all modules of one of the two groups")
+    parser.add_argument("--modules", nargs="+", help="or only these modules or packages below tsode, of one group")
     parser.add_argument("--budget", type=float, default=15.0, help="seconds of tests that a mutant meets")
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--tests", nargs="+", default=[], help="cover: only these tests, beside what is known already")
+    parser.add_argument("--sample", type=int, help="break: only so many, drawn at random, each module by its size")
     parser.add_argument("--again", action="store_true", help="only what survived so far, against the tests as they are")
     options = parser.parse_args()
-    os.environ.update(ENVIRONMENT)
-    os.chdir(ROOT)
-    OUT.mkdir(parents=True, exist_ok=True)
+    names = options.modules or GROUPS[options.group]
+    studies = set(names) <= set(STUDIES)
+    if not studies and not set(names) <= set(PHYSICS):
+        parser.error(f"--modules must be some of {', '.join(PHYSICS)}; or some of {', '.join(STUDIES)}")
+    set_up(studies)
     if options.command == "cover":
-        return cover(options.processes, options.tests)
-    modules = [path for name in options.modules for path in module_files(name)]
+        mine = [f"tests/{name}" for name in STUDIES_TESTS] + [f for name in STUDIES for f in module_files(name)]
+        return cover(options.processes, options.tests or (mine if studies else []))
+    modules = [path for name in names for path in module_files(name)]
     if options.command == "break":
         return break_all(modules, options)
     return report(modules)
+
+
+def set_up(studies):
+    """Set folder and compiler: the two groups know other tests, and other times of them."""
+    global OUT
+    OUT = OUT / "studies" if studies else OUT
+    OUT.mkdir(parents=True, exist_ok=True)
+    os.environ.update(ENVIRONMENT, NUMBA_DISABLE_JIT=str(int(not studies)))
+    os.chdir(ROOT)
 
 
 def module_files(name):
@@ -69,13 +96,14 @@ def module_files(name):
 
 
 def cover(processes, tests):
-    """Run all quick tests, or some, without the compiler; note lines and seconds of every test that passes."""
+    """Run all quick tests, or some; note lines and seconds of every test that passes."""
     ignored = " ".join(f"--ignore={path}" for path in LEFT_OUT)
+    longest = SECONDS_A_TEST[os.environ["NUMBA_DISABLE_JIT"]]
     report = OUT / f"tests-{len(list(OUT.glob('tests-*.xml')))}.xml"
     environment = {key: value for key, value in os.environ.items() if key != "PYTEST_DISABLE_PLUGIN_AUTOLOAD"}
     subprocess.run(
         [
-            sys.executable, "-m", "pytest", *tests, "-q", "-n", str(processes), f"--timeout={SECONDS_A_TEST}",
+            sys.executable, "-m", "pytest", *tests, "-q", "-n", str(processes), f"--timeout={longest}",
             "--cov=tsode", "--cov-context=test", "--cov-report=term", "--cov-append", "-p", "no:cacheprovider",
             f"--junitxml={report}", "-o", "junit_family=xunit1",
             "-o", f"addopts=--doctest-modules -m 'not slow' {ignored}",
@@ -91,7 +119,8 @@ def seconds_of_tests():
     seconds = {}
     for file in OUT.glob("tests-*.xml"):
         for case in ElementTree.parse(file).iter("testcase"):
-            if len(case) == 0:  # neither failed nor skipped
+            elsewhere = any(word in case.get("name") for word in IN_PROCESSES)
+            if len(case) == 0 and not elsewhere:  # neither failed nor skipped
                 seconds[case.get("file"), case.get("name")] = float(case.get("time"))
     return seconds
 
@@ -114,6 +143,9 @@ class Tests:
         contexts = self.data.contexts_by_lineno(path)
         names = {c.split("|")[0] for c in contexts.get(first_line, []) if c}
         names = names or {c.split("|")[0] for line in contexts.values() for c in line if c}
+        # A fixture may be made in the set-up of one test and judged by the others of its file.
+        files = {c.split("::")[0] for c in contexts.get(first_line, []) if c.endswith("|setup")}
+        names |= {f"{file}::{test}" for file, test in self.seconds if file in files}
         room = pathlib.Path(path).with_suffix("").parts[1:]
         timed = [
             (max(self.seconds[key], 0.03), any(part.strip("_").rstrip("s") in key[0] for part in room), name)
@@ -152,20 +184,34 @@ def break_all(modules, options):
             if outcome == ("survived" if options.again else None):
                 tasks.append((mutant, *tests.of(path, mutant["statement"], options.budget)))
     random.Random(0).shuffle(tasks)  # so that the score so far is that of a random sample
+    if options.sample is not None:
+        tasks = stratified(tasks, options.sample)
     compile_tests()
     preload()
     with (
         multiprocessing.get_context("fork").Pool(options.processes) as pool,
         open(OUT / "mutants.jsonl", "a", encoding="utf-8") as file,
     ):
-        controls = [({**mutant, "operator": None}, *more) for mutant, *more in tasks[:CONTROLS]]
+        controls = [({**mutant, "operator": None}, *more) for mutant, *more in tasks[: min(CONTROLS, len(tasks) // 10)]]
         for record in pool.imap_unordered(attempt, controls):
             if record["outcome"].startswith("killed"):
-                sys.exit(f"{record['by']} fails with nothing broken: fix it, or leave it out")
+                pool.terminate()
+                sys.exit(f"{record['by'] or record['outcome']}, with nothing broken: fix the test, or leave it out")
         for record in tqdm.tqdm(pool.imap_unordered(attempt, tasks), total=len(tasks), unit="mutant"):
             file.write(json.dumps(record) + "\n")
             file.flush()
     report(modules)
+
+
+def stratified(tasks, size):
+    """Return a part of shuffled tasks, of each file as large a part as of all."""
+    places = collections.Counter()
+    ranks = []
+    files = collections.Counter(mutant["path"] for mutant, *_ in tasks)
+    for i, (mutant, *_) in enumerate(tasks):
+        places[mutant["path"]] += 1
+        ranks.append(((places[mutant["path"]] - 0.5) / files[mutant["path"]], i))
+    return [tasks[i] for _, i in sorted(ranks)[:size]]
 
 
 def compile_tests():
@@ -207,11 +253,13 @@ def read_results():
 def report(modules):
     """Print the score of every module and all survivors."""
     results = read_results()
-    total, killed = 0, 0
+    everything, total, killed = 0, 0, 0
     survivors = []
     print(f"{'module':40} {'mutants':>8} {'killed':>8} {'score':>7}")
     for path in modules:
-        records = [results[key] for m in mutants_of(path) if (key := identity(m)) in results]
+        mutants = list(mutants_of(path))
+        records = [results[key] for m in mutants if (key := identity(m)) in results]
+        everything += len(mutants) - sum(record["outcome"] == "no program" for record in records)
         records = [record for record in records if record["outcome"] != "no program"]
         dead = sum(record["outcome"].startswith("killed") for record in records)
         survivors += [record for record in records if not record["outcome"].startswith("killed")]
@@ -219,7 +267,10 @@ def report(modules):
         if records:
             print(f"{path:40} {len(records):8} {dead:8} {dead / len(records):7.1%}")
     if total:
-        print(f"{'all':40} {total:8} {killed:8} {killed / total:7.1%}\n")
+        score = killed / total
+        error = np.sqrt(score * (1 - score) / total)
+        remark = "" if total == everything else f" ± {error:.1%}, a sample of {everything}"
+        print(f"{'all':40} {total:8} {killed:8} {score:7.1%}{remark}\n")
     for r in sorted(survivors, key=lambda r: (r["path"], r["line"])):
         print(f"{r['path']}:{r['line']} {r['definition']} [{r['operator']}, {r['tests']} tests, {r['outcome']}]")
         print(f"    {r['before']}\n    {r['after']}")

@@ -25,9 +25,9 @@ RECORDS = 101
 def deviation(grid, runs=16, alpha_max=None, seed=0, **options):
     r"""Measure the deviation of SGD from its ODE, over dimensions and whatever else.
 
-    All runs of a model start from the same overlaps. The deviation of a run is the root mean square of
-    the elements of :math:`M - M_\mathrm{ODE}` and :math:`Q - Q_\mathrm{ODE}` over the recorded times; theory
-    expects it to fall as :math:`N^{-1/2}`.
+    All runs of a model start from the same overlaps, which are of order 1: those of random weights at dimension
+    4 (p + p*). The deviation of a run is the root mean square of the elements of :math:`M - M_\mathrm{ODE}` and
+    :math:`Q - Q_\mathrm{ODE}` over the recorded times; theory expects it to fall as :math:`N^{-1/2}`.
 
     Parameters
     ----------

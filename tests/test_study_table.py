@@ -1,0 +1,202 @@
+"""The table of a study, number by number, on trajectories made up so that the right numbers are known."""
+
+import re
+from html import unescape
+
+import numpy as np
+import pytest
+from scipy import stats
+
+import tsode
+
+MODEL = tsode.TeacherStudent(p=2, p_star=1, learning_rate=0.1)
+N, RUNS, ESCAPES, TIMES = 1000, 5, 7, 201
+ALPHA = np.linspace(0.0, 100.0, TIMES)
+RATES = 0.1 * (1 + 0.1 * np.random.default_rng(0).standard_normal(ESCAPES))  # of the runs from random weights
+LEVELS = 0.3 * (1 + 0.1 * np.random.default_rng(1).standard_normal(RUNS))  # norms on the plateau, run by run
+
+
+def trajectory(rate, norm, runs=None, model=MODEL, noise=None, **fields):
+    """M grows as exp(rate alpha) up to 1, and half as fast below tr M M^T = 0.006, before the window of the fit.
+
+    Q falls from 1 to the plateau's norm, and follows M from there on.
+    """
+    lead = () if runs is None else (runs,)
+    rate, norm = (np.broadcast_to(x, lead)[..., None] for x in (rate, norm))
+    size, slow = 1e-3 * np.exp(rate * ALPHA), np.sqrt(0.006)
+    size = np.minimum(np.where(size > slow, size, np.sqrt(size * slow)), 1.0)
+    M = np.stack([0.6 * size, 0.8 * size], axis=-1)[..., None]
+    own = norm + (1 - norm) * np.maximum(1 - ALPHA / 5, 0.0) ** 2
+    Q = own[..., None, None] * np.eye(2) + M * np.swapaxes(M, -1, -2)
+    if noise is not None:
+        M, Q = M + noise[0], Q + noise[1]
+        M[:, 0], Q[:, 0] = M[0, 0], Q[0, 0]
+    ends = {"status": np.full(lead, "completed")[()], "stopped_at": np.full(lead, ALPHA[-1])[()]}
+    known = {} if runs is None else {"N": N, "seed": 3, "engine": "sgd"}
+    return tsode.Trajectory(model=model, alpha=ALPHA, M=M, Q=Q, **{**ends, **known, **fields})
+
+
+def noise(rng, size=1e-3):
+    S = rng.standard_normal((RUNS, TIMES, 2, 2))
+    return size * rng.standard_normal((RUNS, TIMES, 2, 1)), size * (S + np.swapaxes(S, 2, 3))
+
+
+@pytest.fixture(scope="module")
+def study():
+    sgd = trajectory(0.08, LEVELS, RUNS, noise=noise(np.random.default_rng(2)))
+    return tsode.Study(trajectory(0.07, 0.3), sgd, trajectory(RATES, 0.3, ESCAPES))
+
+
+def excess_loss(norm):
+    """With M = 0, Q = norm 1: half of (t^2 + 2 (sum of y^2 + 1)) with y = norm / 2, t = norm - 1."""
+    return ((norm - 1) ** 2 + 2 * (2 * (norm / 2) ** 2 + 1)) / 2
+
+
+def assert_row(row, theory, ode, runs, rel=1e-9):
+    """Mean and standard error are over the runs that have a number."""
+    runs = runs[np.isfinite(runs)]
+    wanted = {"theory": theory, "ode": ode, "sgd": np.mean(runs), "sgd_error": stats.sem(runs)}
+    assert row == pytest.approx({name: value for name, value in wanted.items() if value is not None}, rel, nan_ok=True)
+
+
+def test_plateau_is_the_level_where_the_loss_rests(study):
+    levels = excess_loss(LEVELS)  # M has not grown much yet, and the noise is small
+    row = study.results["plateau excess loss"]
+    assert_row(row, tsode.plateau(MODEL).excess_loss, excess_loss(0.3), levels, rel=2e-2)
+    np.testing.assert_allclose(row["sgd_error"], stats.sem(levels), rtol=2e-2)
+
+
+def test_escape_rate_is_that_of_the_runs_from_random_weights(study):
+    assert_row(study.results["escape rate"], tsode.plateau(MODEL).escape_rate, 0.07, RATES, rel=1e-8)
+
+
+def test_escape_times_are_those_of_their_own_runs(study):
+    law, threshold = study.escape
+    times = {name: tsode.escape_time(getattr(study, name), threshold) for name in ("ode", "sgd", "escapes")}
+    assert times["ode"] == pytest.approx(np.log(threshold / 1e-6) / (2 * 0.07), rel=1e-3)
+    assert_row(study.results["escape time from this start"], np.nan, times["ode"], times["sgd"])
+    assert_row(study.results["escape time from random weights"], law.mean(), None, times["escapes"])
+    assert law.mean() == pytest.approx(tsode.escape_law(MODEL, N, threshold, start="random").mean(), rel=1e-12)
+
+
+def test_final_loss_is_the_last(study):
+    runs = study.sgd.excess_loss[:, -1]
+    assert_row(study.results["final excess loss"], np.nan, study.ode.excess_loss[-1], runs)
+
+
+def test_distances_of_the_ends_are_run_by_run(study):
+    """Here M keeps its direction but for the noise of the runs; random ones are at |sqrt(2) 2 sin(angle / 2)|."""
+    found = study.results["distance of the end's solution to the start's"]
+    turned = []
+    for run in range(RUNS):
+        first, last = (tsode.manifold.closest_rotation(MODEL, study.sgd.overlaps(i, run)) for i in (0, -1))
+        turned.append(np.sqrt(2) * np.linalg.norm(first - last))  # of the weights: v* / v = 2
+    assert found["ode"] < 1e-6
+    assert found["sgd"] == pytest.approx(np.mean(turned), rel=1e-6)
+    assert found["sgd_error"] == pytest.approx(stats.sem(turned), rel=1e-6)
+    random = study.results["distance of the end's solution to random ones"]
+    for column in ("ode", "sgd"):  # the mean of 200, within 4.5 standard errors
+        assert random[column] == pytest.approx(np.sqrt(2) * 4 / np.pi, rel=0.15)
+    assert "theory" not in {**found, **random}
+
+
+@pytest.mark.parametrize(("widths", "name"), [((2, 1), "exponent in alpha"), ((2, 2), "rate")])
+def test_late_times_are_those_of_gradient_flow(widths, name):
+    """The exponent does not depend on the learning rate, the rate is proportional to it; both agree with theory."""
+    rows = []
+    for rate in (0.02, 0.4):
+        model = tsode.TeacherStudent(*widths, rate)
+        start = tsode.Overlaps.random(model, 1000, rng=0)
+        ode = tsode.integrate(model, start, [0.0, 1.0])
+        sgd = tsode.simulate(model, start, [0.0, 1.0], N=1000, runs=2)
+        row = tsode.Study(ode, sgd, sgd).results[f"late {name}, gradient flow"]
+        assert row["ode"] == pytest.approx(row["theory"], rel=0.02)
+        assert row["ode"] < 0
+        rows.append(np.array([row["ode"], row["theory"]]) / (rate if name == "rate" else 1.0))
+    np.testing.assert_allclose(*rows, rtol=1e-3)
+
+
+@pytest.mark.parametrize("constraint", ["free", "spherical"])
+def test_noise_alone_exceeds_the_level_of_the_deviations_in_one_study_of_twenty(constraint):
+    """Student's t of both signs in all entries that move, at all times but the first, sums up to 5 %."""
+    model = MODEL.replace(constraint=constraint)
+    M_noise, Q_noise = noise(np.random.default_rng(4))
+    moving = {"M": 2, "Q": 4}
+    if constraint == "spherical":
+        Q_noise[:, :, [0, 1], [0, 1]] = 0.0
+        moving["Q"] = 2
+    sgd = trajectory(0.07, 0.3, RUNS, model=model, noise=(M_noise, Q_noise))
+    ode = trajectory(0.07, 0.3, model=model)
+    results = tsode.Study(ode, sgd, sgd).results
+    for which, entries in moving.items():
+        row = results[f"largest deviation of {which} (standard errors)"]
+        assert 2 * stats.t.sf(row["theory"], RUNS - 1) * entries * (TIMES - 1) == pytest.approx(0.05, rel=1e-6)
+        runs = getattr(sgd, which)[:, 1:]
+        difference = np.mean(runs, axis=0) - getattr(ode, which)[1:]
+        error = np.ma.masked_less(stats.sem(runs, axis=0), 1e-12)
+        assert row["sgd"] == pytest.approx(np.abs(difference / error).max(), rel=1e-9)
+        assert row["sgd"] < row["theory"]
+        assert results[f"rms deviation of {which}"]["sgd"] == pytest.approx(np.sqrt(np.mean(difference**2)), rel=1e-9)
+
+
+def test_runs_that_ended_early_do_not_count(study):
+    """A diverged run has no last loss; the others' numbers are as if there were only them."""
+    M, Q = study.sgd.M.copy(), study.sgd.Q.copy()
+    M[1, 100:], Q[1, 100:] = np.nan, np.nan
+    status, stopped_at = np.full(RUNS, "completed", dtype="<U11"), np.full(RUNS, ALPHA[-1])
+    status[1], stopped_at[1] = "diverged", 49.75
+    more = {"model": MODEL, "alpha": ALPHA, "N": N}
+    ended = tsode.Trajectory(M=M, Q=Q, status=status, stopped_at=stopped_at, **more)
+    others = [0, 2, 3, 4]
+    whole = tsode.Trajectory(M=M[others], Q=Q[others], status=status[others], stopped_at=stopped_at[others], **more)
+    found, wanted = (tsode.Study(study.ode, sgd, study.escapes) for sgd in (ended, whole))
+    assert found.results.keys() == wanted.results.keys()
+    for name, row in found.results.items():
+        if name not in ("plateau excess loss", "escape time from this start"):  # which this run still had
+            assert row == pytest.approx(wanted.results[name], rel=1e-9, nan_ok=True), name
+    assert "1 of 5 SGD runs did not finish, the first ended at alpha = 49.75" in repr(found)
+    assert "did not finish" not in repr(wanted)
+
+
+def cells(row, tag):
+    return [unescape(re.sub("<.*?>", "", cell)).strip() for cell in re.findall(f"<{tag}.*?</{tag}>", row)]
+
+
+def test_table_has_theory_ode_and_sgd_in_their_columns(study):
+    """Four digits of each number, one of an error, nothing where there is none; the same as text and in a notebook."""
+    rows = re.findall("<tr>.*?</tr>", study._repr_html_().replace("\n", ""))
+    assert cells(rows[0], "th")[-3:] == ["theory", "ODE", "SGD"]
+    table = {}
+    for row in rows[1:]:
+        name, *values = cells(row, "th") + cells(row, "td")
+        table[name] = values
+    assert table.keys() == study.results.keys()
+    lines = repr(study).splitlines()
+    for name, row in study.results.items():
+        theory, ode, sgd = table[name]
+        sgd, _, error = sgd.partition("±")
+        for text, column, digits in ((theory, "theory", 4), (ode, "ode", 4), (sgd, "sgd", 4), (error, "sgd_error", 1)):
+            value = row.get(column, np.nan)
+            assert (float(text) if text.strip() else np.nan) == pytest.approx(value, 6 * 10.0**-digits, nan_ok=True)
+        line = next(line for line in lines if line.strip().startswith(name + "  "))
+        assert [word for word in re.split(r"\s{2,}", line.strip())[1:] if word] == [x for x in table[name] if x]
+
+
+def test_summary_says_what_was_run(study):
+    found = study.summary()
+    assert (found["N"], found["runs"], found["seed"], found["alpha_max"], found["engine"]) == (N, RUNS, 3, 100.0, "sgd")
+    assert found["status"] == {"ode": "completed", "sgd": ["completed"] * RUNS, "escapes": ["completed"] * ESCAPES}
+    assert found["escape_threshold"] == study.escape[1]
+    assert found["model"] == MODEL.to_dict()
+    assert found["results"]["final excess loss"]["theory"] is None
+    assert found["results"]["escape rate"] == study.results["escape rate"]
+    assert found["hessian"] == tsode.hessian.compare(MODEL, N).to_dict()
+
+
+def test_parts_are_saved_and_loaded_each_as_itself(study, tmp_path):
+    study.save(tmp_path)
+    for path in (tmp_path, tmp_path / "study.npz"):
+        loaded = tsode.Study.load(path)
+        for part in ("ode", "sgd", "escapes"):
+            for name in ("M", "Q", "alpha"):
+                np.testing.assert_array_equal(getattr(getattr(loaded, part), name), getattr(getattr(study, part), name))
