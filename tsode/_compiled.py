@@ -9,6 +9,8 @@ address: one compiled kernel serves all rules, and a rule of the user's compiles
 """
 
 import functools
+import hashlib
+from types import CodeType
 
 import numba
 from llvmlite import ir
@@ -17,13 +19,41 @@ from numba.extending import intrinsic, overload, register_jitable
 
 from ._lanes import WIDTH
 
-__all__ = ["FAST", "call_step", "jitable", "step_function"]
+__all__ = ["FAST", "call_step", "jitable", "step_function", "with_name_of"]
 
 # no exceptions at divisions by zero; products and sums may be fused
 FAST = {"error_model": "numpy", "fastmath": {"contract"}}
 
 # not fused: one run and 16 in lockstep are to make the same roundings
 jitable = register_jitable(error_model="numpy")
+
+
+def with_name_of(*functions):
+    """Return a decorator that gives a closure over functions a name of their own.
+
+    Numba names compiled code after a function's name and the number of functions compiled before it in its process.
+    Two closures of one factory that come from the caches of two processes may then have one name, and the linker
+    takes either for the other, without a word.
+    """
+    digest = hashlib.sha256("".join(map(_described, functions)).encode()).hexdigest()[:16]
+
+    def rename(closure):
+        closure.__name__ += f"_{digest}"
+        closure.__qualname__ += f"_{digest}"
+        return closure
+
+    return rename
+
+
+def _described(thing):
+    """Return what tells a function, or a number that a closure holds, from others."""
+    code = getattr(thing, "__code__", None)
+    if code is None:
+        return repr(thing)
+    cells = [_described(cell.cell_contents) for cell in thing.__closure__ or ()]
+    constants = [constant for constant in code.co_consts if not isinstance(constant, CodeType)]
+    return f"{thing.__module__}.{thing.__qualname__} {code.co_code.hex()} {code.co_names} {constants} {cells}"
+
 
 NUMBERS = types.CPointer(types.float64)
 SIGNATURE = types.void(*[NUMBERS] * 6, *[types.intp] * 4)
@@ -54,6 +84,7 @@ def step_function(step, lanes):
 
 
 def _many(step):
+    @with_name_of(step)
     def entry(lam, mu, noise, size, parameters, change, p, p_star, noises, n_parameters):
         nothing = carray(lam, (0, WIDTH))
         step(
@@ -66,6 +97,7 @@ def _many(step):
 
 
 def _one(step):
+    @with_name_of(step)
     def entry(lam, mu, noise, size, parameters, change, p, p_star, noises, n_parameters):
         nothing = carray(lam, (0,))
         step(

@@ -11,7 +11,7 @@ import numpy as np
 from numba import njit
 
 from .. import _checks
-from .._compiled import FAST
+from .._compiled import FAST, with_name_of
 from .._divergence import norm_scale
 from .._states import norm_positions, pack
 from ..model import check_model
@@ -162,6 +162,7 @@ def batch_kernel(averages):
     one = derivatives(averages)
 
     @njit(cache=True, nogil=True, **FAST)
+    @with_name_of(one)
     def kernel(y, P, parameters, spherical, second_order, omega, J, F, K):
         n = y.shape[0] // len(P)
         dy = np.empty(y.shape[0])

@@ -17,7 +17,7 @@ import functools
 import numpy as np
 from numba import njit
 
-from .._compiled import FAST, jitable
+from .._compiled import FAST, jitable, with_name_of
 from .._linear_algebra import joint_matrix
 from .._states import pack, unpack
 
@@ -64,6 +64,7 @@ def compiled(averages):
     one = derivatives(averages)
 
     @njit(cache=True, nogil=True, **FAST)
+    @with_name_of(one)
     def kernel(y, P, parameters, spherical, second_order, omega, J, F, K):
         return one(y, P, parameters, spherical, second_order, omega, J, F, K)
 
@@ -76,6 +77,7 @@ def derivatives(averages):
     drift, noise = averages.drift, averages.noise
 
     @jitable
+    @with_name_of(drift, noise)
     def one(y, P, parameters, spherical, second_order, omega, J, F, K):
         # plain loops over the flat state: views and slices of arrays take Numba seconds to compile
         p, n = J.shape

@@ -10,7 +10,7 @@ import math
 
 import numpy as np
 
-from .._compiled import jitable
+from .._compiled import jitable, with_name_of
 from .._lanes import load, store
 from ..activations import squared_error
 from .base import Rule
@@ -62,6 +62,7 @@ def gradient_step(student, teacher, noisy):
     """Return the step for two activations, with or without label noise."""
 
     @jitable
+    @with_name_of(student, teacher, noisy)
     def step(lam, mu, noise, size, scalars, parameters, change, scalar_change):
         p, p_star = lam.shape[0], mu.shape[0]
         eta = load(parameters, 0)
