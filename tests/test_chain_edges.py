@@ -185,7 +185,7 @@ def test_rows_of_any_length_become_unit_rows_and_zero_stays():
     L[..., 7] = 0.0  # in the teacher's span
     before = np.concatenate([A, L], axis=1)
     columns = [np.ascontiguousarray(rows.swapaxes(0, 1)) for rows in (A, L)]
-    chain_sweeps.normalise(*(rows.reshape(-1, LANES) for rows in columns), 3)
+    chain_sweeps.normalise(*(rows.reshape(-1, LANES) for rows in columns), 3, 2)
     A, L = (rows.swapaxes(0, 1) for rows in columns)
     lengths = np.linalg.norm(before, axis=1, keepdims=True)
     wanted = np.divide(before, lengths, out=np.zeros_like(before), where=lengths > 0)

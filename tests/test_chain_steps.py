@@ -1,5 +1,7 @@
 """The overlap chain replayed sample by sample with explicit weights, from the very numbers that it drew."""
 
+import itertools
+
 import numpy as np
 import pytest
 from models import MODELS, generic_start
@@ -131,12 +133,12 @@ def test_a_run_beyond_the_limit_is_retired_and_others_go_on():
 
 
 def test_runs_go_together_but_for_a_few_that_are_left_over():
-    """Every run once and in order, never more than fit; one, two or three that are left go alone."""
-    for runs in range(1, 70):
-        found = chain.groups(runs)
+    """Every run once and in order, never more than fit; up to three a thread that are left go alone."""
+    for threads, runs in itertools.product((1, 2, 8), range(1, 70)):
+        found = chain.groups(runs, threads)
         assert [run for group in found for run in group] == list(range(runs))
-        left = runs % WIDTH
-        assert [len(group) for group in found] == [WIDTH] * (runs // WIDTH) + ([1] * left if left <= 3 else [left])
+        full, left = divmod(runs, WIDTH) if runs > 3 * threads else (0, runs)
+        assert [len(group) for group in found] == [WIDTH] * full + ([1] * left if left <= 3 * threads else [left])
 
 
 @pytest.mark.parametrize("activation", SHIPPED)

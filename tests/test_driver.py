@@ -24,13 +24,10 @@ class Scripted:
 
     def __init__(self, model, start, N, *arguments):
         *first, limit = arguments
-        if isinstance(first[0], list):  # of the chain: sequences, lanes
-            sequences, self.lanes, self.inputs = first[0], first[1], None
-        else:
-            sequences, self.lanes, self.inputs = [first[0]], 1, first[1]
+        sequences, self.inputs = (first[0], None) if isinstance(first[0], list) else ([first[0]], first[1])
         self.numbers = [sequence.spawn_key[-1] for sequence in sequences]
         self.start, self.N, self.limit, self.runs, self.step = start, N, limit, len(sequences), 0
-        self.ended, self.exhausted, self.trace = np.full(self.lanes, -1), False, np.ones(self.lanes)
+        self.ended, self.exhausted, self.trace = np.full(self.runs, -1), False, np.ones(self.runs)
         self.made.append(self)
         self.act()
 
@@ -96,7 +93,7 @@ def test_run_i_is_the_engine_on_child_i_of_the_seed(engine):
     for run in range(3):
         sequence = np.random.SeedSequence(5, spawn_key=(run,))
         if engine == "chain":
-            alone = ChainRuns(model, start, 10, [sequence], 8, 1e8)
+            alone = ChainRuns(model, start, 10, [sequence], 1e8)
         else:
             alone = WeightsRun(model, start, 10, sequence, "gaussian", 1e8)
         for i, stop in enumerate((0, 3, 10)):
@@ -144,12 +141,11 @@ def test_limit_is_a_million_times_the_norm_of_the_start(scripted, engine):
 
 
 def test_chain_goes_in_groups_and_weights_one_by_one(scripted):
-    """16 runs a group where that keeps all threads busy, else 8; every run once, in order."""
-    for threads, runs, wanted in ((1, 35, [16, 16, 3]), (2, 20, [8, 8, 4]), (1, 15, [8, 7]), (4, 8, [8])):
+    """16 runs a group, and up to three a thread alone; every run once, in order."""
+    for threads, runs, wanted in ((1, 36, [16, 16, 4]), (2, 20, [16, 1, 1, 1, 1]), (1, 15, [15]), (1, 3, [1, 1, 1])):
         sgd, made = scripted(threads=threads, runs=runs)
         made = sorted(made, key=lambda engine: engine.numbers)
         assert [engine.runs for engine in made] == wanted
-        assert {engine.lanes for engine in made} == {wanted[0]}
         assert [number for engine in made for number in engine.numbers] == list(range(runs))
         assert recorded(sgd) == [[0, 5, 10, 20]] * runs
     _, made = scripted(engine="weights", runs=3, inputs="uniform")
@@ -213,13 +209,17 @@ def test_rows_that_run_out_say_how_many_were_needed(scripted):
 @pytest.mark.parametrize("engine", ["chain", "weights"])
 def test_interrupt_keeps_what_was_recorded(scripted, engine):
     """Runs before it are complete; the one that it meets was last seen at the end of its last call."""
-    first = 0 if engine == "weights" else 8
-    sgd, _ = scripted({(first + 1, 17): KeyboardInterrupt()}, runs=first + 2, engine=engine)
-    complete, cut = (1, 1) if engine == "weights" else (8, 2)
+    first = 0 if engine == "weights" else 16
+    sgd, _ = scripted(
+        {(first + 1, 17): KeyboardInterrupt()}, runs=first + (2 if engine == "weights" else 4), engine=engine
+    )
+    complete, cut = (1, 1) if engine == "weights" else (16, 4)
     assert recorded(sgd) == [[0, 5, 10, 20]] * complete + [[0, 5, 10]] * cut
     assert sgd.status.tolist() == ["completed"] * complete + ["interrupted"] * cut
     assert sgd.stopped_at.tolist() == [3.0] * complete + [2.4] * cut
-    sgd, _ = scripted({(first + 1, 6): KeyboardInterrupt()}, runs=first + 2, engine=engine)
+    sgd, _ = scripted(
+        {(first + 1, 6): KeyboardInterrupt()}, runs=first + (2 if engine == "weights" else 4), engine=engine
+    )
     assert sgd.stopped_at.tolist() == [3.0] * complete + [1.5] * cut  # last seen at the record after 5
     sgd, _ = scripted({(0, 0): KeyboardInterrupt()}, runs=2, engine=engine)
     assert sgd.status[0] == "interrupted"
@@ -278,12 +278,13 @@ def test_progress_counts_the_samples_of_all_runs(scripted, monkeypatch):
 
     monkeypatch.setattr(driver, "progress_bar", Bar)
     for progress in (False, True):
-        chain = [32, 8, 32, 8, 32, 32, 16, 8, 2, 8, 2, 8, 8, 4]  # groups of 8 and 2
-        for engine, updates in (("chain", chain), ("weights", [4, 1, 4, 1, 4, 4, 2] * 10)):
-            scripted(runs=10, engine=engine, progress=progress)
+        each = [4, 1, 4, 1, 4, 4, 2]
+        chain = [16 * samples for samples in each] + each * 2  # a group of 16, and two alone
+        for engine, updates in (("chain", chain), ("weights", each * 18)):
+            scripted(runs=18, engine=engine, progress=progress)
             bar = bars.pop()
             assert (bar.show, bar.open, bar.updates) == (progress, False, updates)
-            assert bar.options == {"total": 200, "desc": "SGD", "unit": " samples", "unit_scale": True}
+            assert bar.options == {"total": 360, "desc": "SGD", "unit": " samples", "unit_scale": True}
     scripted()
     assert bars.pop().show is False
     monkeypatch.undo()

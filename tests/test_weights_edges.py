@@ -62,7 +62,7 @@ def test_inputs_and_noise_are_the_streams(N, monkeypatch):
         W, past = weights_of(run)
         np.testing.assert_allclose(W[:3], wanted, rtol=1e-10, atol=1e-12)
         assert not past.any()
-    np.testing.assert_allclose(run.noise, noise, rtol=1e-12, atol=1e-14)  # 256 numbers serve 256 samples
+    np.testing.assert_allclose(run.noise[:, 0], noise, rtol=1e-12, atol=1e-14)  # 256 numbers serve 256 samples
 
 
 def test_no_noise_is_drawn_where_there_is_none():

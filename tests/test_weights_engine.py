@@ -30,28 +30,16 @@ def test_blocks_do_what_sgd_does_sample_by_sample(model, N):
         np.testing.assert_allclose(found.Q[0, i], wanted.Q, rtol=1e-10, atol=1e-12)
 
 
-def test_kernels_agree_with_their_python_twins(model):
-    rng, N = np.random.default_rng(0), 90
-    run = weights.WeightsRun(model, generic_start(model), N, np.random.SeedSequence(1), "gaussian", 1e8)
-    X = run.X
-    X[..., :N] = rng.standard_normal((*X.shape[:2], N))
-    noise = rng.standard_normal(weights.BLOCK)
-    fixed = (model.student_readout, model.teacher_readout, model.learning_rate, N, model.spherical, 1e8)
-    preactivation, gram = np.einsum("tki,tsi->ks", run.W, X), np.einsum("tki,tsi->ks", X, X)
-    compiled = weights.sample_kernel(preactivation, gram, 2, 7, noise, *fixed)
-    python = python_twin(weights.sample_kernel)(preactivation, gram, 2, 7, noise, *fixed)
-    for a, b in zip(compiled, python):
-        np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-14)
+def test_kernels_agree_with_their_python_twins(model, monkeypatch):
+    """Samples of three blocks, compiled, and in Python all the way down to the rule."""
     results = []
-    for function in (weights.block_kernel, python_twin(weights.block_kernel)):
-        W = run.W.copy()
-        assert function(W, X, 0, 8, noise, *fixed) == 8
-        results.append(W)
-    np.testing.assert_allclose(*results, rtol=1e-12, atol=1e-14)
-    results = []
-    for function in (weights.advance_kernel, python_twin(weights.advance_kernel)):
-        run = weights.WeightsRun(model, generic_start(model), N, np.random.SeedSequence(1), "gaussian", 1e8)
-        assert function(run.W, run.X, run.noise, run.state, run.noise_state, run.law, 0.3, 0, 21, *fixed) == 21
+    for python in (False, True):
+        run = weights.WeightsRun(model, generic_start(model), 90, np.random.SeedSequence(1), "gaussian", 1e8)
+        if python:
+            for name in ("sample_kernel", "block_kernel", "advance_kernel"):
+                monkeypatch.setattr(weights, name, python_twin(getattr(weights, name)))
+            monkeypatch.setattr(run.rule, "pointer", model.rule.step(model))
+        assert run.advance(21)
         results.append(run.W)
     np.testing.assert_allclose(*results, rtol=1e-10, atol=1e-12)
 

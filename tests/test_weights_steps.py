@@ -29,7 +29,7 @@ def test_engine_is_sgd_on_its_own_numbers(model, law):
             first = (done - 1) // weights.BLOCK * weights.BLOCK  # the block that was worked on
             start = max(first, len(seen))
             rows = [np.concatenate(list(run.X[:, n % weights.BLOCK]))[:N] for n in range(start, done)]
-            noise = [np.sqrt(0.1) * run.noise[n % run.noise.size] for n in range(start, done)]
+            noise = [np.sqrt(0.1) * run.noise[n % len(run.noise), 0] for n in range(start, done)]
             W = plain_sgd(model, W, W_star, rows, noise)[-1]
             seen += rows
         np.testing.assert_allclose(weights_of(run, N)[:p], W, rtol=1e-9, atol=1e-11)

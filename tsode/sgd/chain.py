@@ -40,17 +40,17 @@ __all__ = ["ChainRuns", "groups"]
 
 SUBSTREAMS = 16  # generators of one run
 BATCH = 2 * SUBSTREAMS  # samples whose numbers are drawn together; a pair of numbers a generator makes it even
-ALONE = 3  # so many runs are quicker one by one than in lockstep
+ALONE = 3  # so many runs a thread are quicker one by one than in lockstep
 STEPS_A_CALL = 1 << 22  # samples times runs times widths between two looks at the stop flag
 
 
-def groups(runs):
-    """Return the ranges of runs that go together: WIDTH of them, and what is left over alone where it is few."""
-    full = runs - runs % WIDTH
-    alone = range(full, runs) if runs - full <= ALONE else ()
-    return [range(i, min(i + WIDTH, runs)) for i in range(0, runs if not alone else full, WIDTH)] + [
-        range(i, i + 1) for i in alone
-    ]
+def groups(runs, threads):
+    """Return the ranges of runs that go together: WIDTH of them, and one by one what is left over if it is little."""
+    full = 0 if runs <= ALONE * threads else runs - runs % WIDTH
+    together = [range(first, first + WIDTH) for first in range(0, full, WIDTH)]
+    if runs - full <= ALONE * threads:
+        return together + [range(run, run + 1) for run in range(full, runs)]
+    return [*together, range(full, runs)]
 
 
 class ChainRuns:

@@ -28,20 +28,21 @@ def chain_kernel(
     mu, size = work[3 * p : 3 * p + p_star], work[3 * p + p_star :]
     rate = 1.0 / N
     while step < stop:
-        row = step % batch
-        if row == 0:
+        begin = step % batch
+        if begin == 0:
             draw_kernel(drawn, lengths, state, redraw_state, p + p_star, N - p - p_star)
-        first = row * width
-        in_span = project(A, T, normals, first, lam, mu)
-        squares, root = collect(L, normals, first + p_star, load(rest, row), column)
-        store(size, 0, rate * (in_span + squares))
-        fine = finish(lam, column) < limit  # nan is not
-        call_step(rule, lam, mu, normals, first + width - noises, noises, size, parameters, change)
-        add(A, column, change, normals, first, squares, root, rate)
-        absorb(L, column)
-        if spherical:
-            normalise(A, L, p)
-        step += 1
-        if not every(fine):
-            retire(A, L, fine, ended, step)
+        for row in range(begin, min(batch, begin + stop - step)):
+            first = row * width
+            in_span = project(A, T, normals, first, lam, mu)
+            squares, root = collect(L, normals, first + p_star, load(rest, row), column)
+            store(size, 0, rate * (in_span + squares))
+            fine = finish(lam, column) < limit  # nan is not
+            call_step(rule, lam, mu, normals, first + width - noises, noises, size, parameters, change)
+            add(A, column, change, p_star, normals, first, squares, root, rate)
+            absorb(L, column)
+            if spherical:
+                normalise(A, L, p, p_star)
+            step += 1
+            if not every(fine):
+                retire(A, L, fine, ended, step)
     return step

@@ -76,10 +76,9 @@ def finish(lam, column):
 
 
 @part_of_kernel
-def add(A, column, change, Z, first, squares, root, rate):
+def add(A, column, change, p_star, Z, first, squares, root, rate):
     """Add the step: A grows by rate C u^T, and `column` becomes the column L g / w + rate C w that is left over."""
     p = change.shape[0]
-    p_star = A.shape[0] // p
     for r in range(p_star):
         x = rate * load(Z, first + r)
         for k in range(p):
@@ -119,9 +118,8 @@ def absorb(L, column):
 
 
 @part_of_kernel
-def normalise(A, L, p):
+def normalise(A, L, p, p_star):
     """Rescale every row of [A | L] to unit length."""
-    p_star = A.shape[0] // p
     for k in range(p):
         x = load(A, k)
         norm = x * x

@@ -112,7 +112,8 @@ def simulate(model, start, alpha, N, runs=1, seed=0, engine="chain", inputs="gau
     limit = divergence_limit(model, norms)
     steps = np.rint((alpha - alpha[0]) * N).astype(np.int64)
 
-    together = groups(runs) if engine == "chain" else [range(run, run + 1) for run in range(runs)]
+    threads = numba.get_num_threads()
+    together = groups(runs, threads) if engine == "chain" else [range(run, run + 1) for run in range(runs)]
 
     def make(group):
         sequences = [run_sequence(sequence, run) for run in group]
@@ -121,7 +122,7 @@ def simulate(model, start, alpha, N, runs=1, seed=0, engine="chain", inputs="gau
         return WeightsRun(model, start, N, sequences[0], inputs, limit)
 
     recorder = _Recorder(model, runs, steps, limit, progress)
-    recorder.run_all(make, together, numba.get_num_threads())
+    recorder.run_all(make, together, threads)
     trajectory = recorder.trajectory(
         alpha, N=N, seed=sequence.entropy, engine=f"sgd, {engine}, {law} inputs", versions=versions()
     )
