@@ -329,8 +329,7 @@ class Trajectory(Report):
         whole = bool(np.all(np.asarray(self.status) == "completed"))
         statuses, counts = np.unique(self.status, return_counts=True)
         return [
-            ("model", f"p = {self.model.p}, p* = {self.model.p_star}, η = {self.model.learning_rate:g}, "
-                      f"Δ = {self.model.noise_variance:g}, {self.model.constraint}"),
+            ("model", self.model.describe()),
             ("input dimension N", "infinite (ODE)" if self.N is None else f"{self.N:,}"),
             ("runs", "one solution" if self.runs is None else self.runs),
             ("time alpha", f"{self.alpha[0]:g} to {self.alpha[-1]:g}, {len(self.alpha)} points"),

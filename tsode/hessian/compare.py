@@ -109,9 +109,7 @@ class Comparison(Table):
         lists = [_lines(side) for side in sides]
         for i in range(max(map(len, lists))):
             rows.append(("eigenvalues" if i == 0 else "", *(lines[i] if i < len(lines) else "" for lines in lists)))
-        model = self.model
-        title = f"Hessians at p = {model.p}, p* = {model.p_star}, N = {self.N:,}, {model.constraint}"
-        return title, ("", "plateau", "solution manifold"), rows
+        return f"Hessians at {self.model.describe('loss', self.N)}", ("", "plateau", "solution manifold"), rows
 
 
 def compare(model, N, rotation=None, tolerance=TOLERANCE):

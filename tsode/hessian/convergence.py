@@ -70,8 +70,7 @@ class Convergence(Table):
             f"{b.nullity:,}",
             f"{b.highest:.4f}",
         )
-        model = self.population.model
-        title = f"Empirical Hessians at p = {model.p}, p* = {model.p_star}, N = {self.population.N:,}"
+        title = f"Empirical Hessians at {self.population.model.describe('widths', self.population.N)}"
         return title, header, [*rows, limit]
 
 

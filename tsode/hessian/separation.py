@@ -77,7 +77,7 @@ class Separation(Table):
             for ratio, e, fit, apart in zip(self.ratios, self.lowest, self.alignment, self.separated)
         ]
         title = (
-            f"Outliers at the plateau, p = {self.model.p}, p* = {self.model.p_star}, N = {self.N:,}: "
+            f"Outliers at the plateau, {self.model.describe('widths', self.N)}: "
             f"separate from n/N = {self.threshold:.4g}"
         )
         return title, ("n/N", f"lowest {k}", "next", "alignment", "separate"), rows

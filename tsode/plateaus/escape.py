@@ -171,13 +171,14 @@ def _first_passage(alpha, values, level):
 
 def _escaping_branch(model):
     """Return the branch of a model whose plateau is left, and left by all elements of M alike."""
-    if not check_model(model).is_uniform:
+    branch = closed_forms(check_model(model)).branch
+    if not model.is_uniform:
         raise ValueError("`model` must have equal readouts on each side and P = 1 for its escape time to have this law")
     saddle = plateau(model)
     if not saddle.escape_rate > 0:
         why = saddle.reasons.get("escape_rate", f"the escape rate is {saddle.escape_rate:.4g}")
         raise ValueError(f"`model` must have a plateau that it leaves, but has not: {why}")
-    return closed_forms(model).branch
+    return branch
 
 
 def _check_threshold(model, N, threshold, q):

@@ -84,7 +84,7 @@ class Plateau(Report):
         ]
 
     def _title(self):
-        return f"Plateau, p = {self.model.p}, p* = {self.model.p_star}"
+        return f"Plateau, {self.model.describe('widths')}"
 
 
 def plateau(model, gradient_flow=False):
@@ -111,6 +111,8 @@ def plateau(model, gradient_flow=False):
     ------
     TypeError
         If `model` is no TeacherStudent.
+    NoClosedForm
+        If nothing is known about its activation in closed form.
 
     Notes
     -----

@@ -69,11 +69,7 @@ def study_panels(ode, sgd, plateau_loss=None, escapes=None, law=None, hessian=No
         else:
             _empty(axes[1, 1], "no plateau or no solution in closed form:\nno Hessians to compare")
         overlap_matrix(ode.overlaps(-1), rf"theory at $\alpha$ = {ode.alpha[-1]:.4g}", ax=axes[1, 2])
-        figure.suptitle(
-            f"p = {model.p}, p* = {model.p_star}, N = {sgd.N:,}, learning rate {model.learning_rate:g}, "
-            f"noise variance {model.noise_variance:g}, {model.constraint}",
-            fontsize=10,
-        )
+        figure.suptitle(model.describe(N=sgd.N, words=True), fontsize=10)
     return figure
 
 

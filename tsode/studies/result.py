@@ -9,6 +9,7 @@ from .. import _checks
 from .._display import Table
 from .._files import read_npz, remove_stale, write_json, write_npz
 from .._statistics import mean_and_error
+from ..closed_forms import NoClosedForm
 from ..hessian import compare
 from ..plateaus import escape_time, plateau
 from ..trajectory import Trajectory, check_trajectory
@@ -19,16 +20,20 @@ from .measurements import (
     fitted_escape_rate,
     late_exponent,
     plateau_level,
+    random_rotations,
 )
 
 __all__ = ["Study"]
 
 PARTS = ("ode", "sgd", "escapes")
 COLUMNS = ("theory", "ode", "sgd")
+DEVIATIONS = (
+    "Deviations: largest over times and entries of |mean of the runs - ODE|; under 'theory' the level that noise alone "
+    "exceeds in 1 study of 20."
+)
 NOTES = (
     "Escape: tr M M^T above a threshold; its rate is fitted below it, on a window that is finite and thus biased.",
-    "Deviations: largest over times and entries of |mean of the runs - ODE|; under 'theory' the level that noise alone "
-    "exceeds in 1 study of 20. At finite N the noise of SGD seeds the escape: it comes earlier than in the ODE.",
+    f"{DEVIATIONS} At finite N the noise of SGD seeds the escape: it comes earlier than in the ODE.",
     "The end's solution is the one closest to the end. The ODE picks that closest to the start, up to 1/sqrt(N); SGD "
     "leaves it as far as the noise of its steps outweighs M at the start.",
 )
@@ -72,6 +77,14 @@ class Study(Table):
         return self.ode.model
 
     @functools.cached_property
+    def plateau(self):
+        """Plateau of the model, or a str that says why it has no theory in closed form."""
+        try:
+            return plateau(self.model)
+        except NoClosedForm as error:
+            return str(error)
+
+    @functools.cached_property
     def hessian(self):
         """Comparison of the Hessians on plateau and solution manifold, or a str that says why there is none."""
         try:
@@ -90,15 +103,17 @@ class Study(Table):
 
         Errors are standard errors of the mean over runs; `NOTES` says what each row means.
         """
-        ode, sgd, model = self.ode, self.sgd, self.model
-        saddle, (law, threshold) = plateau(model), self.escape
+        ode, sgd, saddle, (law, threshold) = self.ode, self.sgd, self.plateau, self.escape
+        known = not isinstance(saddle, str)
 
         def both(theory, measure, runs=sgd):
             mean, error = mean_and_error(measure(runs))
             return {"theory": theory, "ode": measure(ode), "sgd": mean, "sgd_error": error}
 
-        found = {"plateau excess loss": both(saddle.excess_loss, plateau_level)}
-        found["escape rate"] = both(saddle.escape_rate, lambda run: fitted_escape_rate(run, threshold), self.escapes)
+        found = {"plateau excess loss": both(saddle.excess_loss if known else np.nan, plateau_level)}
+        if known:  # else M need not grow exponentially
+            rate = saddle.escape_rate
+            found["escape rate"] = both(rate, lambda run: fitted_escape_rate(run, threshold), self.escapes)
         found["escape time from this start"] = both(np.nan, lambda run: escape_time(run, threshold))
         mean, error = mean_and_error(escape_time(self.escapes, threshold))
         theory = law.mean() if law is not None else np.nan
@@ -115,7 +130,8 @@ class Study(Table):
         """Where the end is, and how gradient flow gets there; nothing for models without solutions in closed form."""
         names = "distance of the end's solution to the start's", "distance of the end's solution to random ones"
         try:
-            measured = [chosen_solution(run, np.random.default_rng(0)) for run in (self.ode, self.sgd)]
+            rotations = random_rotations(self.model)
+            measured = [chosen_solution(run, rotations) for run in (self.ode, self.sgd)]
             late, found = late_exponent(self.model, self.ode.overlaps(0)), {}
         except ValueError:
             return {}
@@ -175,7 +191,8 @@ class Study(Table):
         law, threshold = self.escape
         hessian = None if isinstance(self.hessian, str) else self.hessian
         times = escape_time(self.escapes, threshold)
-        return plot.study_panels(self.ode, self.sgd, plateau(self.model).excess_loss, times, law, hessian)
+        level = None if isinstance(self.plateau, str) else self.plateau.excess_loss
+        return plot.study_panels(self.ode, self.sgd, level, times, law, hessian)
 
     def save(self, directory):
         """Write ``study.npz``, ``study.png`` and ``summary.json``, each of them complete or absent.
@@ -268,19 +285,20 @@ class Study(Table):
             cells = [f"{row[column]:.4g}" if np.isfinite(row.get(column, np.nan)) else "" for column in COLUMNS]
             error = row.get("sgd_error", np.nan)
             rows.append((name, *cells[:2], f"{cells[2]} ± {error:.1g}" if np.isfinite(error) else cells[2]))
-        model, sgd = self.model, self.sgd
-        title = (
-            f"Study of p = {model.p}, p* = {model.p_star}, η = {model.learning_rate:g}, Δ = {model.noise_variance:g}, "
-            f"{model.constraint}: N = {sgd.N:,}, {sgd.runs} runs, alpha to {self.ode.alpha[-1]:.4g}"
-        )
+        run = f"N = {self.sgd.N:,}, {self.sgd.runs} runs, alpha to {self.ode.alpha[-1]:.4g}"
+        title = f"Study of {self.model.describe()}: {run}"
         return title, ("", "theory", "ODE", "SGD"), rows
 
     def _remarks(self):
+        if isinstance(self.plateau, str):
+            reason = f"No plateau, law, solutions or Hessians in closed form: {self.plateau}"
+            return [*self._ends(), reason, "Escape: tr M M^T above a threshold.", DEVIATIONS]
         return [*self._ends(), self._verdict(), *NOTES]
 
     def _ends(self):
         """What a reader must know first: which runs did not finish."""
-        ode, sgd, largest = self.ode, self.sgd, plateau(self.model).max_learning_rate
+        ode, sgd = self.ode, self.sgd
+        largest = np.nan if isinstance(self.plateau, str) else self.plateau.max_learning_rate
         limit = f"; no plateau above learning rate {largest:.4g}" if np.isfinite(largest) else ""
         if ode.status != "completed":
             yield f"The ODE {ode.status} at alpha = {ode.stopped_at:.4g}{limit}."
