@@ -42,13 +42,11 @@ def grown(model):
 def zero_modes(model):
     """Return how many zero modes there are where the student is the teacher; -1 if that is no critical point."""
     teacher = tsode.Overlaps(np.eye(2), np.eye(2))
-    try:
-        return np.sum(hessian.null_space(model, teacher, 20).counts)
-    except NoClosedForm:
-        raise
-    except ValueError as error:
-        assert "must be a critical point" in str(error)
+    if model.activation != model.teacher_activation:
+        with pytest.raises((NoClosedForm, ValueError), match=r"closed form|critical point|averages"):
+            hessian.null_space(model, teacher, 20)
         return -1
+    return np.sum(hessian.null_space(model, teacher, 20).counts)
 
 
 CLOSED = {
@@ -77,7 +75,7 @@ OPEN = {
     tsode.integrate: lambda model: tsode.integrate(model, START, ALPHA).M,
     tsode.integrate_many: lambda model: tsode.integrate_many([model], [START], ALPHA)[0].M,
     tsode.simulate: lambda model: tsode.simulate(model, START, [0.0, 2.0], N=20).M[:, -1],
-    tsode.escape_time: lambda model: tsode.escape_time(tsode.integrate(model, START, ALPHA), START.M.trace() ** 2 + 1),
+    tsode.escape_time: lambda model: tsode.escape_time(tsode.integrate(model, START, ALPHA), 1.2 * np.sum(START.M**2)),
     tsode.study: lambda model: tsode.study(model, 20, 2, 5.0).results["final excess loss"]["ode"],
     tsode.Trajectory: lambda model: grown(model).loss,
     tsode.TeacherStudent: lambda model: model.excess_loss(START.M, START.Q),
@@ -124,12 +122,12 @@ def test_what_needs_none_is_the_models_own(function, model):
     except NoClosedForm:
         assert not isinstance(model.activation, Unknown)
         return
-    assert np.isfinite(found).all()
+    assert np.isfinite(found).all() or function is tsode.escape_time  # some never escape
     given = function.__name__.startswith("empirical") and isinstance(model.activation, activations.Quadratic)
     if isinstance(model.activation, Unknown) or given:  # on given labels it does not matter what the teacher is
         np.testing.assert_allclose(found, wanted, rtol=1e-10, atol=1e-12)
     elif function is not hessian.rotations:
-        assert found.shape != wanted.shape or np.abs(found - wanted).max() > 1e-3 * np.abs(wanted).max()
+        assert found.shape != wanted.shape or not np.abs(found - wanted).max() <= 1e-3 * np.abs(wanted).max()
 
 
 @pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)
@@ -152,7 +150,9 @@ def test_study_without_closed_forms_has_what_was_measured(study):
     assert results["final excess loss"]["ode"] == study.ode.excess_loss[-1]
     law, threshold = study.escape
     assert law is None
-    assert results["escape time from this start"]["ode"] == pytest.approx(tsode.escape_time(study.ode, threshold))
+    assert results["escape time from this start"]["ode"] == pytest.approx(
+        tsode.escape_time(study.ode, threshold), nan_ok=True
+    )
     assert {"largest deviation of M (standard errors)", "rms deviation of Q"} <= set(results)
     for name, row in results.items():
         assert np.isnan(row.get("theory", np.nan)) or name.startswith("largest deviation"), name
@@ -215,9 +215,10 @@ def test_scan_of_fates_without_theory_leaves_it_empty():
 
 def test_points_do_not_depend_on_activations_that_are_not_named():
     """A grid that says nothing of them has today's points, and thus today's random numbers."""
-    table = tsode.scans.deviation({"p": 1, "p_star": 1, "dimension": 50}, runs=2, n_jobs=1)
+    grid = {"p": 1, "p_star": 1, "learning_rate": 0.1, "dimension": 50}
+    table = tsode.scans.deviation(grid, runs=2, n_jobs=1)
     assert "activation" not in table.dims
-    again = tsode.scans.deviation({"p": 1, "p_star": 1, "dimension": 50, "activation": "erf"}, runs=2, n_jobs=1)
+    again = tsode.scans.deviation({**grid, "activation": "erf"}, runs=2, n_jobs=1)
     assert again["activation"].values.tolist() == ["erf"]
     assert np.abs(again["deviation"].values / table["deviation"].values - 1).max() > 1e-3
 

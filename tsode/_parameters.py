@@ -1,10 +1,12 @@
 """What a parameter of the model carries with it: what is said of it, how it is checked, how its value is written."""
 
+import dataclasses
+
 import numpy as np
 
 from . import _checks
 
-__all__ = ["TITLES", "about", "overlap", "plain", "readout", "short", "width"]
+__all__ = ["about", "describe", "is_default", "overlap", "plain", "readout", "short", "width"]
 
 TITLES = ("widths", "loss", "run")  # what a line about a model may name, each with what is before it
 
@@ -64,3 +66,39 @@ def short(value):
     if isinstance(plain(value), dict):
         return repr(value)
     return f"{value:g}" if isinstance(value, float) else str(plain(value))
+
+
+def is_default(model, one):
+    """Return whether a parameter of the model, given by its field, has the value of its default."""
+    if one.default is dataclasses.MISSING:
+        return False
+    return np.array_equal(getattr(model, one.name), one.metadata["check"](one.name, one.default, vars(model)))
+
+
+def describe(model, title="run", N=None, words=False):
+    """Return the parameters of a model in one line, for titles; what is rare only where it is not the default.
+
+    Parameters
+    ----------
+    model : TeacherStudent
+    title : {"widths", "loss", "run"}
+        Name the widths; also what else the loss depends on; also what only a run depends on.
+    N : int, optional
+        Input dimension to be named too.
+    words : bool
+        Words instead of symbols for what only a run depends on.
+
+    Returns
+    -------
+    str
+    """
+    named, parts = TITLES[: TITLES.index(title) + 1], []
+    for one in dataclasses.fields(model):
+        said, value = one.metadata, short(getattr(model, one.name))
+        if said.get("title") not in named or (said.get("rare") and is_default(model, one)):
+            continue
+        if words and said["title"] == "run":
+            parts.append(f"{said.get('short', said['label'])} {value}")
+        else:
+            parts.append(f"{said['symbol']} = {value}" if said["symbol"] else value)
+    return ", ".join([*parts[:2], *([] if N is None else [f"N = {N:,}"]), *parts[2:]])

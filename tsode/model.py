@@ -8,7 +8,7 @@ import numpy as np
 
 from . import _checks
 from ._display import Report
-from ._parameters import TITLES, about, overlap, plain, readout, short, width
+from ._parameters import about, is_default, overlap, plain, readout, short, width
 from .activations import SHIPPED, Activation, NoClosedForm, activation_of
 from .rules import Rule, rule_of
 
@@ -155,55 +155,13 @@ class TeacherStudent(Report):
         array([0.5, 0.5])
         """
         kept = {
-            one.name: one.default if self._left(one) else getattr(self, one.name) for one in dataclasses.fields(self)
+            one.name: one.default if is_default(self, one) else getattr(self, one.name)
+            for one in dataclasses.fields(self)
         }
         for name in changes:
             if name not in kept:
                 raise TypeError(f"`changes` must name some of {', '.join(kept)}, but names {name!r}")
         return TeacherStudent(**{**kept, **changes})
-
-    def _left(self, one):
-        """Whether a parameter, given by its field, has the value of its default."""
-        if one.default is dataclasses.MISSING:
-            return False
-        return np.array_equal(getattr(self, one.name), one.metadata["check"](one.name, one.default, vars(self)))
-
-    def describe(self, title="run", N=None, words=False):
-        """Return the parameters in one line, as titles name them; the square is not named.
-
-        Parameters
-        ----------
-        title : {"widths", "loss", "run"}
-            Name the widths; also what else the loss depends on; also what only a run depends on.
-        N : int, optional
-            Input dimension to be named too.
-        words : bool
-            Words instead of symbols for what only a run depends on.
-
-        Returns
-        -------
-        str
-
-        Raises
-        ------
-        TypeError, ValueError
-            If `title` is none of these.
-
-        Examples
-        --------
-        >>> TeacherStudent(p=4, p_star=2, learning_rate=0.4).describe(N=1000)
-        'p = 4, p* = 2, N = 1,000, η = 0.4, Δ = 0, free'
-        """
-        named, parts = TITLES[: TITLES.index(_checks.choice("title", title, TITLES)) + 1], []
-        for one in dataclasses.fields(self):
-            said, value = one.metadata, short(getattr(self, one.name))
-            if said.get("title") not in named or (said.get("rare") and self._left(one)):
-                continue
-            if words and said["title"] == "run":
-                parts.append(f"{said.get('short', said['label'])} {value}")
-            else:
-                parts.append(f"{said['symbol']} = {value}" if said["symbol"] else value)
-        return ", ".join([*parts[:2], *([] if N is None else [f"N = {N:,}"]), *parts[2:]])
 
     def to_dict(self):
         """Return the parameters as plain numbers, strings and lists, as JSON takes them.
@@ -218,7 +176,7 @@ class TeacherStudent(Report):
         return {
             one.name: plain(getattr(self, one.name))
             for one in dataclasses.fields(self)
-            if not (one.metadata.get("rare") and self._left(one))
+            if not (one.metadata.get("rare") and is_default(self, one))
         }
 
     def __eq__(self, other):
@@ -293,7 +251,7 @@ class TeacherStudent(Report):
         return [
             (f"{one.metadata['label']} {one.metadata['symbol']}".strip(), short(getattr(self, one.name)))
             for one in dataclasses.fields(self)
-            if not (one.metadata.get("rare") and self._left(one))
+            if not (one.metadata.get("rare") and is_default(self, one))
         ]
 
     def _title(self):

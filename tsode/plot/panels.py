@@ -6,6 +6,7 @@ from matplotlib.figure import Figure
 
 from .. import _checks
 from .._files import atomic_path
+from .._parameters import describe
 from ..trajectory import check_trajectory
 from ._style import check_law, style
 from .curves import loss_curve, overlap_curves, overlap_matrix
@@ -69,7 +70,7 @@ def study_panels(ode, sgd, plateau_loss=None, escapes=None, law=None, hessian=No
         else:
             _empty(axes[1, 1], "no plateau or no solution in closed form:\nno Hessians to compare")
         overlap_matrix(ode.overlaps(-1), rf"theory at $\alpha$ = {ode.alpha[-1]:.4g}", ax=axes[1, 2])
-        figure.suptitle(model.describe(N=sgd.N, words=True), fontsize=10)
+        figure.suptitle(describe(model, N=sgd.N, words=True), fontsize=10)
     return figure
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from .. import _checks
 from .._display import Table
 from .._files import read_npz, remove_stale, write_json, write_npz
+from .._parameters import describe
 from .._statistics import mean_and_error
 from ..closed_forms import NoClosedForm
 from ..hessian import compare
@@ -286,7 +287,7 @@ class Study(Table):
             error = row.get("sgd_error", np.nan)
             rows.append((name, *cells[:2], f"{cells[2]} ± {error:.1g}" if np.isfinite(error) else cells[2]))
         run = f"N = {self.sgd.N:,}, {self.sgd.runs} runs, alpha to {self.ode.alpha[-1]:.4g}"
-        title = f"Study of {self.model.describe()}: {run}"
+        title = f"Study of {describe(self.model)}: {run}"
         return title, ("", "theory", "ODE", "SGD"), rows
 
     def _remarks(self):
