@@ -1,4 +1,4 @@
-"""What the parts of a trajectory have to fulfil, made by the package or read from a file."""
+"""The parts of a trajectory: what they have to fulfil, made by the package or read from a file, and their layout."""
 
 import json
 
@@ -6,10 +6,18 @@ import numpy as np
 
 from . import _checks
 
-__all__ = ["FORMAT", "check_ends", "check_seed", "own_array", "position", "read_header"]
+__all__ = ["FORMAT", "check_ends", "check_seed", "own_array", "position", "read_header", "variables"]
 
 FORMAT = 1
 STATUSES = ("completed", "diverged", "exhausted", "interrupted")
+LAYOUT = {
+    "M": ("alpha", "student", "teacher"),
+    "Q": ("alpha", "student", "student_2"),
+    "loss": ("alpha",),
+    "excess_loss": ("alpha",),
+    "status": (),
+    "stopped_at": (),
+}  # after the runs
 
 
 def own_array(name, value):
@@ -56,3 +64,9 @@ def read_header(text):
         raise ValueError(f"its format is {header['format']}, newer than {FORMAT}, which this version reads")
     _checks.instance("model", header["model"], dict, "a JSON object")
     return header
+
+
+def variables(trajectory):
+    """Return what a trajectory holds beside its times and provenance as name -> (dimensions, array)."""
+    lead = () if trajectory.runs is None else ("run",)
+    return {name: ((*lead, *dims), np.asarray(getattr(trajectory, name))) for name, dims in LAYOUT.items()}

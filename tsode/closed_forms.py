@@ -2,7 +2,7 @@
 
 from .activations import NoClosedForm
 
-__all__ = ["NoClosedForm", "closed_forms"]
+__all__ = ["NoClosedForm", "closed_forms", "has_closed_forms"]
 
 
 def closed_forms(model):
@@ -24,3 +24,12 @@ def closed_forms(model):
         If there is none; the message says what the model would have to be.
     """
     return model.theory
+
+
+def has_closed_forms(model):
+    """Return whether a model has a theory in closed form at all; what there is may still ask for more."""
+    try:
+        closed_forms(model)
+    except NoClosedForm:
+        return False
+    return True

@@ -8,17 +8,17 @@ import numpy as np
 
 from . import _checks
 from ._display import Report
-from .activations import Activation, NoClosedForm, activation_of
+from ._parameters import about, is_default, overlap, plain, readout, short, width
+from .activations import SHIPPED, Activation, NoClosedForm, activation_of
 from .rules import Rule, rule_of
 
-__all__ = ["CONSTRAINTS", "TeacherStudent", "check_model"]
+__all__ = ["CONSTRAINTS", "TeacherStudent", "check_model", "parameters"]
 
 CONSTRAINTS = ("free", "spherical")
 
 
-def _about(label, meaning, symbol=""):
-    """Return what reprs, figures and the command line say of a parameter: listed here and nowhere else."""
-    return {"label": label, "meaning": meaning, "symbol": symbol}
+def _teacher_activation(name, value, known):
+    return known["activation"] if value is None else activation_of(value, name)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -29,11 +29,11 @@ class TeacherStudent(Report):
     input x, student and teacher put out
 
     .. math::
-        \hat y = \sum_k v_k \sigma(\lambda_k), \qquad
-        y = \sum_r v^*_r \sigma^*(\mu_r) + \sqrt{\Delta}\, \xi ,
+        \hat y = \sum_k v_k\, \sigma(\lambda_k), \qquad
+        y = \sum_r v^*_r\, \sigma^*(\mu_r) + \sqrt{\Delta}\, \xi ,
 
-    the loss of the sample is :math:`(\hat y - y)^2 / 2`, and one-pass SGD moves
-    :math:`w_k \leftarrow w_k - \eta\, \partial \ell / \partial w_k`, each sample used once. The input
+    with :math:`\sigma(x) = x^2` by default; the loss of the sample is :math:`(\hat y - y)^2 / 2`, and one-pass SGD
+    moves :math:`w_k \leftarrow w_k - \eta\, \partial \ell / \partial w_k`, each sample used once. The input
     dimension N is not part of the model: it belongs to a start or to a simulation.
 
     Parameters
@@ -52,12 +52,12 @@ class TeacherStudent(Report):
         :math:`P = W^* W^{*T} / N`, positive semidefinite; the identity by default.
     constraint : {"free", "spherical"}
         "spherical" rescales every student row to :math:`|w_k|^2 = N` after each step.
-    activation : {"quadratic", "erf"} or Activation
-        :math:`\sigma`: the square, or the error function :math:`\mathrm{erf}(x/\sqrt 2)`.
-    teacher_activation : {"quadratic", "erf"} or Activation, optional
-        :math:`\sigma^*`; by default that of the student.
-    rule : {"gradient"} or Rule
-        What one sample changes.
+    activation : str or Activation
+        Of the hidden units: "quadratic" or "erf", or an object of :mod:`tsode.activations`.
+    teacher_activation : str or Activation, optional
+        Of the teacher's units; that of the student by default.
+    rule : str or Rule
+        What one sample changes: "gradient".
 
     Raises
     ------
@@ -76,58 +76,47 @@ class TeacherStudent(Report):
     array([0.25, 0.25, 0.25, 0.25])
     """
 
-    p: int = field(metadata=_about("student width", "width of the student", "p"))
-    p_star: int = field(metadata=_about("teacher width", "width of the teacher", "p*"))
-    learning_rate: float = field(metadata=_about("learning rate", "learning rate", "η"))
-    noise_variance: float = field(
-        default=0.0, metadata=_about("label noise variance", "variance of the label noise", "Δ")
-    )
-    student_readout: np.ndarray = field(
-        default=None, metadata=_about("student readout", "second layer of the student", "v")
-    )
-    teacher_readout: np.ndarray = field(
-        default=None, metadata=_about("teacher readout", "second layer of the teacher", "v*")
-    )
-    teacher_overlap: np.ndarray = field(
-        default=None, metadata=_about("teacher overlap", "overlap of the teacher's rows", "P")
-    )
-    constraint: str = field(default="free", metadata=_about("constraint", "constraint on the student's rows"))
+    # fmt: off
+    p: int = field(metadata=about(
+        "student width", "width of the student", "p", width, title="widths", default=4,
+        plural="widths of the student"))
+    p_star: int = field(metadata=about(
+        "teacher width", "width of the teacher", "p*", width, title="widths", default=2, metavar="P",
+        plural="widths of the teacher"))
+    learning_rate: float = field(metadata=about(
+        "learning rate", "learning rate", "η", lambda name, value, _: _checks.number(name, value, above=0.0),
+        title="run", default=0.4, metavar="ETA", plural="learning rates"))
+    noise_variance: float = field(default=0.0, metadata=about(
+        "label noise variance", "variance of the label noise", "Δ",
+        lambda name, value, _: _checks.number(name, value, minimum=0.0),
+        title="run", short="noise variance", metavar="VAR", plural="variances of the label noise"))
+    student_readout: np.ndarray = field(default=None, metadata=about(
+        "student readout", "second layer of the student", "v", readout("p")))
+    teacher_readout: np.ndarray = field(default=None, metadata=about(
+        "teacher readout", "second layer of the teacher", "v*", readout("p_star")))
+    teacher_overlap: np.ndarray = field(default=None, metadata=about(
+        "teacher overlap", "overlap of the teacher's rows", "P", overlap))
+    constraint: str = field(default="free", metadata=about(
+        "constraint", "constraint on the student's rows", "",
+        lambda name, value, _: _checks.choice(name, value, CONSTRAINTS),
+        title="loss", choices=CONSTRAINTS, plural="constraints on the student's rows"))
     _: KW_ONLY
-    activation: Activation = field(
-        default="quadratic", metadata=_about("activation", "activation of the hidden units", "σ")
-    )
-    teacher_activation: Activation = field(
-        default=None, metadata=_about("teacher activation", "activation of the teacher's units", "σ*")
-    )
-    rule: Rule = field(default="gradient", metadata=_about("learning rule", "what one sample changes"))
+    activation: Activation = field(default="quadratic", metadata=about(
+        "activation", "activation of the hidden units", "σ", lambda name, value, _: activation_of(value, name),
+        title="widths", rare=True, choices=tuple(SHIPPED), plural="activations of the hidden units"))
+    teacher_activation: Activation = field(default=None, metadata=about(
+        "teacher activation", "activation of the teacher's units; None: the student's", "σ*", _teacher_activation,
+        title="widths", rare=True, choices=tuple(SHIPPED),
+        plural="activations of the teacher's units; None: the student's"))
+    rule: Rule = field(default="gradient", metadata=about(
+        "learning rule", "what one sample changes", "", lambda name, value, _: rule_of(value), title="run", rare=True))
+    # fmt: on
 
     def __post_init__(self):
-        p = _checks.integer("p", self.p, minimum=1)
-        p_star = _checks.integer("p_star", self.p_star, minimum=1)
-        _checks.memory("`p` and `p_star`", p * (p + p_star) + p_star**2)
-        v, v_star, P = self.student_readout, self.teacher_readout, self.teacher_overlap
-        v = np.full(p, 1 / p) if v is None else v
-        v_star = np.full(p_star, 1 / p_star) if v_star is None else v_star
-        P = np.eye(p_star) if P is None else P
-        P = _checks.float_array("teacher_overlap", P, (p_star, p_star), "(p_star, p_star)")
-        P = _checks.symmetric("teacher_overlap", P)
-        checked = {
-            "p": p,
-            "p_star": p_star,
-            "learning_rate": _checks.number("learning_rate", self.learning_rate, above=0.0),
-            "noise_variance": _checks.number("noise_variance", self.noise_variance, minimum=0.0),
-            "student_readout": _checks.float_array("student_readout", v, (p,), "(p,)"),
-            "teacher_readout": _checks.float_array("teacher_readout", v_star, (p_star,), "(p_star,)"),
-            "teacher_overlap": _checks.semidefinite("`teacher_overlap`", P),
-            "constraint": _checks.choice("constraint", self.constraint, CONSTRAINTS),
-            "activation": activation_of(self.activation),
-            "rule": rule_of(self.rule),
-        }
-        teacher = self.teacher_activation
-        checked["teacher_activation"] = (
-            checked["activation"] if teacher is None else activation_of(teacher, "teacher_activation")
-        )
-        for name, value in checked.items():
+        known = {}
+        for one in dataclasses.fields(self):
+            known[one.name] = one.metadata["check"](one.name, getattr(self, one.name), known)
+        for name, value in known.items():
             object.__setattr__(self, name, value)
 
     @property
@@ -166,16 +155,13 @@ class TeacherStudent(Report):
         >>> TeacherStudent(p=4, p_star=2, learning_rate=0.4).replace(p=2).student_readout
         array([0.5, 0.5])
         """
-        kept = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
-        if self.teacher_activation == self.activation:
-            kept["teacher_activation"] = None
+        kept = {
+            one.name: one.default if is_default(self, one) else getattr(self, one.name)
+            for one in dataclasses.fields(self)
+        }
         for name in changes:
             if name not in kept:
                 raise TypeError(f"`changes` must name some of {', '.join(kept)}, but names {name!r}")
-        defaults = TeacherStudent(self.p, self.p_star, self.learning_rate)
-        for name in ("student_readout", "teacher_readout", "teacher_overlap"):
-            if np.array_equal(kept[name], getattr(defaults, name)):
-                kept[name] = None
         return TeacherStudent(**{**kept, **changes})
 
     def to_dict(self):
@@ -188,14 +174,11 @@ class TeacherStudent(Report):
         >>> TeacherStudent(p=2, p_star=1, learning_rate=0.4).to_dict()["student_readout"]
         [0.5, 0.5]
         """
-        found = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
-        if self.teacher_activation == self.activation:
-            del found["teacher_activation"]
-        if self.activation == activation_of("quadratic"):
-            del found["activation"]
-        if self.rule == rule_of("gradient"):
-            del found["rule"]
-        return {name: _plain(value) for name, value in found.items()}
+        return {
+            one.name: plain(getattr(self, one.name))
+            for one in dataclasses.fields(self)
+            if not (one.metadata.get("rare") and is_default(self, one))
+        }
 
     def __eq__(self, other):
         return self.to_dict() == other.to_dict() if isinstance(other, TeacherStudent) else NotImplemented
@@ -306,35 +289,26 @@ class TeacherStudent(Report):
         return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
 
     def _rows(self):
-        shown = self.to_dict().keys() - {"activation"}  # which stands in the title
         return [
-            (f"{field.metadata['label']} {field.metadata['symbol']}".strip(), _short(getattr(self, field.name)))
-            for field in dataclasses.fields(self)
-            if field.name in shown
+            (f"{one.metadata['label']} {one.metadata['symbol']}".strip(), short(getattr(self, one.name)))
+            for one in dataclasses.fields(self)
+            if not (one.metadata.get("rare") and is_default(self, one))
         ]
 
     def _title(self):
-        return f"TeacherStudent, {self.activation.name} activation"
+        return f"TeacherStudent, {short(self.activation)} activation"
 
 
-def _plain(value):
-    """Return a parameter as JSON takes it."""
-    if isinstance(value, np.ndarray):
-        return value.tolist()
-    if isinstance(value, Activation):
-        return value.to_dict() if value.parameters else value.name
-    return value.name if isinstance(value, Rule) else value
+def parameters():
+    """Return what is said of each parameter that the command line and grids take, dict of str to dict.
 
-
-def _short(value):
-    """Return a parameter in a few words."""
-    if isinstance(value, np.ndarray):
-        if value.ndim == 2 and np.array_equal(value, np.eye(len(value))):
-            return "identity"
-        if value.ndim == 1 and np.ptp(value) == 0:
-            return f"{value[0]:g} each"
-        return np.array2string(value, precision=4, separator=", ", threshold=8)
-    return f"{value:g}" if isinstance(value, float) else value
+    To what stands in the class are added its `kind`, a type, and its `default`.
+    """
+    return {
+        one.name: {"kind": one.type, "default": one.default, **one.metadata}
+        for one in dataclasses.fields(TeacherStudent)
+        if "plural" in one.metadata
+    }
 
 
 def check_model(model, name="model"):

@@ -12,7 +12,8 @@ import numpy as np
 from . import _checks
 from ._display import Report
 from ._files import read_npz, remove_stale, write_npz
-from ._trajectory_checks import FORMAT, check_ends, check_seed, own_array, position, read_header
+from ._parameters import describe
+from ._trajectory_checks import FORMAT, check_ends, check_seed, own_array, position, read_header, variables
 from .model import TeacherStudent, check_model
 from .overlaps import Overlaps
 
@@ -304,15 +305,6 @@ class Trajectory(Report):
             import xarray
         except ImportError:
             raise ImportError("to_xarray needs xarray: pip install tsode[scan]") from None
-        lead = () if self.runs is None else ("run",)
-        data = {
-            "M": ((*lead, "alpha", "student", "teacher"), self.M),
-            "Q": ((*lead, "alpha", "student", "student_2"), self.Q),
-            "loss": ((*lead, "alpha"), self.loss),
-            "excess_loss": ((*lead, "alpha"), self.excess_loss),
-            "status": (lead, self.status),
-            "stopped_at": (lead, self.stopped_at),
-        }
         attributes = {
             "model": json.dumps(self.model.to_dict()),
             "N": "inf" if self.N is None else self.N,
@@ -321,7 +313,7 @@ class Trajectory(Report):
             "versions": json.dumps(self.versions),
         }
         coordinates = {"alpha": ("alpha", self.alpha, {"long_name": "time, samples / N"})}
-        return xarray.Dataset(data, coords=coordinates, attrs=attributes)
+        return xarray.Dataset(variables(self), coords=coordinates, attrs=attributes)
 
     def _rows(self):
         final = np.atleast_1d(self.excess_loss[..., -1])
@@ -329,8 +321,7 @@ class Trajectory(Report):
         whole = bool(np.all(np.asarray(self.status) == "completed"))
         statuses, counts = np.unique(self.status, return_counts=True)
         return [
-            ("model", f"p = {self.model.p}, p* = {self.model.p_star}, η = {self.model.learning_rate:g}, "
-                      f"Δ = {self.model.noise_variance:g}, {self.model.constraint}"),
+            ("model", describe(self.model)),
             ("input dimension N", "infinite (ODE)" if self.N is None else f"{self.N:,}"),
             ("runs", "one solution" if self.runs is None else self.runs),
             ("time alpha", f"{self.alpha[0]:g} to {self.alpha[-1]:g}, {len(self.alpha)} points"),

@@ -6,7 +6,7 @@ import sys
 from .. import __version__, hessian
 from .._checks import file_path
 from .._files import output_folder, write_json
-from ..model import CONSTRAINTS, TeacherStudent
+from ..model import TeacherStudent, parameters
 from ..sgd import ENGINES
 from ..studies import study
 from .scan import add_scan
@@ -85,21 +85,14 @@ def _add_hessian(commands):
 
 def _add_model(command):
     group = command.add_argument_group("model")
-    group.add_argument("--p", type=int, default=4, help="width of the student")
-    group.add_argument("--p-star", type=int, default=2, metavar="P", help="width of the teacher")
-    group.add_argument("--learning-rate", type=float, default=0.4, metavar="ETA", help="learning rate")
-    group.add_argument("--noise-variance", type=float, default=0.0, metavar="VAR", help="variance of the label noise")
-    group.add_argument("--constraint", choices=CONSTRAINTS, default="free", help="constraint on the student's rows")
+    for name, about in parameters().items():
+        options = {option: about[option] for option in ("default", "metavar", "choices") if option in about}
+        kind = str if "choices" in about else about["kind"]
+        group.add_argument(f"--{name.replace('_', '-')}", type=kind, help=about["meaning"], **options)
 
 
 def _model(options):
-    return TeacherStudent(
-        p=options.p,
-        p_star=options.p_star,
-        learning_rate=options.learning_rate,
-        noise_variance=options.noise_variance,
-        constraint=options.constraint,
-    )
+    return TeacherStudent(**{name: getattr(options, name) for name in parameters()})
 
 
 def _run_study(options):

@@ -12,17 +12,10 @@ import numpy as np
 from .. import _checks, scans
 from .._display import text_columns
 from .._files import atomic_path, output_folder
-from ..model import CONSTRAINTS
+from ..scans.model_grids import PARAMETERS
 
 __all__ = ["add_scan"]
 
-# Parameters of the grid, and what a command-line value is.
-NUMBERS = {
-    "p": "widths of the student",
-    "p_star": "widths of the teacher",
-    "learning_rate": "learning rates",
-    "noise_variance": "variances of the label noise",
-}
 # The settings of each scan that are no part of the grid: type, default and help.
 SETTINGS = {
     "escape": {
@@ -80,20 +73,23 @@ def _add_kind(kinds, kind, about):
     )
     parser.add_argument("--config", metavar="FILE", help="TOML file of these settings, which flags override")
     grid = parser.add_argument_group("grid")
-    for name, meaning in NUMBERS.items():
-        _add(grid, name, nargs="+", metavar="VALUE", help=f"{meaning} ({scans.DEFAULTS[name]})")
-    grid.add_argument("--constraint", nargs="+", choices=CONSTRAINTS, help="constraints on the student's rows (free)")
-    if kind != "stability":
-        grid.add_argument("--dimension", "-N", nargs="+", metavar="VALUE", help="input dimensions N "
-                          f"({scans.DEFAULTS['dimension']})")  # fmt: skip
+    for name in _grid_names(kind):
+        about = PARAMETERS[name]
+        values = {"choices": about["choices"]} if "choices" in about else {"metavar": "VALUE"}
+        short = ["-N"] if name == "dimension" else []
+        _add(grid, name, *short, nargs="+", help=f"{about['plural']} ({about['default']})", **values)
     for name, (kind_of, default, meaning) in {**SETTINGS[kind], **COMMON}.items():
         _add(parser, name, type=kind_of, metavar=name.upper(), help=f"{meaning} ({default})")
     parser.add_argument("--on-error", choices=("raise", "record"), help="at a failing point: end, or list it (raise)")
     parser.set_defaults(run=_run, kind=kind)
 
 
-def _add(parser, name, **options):
-    parser.add_argument(f"--{name.replace('_', '-')}", **options)
+def _add(parser, name, *short, **options):
+    parser.add_argument(f"--{name.replace('_', '-')}", *short, **options)
+
+
+def _grid_names(kind):
+    return [name for name in PARAMETERS if kind != "stability" or name != "dimension"]
 
 
 def _run(options):
@@ -102,7 +98,7 @@ def _run(options):
     kind = given.pop("kind")
     settings = {name: default for name, (_, default, _) in {**SETTINGS[kind], **COMMON}.items()}
     settings |= {"on_error": "raise", **_settings_of_file(given.pop("config", None), kind), **given}
-    names = [name for name in scans.DEFAULTS if name in settings]
+    names = [name for name in PARAMETERS if name in settings]
     grid = {name: _values(name, settings.pop(name)) for name in names}
     n_jobs, scheduler, path = (settings.pop(name) for name in ("jobs", "scheduler", "path"))
     folder = _checks.file_path("path", path)
@@ -137,8 +133,7 @@ def _settings_of_file(path, kind):
     except ValueError as error:  # also what is no text
         raise ValueError(f"{os.fspath(path)} must be a TOML file, but is not: {error}") from None
     found = {name.replace("-", "_"): value for name, value in found.items()}
-    known = [name for name in scans.DEFAULTS if kind != "stability" or name != "dimension"]
-    known += [*SETTINGS[kind], *COMMON, "on_error"]
+    known = [*_grid_names(kind), *SETTINGS[kind], *COMMON, "on_error"]
     for name in found:
         if name not in known:
             raise ValueError(f"{os.fspath(path)} must have some of {', '.join(known)}, but has {name!r}")
@@ -149,7 +144,7 @@ def _values(name, tokens):
     """Return the values of a parameter: numbers, texts of numbers, or first:last:count[:log]."""
     values = []
     for token in tokens if isinstance(tokens, (list, tuple)) else [tokens]:
-        if isinstance(token, str) and name != "constraint":
+        if isinstance(token, str) and PARAMETERS[name]["kind"] in (int, float):
             values.extend(_numbers(name, token))
         else:
             values.append(token)
@@ -173,7 +168,7 @@ def _numbers(name, token):
     except ValueError:
         raise ValueError(wanted) from None
     # an even grid of whole numbers is one: widths, and N rounded where it is geometric
-    return [round(value) for value in values] if name in ("p", "p_star", "dimension") else values
+    return [round(value) for value in values] if PARAMETERS[name]["kind"] is int else values
 
 
 @contextlib.contextmanager
@@ -192,7 +187,7 @@ def _cluster(address):
 
 
 def _table(kind, table):
-    names = [name for name in table.dims if name in scans.DEFAULTS]
+    names = [name for name in table.dims if name in PARAMETERS]
     varying = [name for name in names if table.sizes[name] > 1]
     fixed = [f"{name} = {table[name].item()}" for name in names if table.sizes[name] == 1]
     columns = [name for name in COLUMNS[kind] if name in table]

@@ -6,6 +6,7 @@ import numpy as np
 
 from .. import _checks
 from .._display import Table
+from .._parameters import describe
 from ..manifold import dimension, solution, tangent_basis
 from ..model import TeacherStudent, check_model
 from ..plateaus import plateau
@@ -109,9 +110,7 @@ class Comparison(Table):
         lists = [_lines(side) for side in sides]
         for i in range(max(map(len, lists))):
             rows.append(("eigenvalues" if i == 0 else "", *(lines[i] if i < len(lines) else "" for lines in lists)))
-        model = self.model
-        title = f"Hessians at p = {model.p}, p* = {model.p_star}, N = {self.N:,}, {model.constraint}"
-        return title, ("", "plateau", "solution manifold"), rows
+        return f"Hessians at {describe(self.model, 'loss', self.N)}", ("", "plateau", "solution manifold"), rows
 
 
 def compare(model, N, rotation=None, tolerance=TOLERANCE):

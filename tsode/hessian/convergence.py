@@ -13,6 +13,7 @@ import numpy as np
 
 from .. import _checks
 from .._display import Table
+from .._parameters import describe
 from .._random import run_sequence, seed_sequence
 from ..manifold import solution_weights
 from .compare import Comparison, compare
@@ -70,8 +71,7 @@ class Convergence(Table):
             f"{b.nullity:,}",
             f"{b.highest:.4f}",
         )
-        model = self.population.model
-        title = f"Empirical Hessians at p = {model.p}, p* = {model.p_star}, N = {self.population.N:,}"
+        title = f"Empirical Hessians at {describe(self.population.model, 'widths', self.population.N)}"
         return title, header, [*rows, limit]
 
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from .. import _checks
 from .._display import Table
+from .._parameters import describe
 from .._random import run_sequence, seed_sequence
 from ..model import TeacherStudent, check_model
 from .compare import gradient_flow_plateau
@@ -77,7 +78,7 @@ class Separation(Table):
             for ratio, e, fit, apart in zip(self.ratios, self.lowest, self.alignment, self.separated)
         ]
         title = (
-            f"Outliers at the plateau, p = {self.model.p}, p* = {self.model.p_star}, N = {self.N:,}: "
+            f"Outliers at the plateau, {describe(self.model, 'widths', self.N)}: "
             f"separate from n/N = {self.threshold:.4g}"
         )
         return title, ("n/N", f"lowest {k}", "next", "alignment", "separate"), rows

@@ -170,7 +170,8 @@ def _first_passage(alpha, values, level):
 
 def _left_plateau(model):
     """Return the plateau of a model, if it is left, and left by all elements of M alike."""
-    if not check_model(model).is_uniform:
+    closed_forms(check_model(model))
+    if not model.is_uniform:
         raise ValueError("`model` must have equal readouts on each side and P = 1 for its escape time to have this law")
     saddle = plateau(model)
     if not saddle.escape_rate > 0:

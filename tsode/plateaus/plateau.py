@@ -11,6 +11,7 @@ import numpy as np
 
 from .. import _checks
 from .._display import Report
+from .._parameters import describe
 from ..closed_forms import closed_forms
 from ..model import TeacherStudent, check_model
 from ..overlaps import Overlaps
@@ -84,7 +85,7 @@ class Plateau(Report):
         ]
 
     def _title(self):
-        return f"Plateau, p = {self.model.p}, p* = {self.model.p_star}"
+        return f"Plateau, {describe(self.model, 'widths')}"
 
 
 def plateau(model, gradient_flow=False):
@@ -111,6 +112,8 @@ def plateau(model, gradient_flow=False):
     ------
     TypeError
         If `model` is no TeacherStudent.
+    NoClosedForm
+        If nothing is known about its activation in closed form.
 
     Notes
     -----

@@ -6,6 +6,8 @@ from matplotlib.figure import Figure
 
 from .. import _checks
 from .._files import atomic_path
+from .._parameters import describe
+from ..closed_forms import NoClosedForm
 from ..plateaus import plateau
 from ..trajectory import check_trajectory
 from ._style import check_law, style
@@ -63,8 +65,7 @@ def study_panels(ode, sgd, plateau_loss=None, escapes=None, law=None, hessian=No
         loss_curve(ode, sgd, plateau_loss, ax=axes[0, 0])
         overlap_curves(ode, sgd, "M", ax=axes[0, 1])
         overlap_curves(ode, sgd, "Q", ax=axes[0, 2])
-        no_plateau = plateau(model).reasons.get("q")
-        if no_plateau:
+        if no_plateau := _no_plateau(model):
             _empty(axes[1, 0], f"no plateau, and no escape from one:\n{no_plateau}")
         elif escapes is not None and np.isfinite(escapes).any():
             escape_histogram(escapes, law, ax=axes[1, 0])
@@ -75,11 +76,7 @@ def study_panels(ode, sgd, plateau_loss=None, escapes=None, law=None, hessian=No
         else:
             _empty(axes[1, 1], "no plateau or no solution in closed form:\nno Hessians to compare")
         overlap_matrix(ode.overlaps(-1), rf"theory at $\alpha$ = {ode.alpha[-1]:.4g}", ax=axes[1, 2])
-        figure.suptitle(
-            f"p = {model.p}, p* = {model.p_star}, N = {sgd.N:,}, learning rate {model.learning_rate:g}, "
-            f"noise variance {model.noise_variance:g}, {model.constraint}",
-            fontsize=10,
-        )
+        figure.suptitle(describe(model, N=sgd.N, words=True), fontsize=10)
     return figure
 
 
@@ -120,6 +117,14 @@ def hessian_panels(comparison, samples=None):
             hessian_convergence(samples, "plateau", ax=axes[0, 1])
             hessian_convergence(samples, "manifold", ax=axes[0, 2])
     return figure
+
+
+def _no_plateau(model):
+    """Return why SGD has no plateau; None where it has one or theory does not know."""
+    try:
+        return plateau(model).reasons.get("q")
+    except NoClosedForm:
+        return None
 
 
 def _empty(ax, reason):

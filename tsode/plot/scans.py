@@ -7,20 +7,19 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import LogFormatter
 
 from .. import _checks
+from ..scans.model_grids import PARAMETERS
 from ._style import COLOURS, GREY, MARKERS, axes_or_new, check_label, style
 
 __all__ = ["deviation_curves", "escape_curves", "stability_map"]
 
-LABELS = {
-    "p": "student width $p$",
-    "p_star": "teacher width $p^*$",
-    "learning_rate": r"learning rate $\eta$",
-    "noise_variance": r"noise variance $\Delta$",
-    "constraint": "constraint",
-    "dimension": "input dimension $N$",
+SYMBOLS = {
+    name: f"${about['symbol'].replace('*', '^*')}$" if about["symbol"] else about["label"]
+    for name, about in PARAMETERS.items()
 }
-SYMBOLS = {"p": "$p$", "p_star": "$p^*$", "learning_rate": r"$\eta$", "noise_variance": r"$\Delta$",
-           "constraint": "constraint", "dimension": "$N$"}  # fmt: skip
+LABELS = {
+    name: about.get("short", about["label"]) + (f" {SYMBOLS[name]}" if about["symbol"] else "")
+    for name, about in PARAMETERS.items()
+}
 FATES = ("escapes", "stuck", "diverges")
 # light to dark, so that they also differ in grey; blue and orange differ for every eye
 FATE_COLOURS = ("#F7F2E0", "#E69F00", "#0072B2")
@@ -69,7 +68,8 @@ def escape_curves(dataset, x=None, ax=None):
                 curve[x], curve["mean"], curve["std_error"], color=colour, ls="none", marker=marker, ms=4.5,
                 mfc="none", capsize=2, label=label,
             )  # fmt: skip
-        ax.plot([], [], color=GREY, lw=1.2, label="law of the escape time, mean")
+        if np.isfinite(dataset["law_mean"]).any():
+            ax.plot([], [], color=GREY, lw=1.2, label="law of the escape time, mean")
         ax.errorbar([], [], [], color=GREY, ls="none", marker="o", mfc="none", ms=4.5, capsize=2,
                     label="SGD, mean and its error")  # fmt: skip
         ax.set(xlabel=LABELS[x], ylabel=r"escape time $\alpha$ = samples / $N$")

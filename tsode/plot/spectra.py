@@ -4,6 +4,7 @@ import numpy as np
 from matplotlib.ticker import MaxNLocator
 
 from .. import _checks
+from .._parameters import describe
 from ..hessian import Comparison, Convergence, HessianPath, Separation, SpectralDensity, Spectrum
 from ._style import COLOURS, GREY, MARKERS, axes_or_new, style
 from .curves import TIME
@@ -67,8 +68,7 @@ def hessian_spectra(comparison, empirical=None, ax=None):
         ax.set_ylim(0.7, 30 * max(side.multiplicities.max() for side in sides))
         ax.set_xlim(low - 0.2 * (high - low), high + 0.2 * (high - low))
         ax.set(xlabel=EIGENVALUE, ylabel="number of eigenvalues")
-        model = comparison.model
-        ax.set_title(f"p = {model.p}, p* = {model.p_star}, N = {comparison.N:,}, {model.constraint}", fontsize=9)
+        ax.set_title(describe(comparison.model, "loss", comparison.N), fontsize=9)
         ax.legend(loc="upper right", fontsize=8)
     return ax
 
@@ -127,9 +127,9 @@ def hessian_convergence(result, which="plateau", ax=None):
             )  # fmt: skip
         ax.set_yscale("log")
         ax.set_ylim(1 / limit.dimension / span, 3 * top)
-        model = result.population.model
         name = "plateau" if which == "plateau" else "solution manifold"
-        ax.set_title(f"{name}, p = {model.p}, p* = {model.p_star}, N = {result.population.N:,}", fontsize=9, pad=14)
+        title = describe(result.population.model, "widths", result.population.N)
+        ax.set_title(f"{name}, {title}", fontsize=9, pad=14)
         ax.set(xlabel=EIGENVALUE, ylabel="density (per unit of eigenvalue)")
         ax.legend(fontsize=8, frameon=True, framealpha=1, edgecolor="none")
     return ax
@@ -177,7 +177,7 @@ def hessian_separation(result, ax=None):
         ax.set_xscale("log", base=2)
         ax.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
         ax.set(xlabel="samples per dimension n/N", ylabel=EIGENVALUE)
-        ax.set_title(f"plateau, p = {result.model.p}, p* = {result.model.p_star}, N = {result.N:,}", fontsize=9)
+        ax.set_title(f"plateau, {describe(result.model, 'widths', result.N)}", fontsize=9)
         ax.legend(fontsize=8)
     return ax
 

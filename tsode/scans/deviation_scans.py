@@ -32,7 +32,7 @@ def deviation(grid, runs=16, alpha_max=None, seed=0, **options):
     Parameters
     ----------
     grid : mapping of str to (value or sequence of values)
-        Any of p, p_star, learning_rate, noise_variance, constraint and dimension.
+        Any of p, p_star, learning_rate, noise_variance, constraint, activation, teacher_activation and dimension.
     runs : int
         Runs at each point, at least 2.
     alpha_max : float, optional

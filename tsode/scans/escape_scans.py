@@ -6,6 +6,7 @@ import numpy as np
 
 from .. import _checks
 from .._statistics import mean_and_error
+from ..closed_forms import has_closed_forms
 from ..model import TeacherStudent
 from ..plateaus import escape_law, escape_time
 from ..sgd import simulate
@@ -15,6 +16,7 @@ from .runner import scan
 __all__ = ["escape"]
 
 TAIL = 1e-4  # part of the runs that, by the law, escape after the end
+DURATION = 10  # natural times, where there is no theory to have a law
 RECORDS = 401
 
 
@@ -22,12 +24,13 @@ def escape(grid, runs=32, threshold=0.05, seed=0, **options):
     """Measure when SGD leaves the plateau, over widths, learning rates and dimensions.
 
     Each run starts from Gaussian weights of unit variance; escape is the first time with tr M M^T above the
-    threshold. Runs last until, by the law of the escape time, all but 1 in 10 000 have left.
+    threshold. Runs last until, by the law of the escape time, all but 1 in 10 000 have left; for models without a
+    theory in closed form 10 times 1/(eta max|v| max|v*|).
 
     Parameters
     ----------
     grid : mapping of str to (value or sequence of values)
-        Any of p, p_star, learning_rate, noise_variance, constraint and dimension.
+        Any of p, p_star, learning_rate, noise_variance, constraint, activation, teacher_activation and dimension.
     runs : int
         Runs at each point, at least 2.
     threshold : float
@@ -42,7 +45,8 @@ def escape(grid, runs=32, threshold=0.05, seed=0, **options):
     xarray.Dataset
         With `escape_time` (a further dimension, run; nan where a run did not escape), its `mean` and `std_error`
         over the runs that `escaped` (their number), and `law_mean` and `law_std` of :func:`tsode.escape_law`.
-        Where there is no law because theory sees no escape, all of them are nan and `reason` says why.
+        Where there is no law because theory sees no escape, all of them are nan and `reason` says why; it also says
+        why where there is no theory, and the law alone is nan.
 
     Raises
     ------
@@ -68,13 +72,17 @@ def escape(grid, runs=32, threshold=0.05, seed=0, **options):
 def escape_point(dimension, seed, runs, threshold, base, **parameters):
     """Return the escape times of one point, their mean and its error, and the law's."""
     model = TeacherStudent(**parameters)
+    end, mean, std, reason = DURATION * model.natural_time, np.nan, np.nan, ""
     try:
         law = escape_law(model, dimension, threshold, start="random")
+        end, mean, std = law.ppf(1 - TAIL), law.mean(), law.std()
     except ValueError as error:
-        return _result(np.full(runs, np.nan), np.nan, np.nan, str(error))
-    alpha = np.linspace(0.0, law.ppf(1 - TAIL), RECORDS)
+        reason = str(error)
+        if has_closed_forms(model):
+            return _result(np.full(runs, np.nan), mean, std, reason)
+    alpha = np.linspace(0.0, end, RECORDS)
     sgd = simulate(model, None, alpha, N=dimension, runs=runs, seed=stream(base, seed))
-    return _result(escape_time(sgd, threshold), law.mean(), law.std(), "")
+    return _result(escape_time(sgd, threshold), mean, std, reason)
 
 
 def _result(times, law_mean, law_std, reason):

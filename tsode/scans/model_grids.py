@@ -6,19 +6,15 @@ from numbers import Real
 import numpy as np
 
 from .. import _checks
-from ..model import TeacherStudent
+from ..model import TeacherStudent, parameters
 
-__all__ = ["DEFAULTS", "check_runs", "model_grid", "stream"]
+__all__ = ["DEFAULTS", "PARAMETERS", "check_runs", "model_grid", "stream"]
 
-DEFAULTS = {
-    "p": 4,
-    "p_star": 2,
-    "learning_rate": 0.4,
-    "noise_variance": 0.0,
-    "constraint": "free",
-    "dimension": 10_000,
-}
-WHOLE = ("p", "p_star", "dimension")
+DIMENSION = {
+    "label": "input dimension", "symbol": "N", "kind": int, "default": 10_000, "plural": "input dimensions N"
+}  # fmt: skip
+PARAMETERS = {**parameters(), "dimension": DIMENSION}
+DEFAULTS = {name: about["default"] for name, about in PARAMETERS.items()}
 
 
 def model_grid(grid, dimension=True):
@@ -27,13 +23,14 @@ def model_grid(grid, dimension=True):
     Parameters
     ----------
     grid : mapping of str to (value or sequence of values)
-        Any of p, p_star, learning_rate, noise_variance, constraint and, if `dimension`, dimension.
+        Any of the model's parameters that have a single value and, if `dimension`, dimension.
     dimension : bool
         Whether the input dimension N is one of them.
 
     Returns
     -------
     dict of str to list
+        Without those that are rare and left out: points and random streams do not depend on their being there.
 
     Raises
     ------
@@ -42,19 +39,21 @@ def model_grid(grid, dimension=True):
     """
     if not isinstance(grid, Mapping):
         raise TypeError(f"`grid` must be a dict of values, but is {type(grid).__name__}")
-    known = [name for name in DEFAULTS if dimension or name != "dimension"]
+    known = {name: about for name, about in PARAMETERS.items() if dimension or name != "dimension"}
     for name in grid:
         if name not in known:
             raise ValueError(f"`grid` must name some of {', '.join(known)}, but names {name!r}")
     full = {}
-    for name in known:
-        values = grid.get(name, DEFAULTS[name])
+    for name, about in known.items():
+        if about.get("rare") and name not in grid:
+            continue
+        values = grid.get(name, about["default"])
         if not isinstance(values, (Iterable, Real)):
             raise TypeError(f"`{name}` must be a value or a sequence of values, but is {type(values).__name__}")
-        values = [values] if isinstance(values, (str, Real)) else list(values)
-        if name in WHOLE:
+        values = [values] if isinstance(values, (str, Real, Mapping)) else list(values)
+        if about["kind"] is int:
             values = [_checks.integer(name, value, minimum=1) for value in values]
-        elif name != "constraint":
+        elif about["kind"] is float:
             values = [_checks.number(name, value) for value in values]
         # Each is tried now, in a model that is right otherwise: not after hours.
         if name != "dimension":

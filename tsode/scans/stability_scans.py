@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 
+from ..closed_forms import NoClosedForm
 from ..model import TeacherStudent
 from ..ode import integrate_many
 from ..overlaps import Overlaps
@@ -36,7 +37,7 @@ def stability(grid, **options):
     Parameters
     ----------
     grid : mapping of str to (value or sequence of values)
-        Any of p, p_star, learning_rate, noise_variance and constraint.
+        Any of p, p_star, learning_rate, noise_variance, constraint, activation and teacher_activation.
     **options
         `path`, `n_jobs`, `progress` and `on_error` of :func:`tsode.scan`.
 
@@ -44,7 +45,8 @@ def stability(grid, **options):
     -------
     xarray.Dataset
         With `fate`, what theory expects (`theory`), and the thresholds `max_learning_rate` and
-        `escape_learning_rate` of :func:`tsode.plateau` (nan where there is none).
+        `escape_learning_rate` of :func:`tsode.plateau` (nan where there is none). Without a theory in closed form
+        `theory` is empty, and `reason` says why.
 
     Raises
     ------
@@ -109,7 +111,10 @@ def _fates(models):
 
 
 def _theory(model):
-    saddle = plateau(model)
+    try:
+        saddle = plateau(model)
+    except NoClosedForm as error:
+        return {"theory": "", "max_learning_rate": np.nan, "escape_learning_rate": np.nan, "reason": str(error)}
     largest, escape = saddle.max_learning_rate, saddle.escape_learning_rate
     if model.learning_rate > largest:
         fate = "diverges"

@@ -6,22 +6,10 @@ from collections.abc import Mapping
 import numpy as np
 
 from .. import _checks
+from .._trajectory_checks import variables
 from ..trajectory import Trajectory
 
 __all__ = ["dataset", "failures", "labelled"]
-
-RUN = ("run",)
-TRAJECTORY = {
-    "header": (),
-    "alpha": ("alpha",),
-    "M": ("alpha", "student", "teacher"),
-    "Q": ("alpha", "student", "student_2"),
-    "loss": ("alpha",),
-    "excess_loss": ("alpha",),
-    "status": (),
-    "stopped_at": (),
-}
-WITHOUT_RUNS = ("header", "alpha")
 
 
 def labelled(result):
@@ -43,11 +31,10 @@ def labelled(result):
         If it names other dimensions than it has.
     """
     if isinstance(result, Trajectory):
-        arrays = {**result.to_arrays(), "loss": result.loss, "excess_loss": result.excess_loss}
-        lead = () if result.runs is None else RUN
         return {
-            name: (dims if name in WITHOUT_RUNS else lead + dims, np.asarray(arrays[name]))
-            for name, dims in TRAJECTORY.items()
+            "header": ((), result.to_arrays()["header"]),
+            "alpha": (("alpha",), result.alpha),
+            **variables(result),
         }
     parts = result if isinstance(result, Mapping) else {"value": result}
     if not parts:
@@ -188,14 +175,11 @@ def _stack(arrays):
     """Return arrays of equal dimension as one, those missing or too short filled up."""
     present = [array for array in arrays if array is not None]
     shape = tuple(np.max([array.shape for array in present], axis=0, initial=0).astype(int))
-    complete = len(present) == len(arrays) and all(array.shape == shape for array in present)
+    complete = all(array is not None and array.shape == shape for array in arrays)
     kind = np.result_type(*present)
-    if kind.kind == "U":
-        whole = np.full((len(arrays), *shape), "", dtype=kind)
-    elif complete:
-        whole = np.empty((len(arrays), *shape), dtype=kind)
-    else:
-        whole = np.full((len(arrays), *shape), np.nan, dtype=np.result_type(kind, np.float64))
+    if kind.kind != "U" and not complete:
+        kind = np.result_type(kind, np.float64)
+    whole = np.full((len(arrays), *shape), "" if kind.kind == "U" else 0 if complete else np.nan, dtype=kind)
     for i, array in enumerate(arrays):
         if array is not None:
             whole[(i, *map(slice, array.shape))] = array

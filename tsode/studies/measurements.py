@@ -5,7 +5,8 @@ Each function takes trajectories and returns plain numbers; nan where there is n
 
 import numpy as np
 
-from ..manifold import closest_rotation, distance, power_law, random_rotation, relaxation_rate, solution
+from ..closed_forms import closed_forms, has_closed_forms
+from ..manifold import power_law, random_rotation, relaxation_rate
 from ..ode import integrate
 from ..plateaus import escape_law, escape_time
 
@@ -16,11 +17,13 @@ __all__ = [
     "fitted_escape_rate",
     "late_exponent",
     "plateau_level",
+    "random_rotations",
     "time_to_learn",
 ]
 
 RANDOM_SOLUTIONS = 200
 LATE_POINTS = 41
+LONG, MOST_DOUBLINGS = 6, 10  # of the natural time in which an ODE is looked at
 ESCAPED = 0.02  # part of the solutions' tr M M^T that counts as escaped: growth is still exponential there
 
 
@@ -63,30 +66,34 @@ def fitted_escape_rate(trajectory, threshold):
     return rates.reshape(trajectory.M.shape[:-3])[()]
 
 
-def chosen_solution(trajectory, rng):
+def chosen_solution(trajectory, rotations):
     """Return how far the solution that a run ends at is from the one closest to its start, and from random ones (mean).
 
-    The run's own solution is the one closest to its end, so that what is not learnt yet does not count. Two
-    numbers, or two arrays of shape (runs,); nan for runs that did not finish.
+    The run's own solution is the one closest to its end, so that what is not learnt yet does not count. The random
+    ones are those of `rotations`, shape (n, p, p_star). Two numbers, or two arrays of shape (runs,); nan for runs that
+    did not finish.
 
     Raises
     ------
     ValueError
         For models whose solutions have no closed form.
     """
-    model, runs = trajectory.model, trajectory.runs
-    rotations = [random_rotation(model, rng) for _ in range(RANDOM_SOLUTIONS)]
-    found = []
-    for run in range(runs or 1):
-        if not np.isfinite(trajectory.Q[-1] if runs is None else trajectory.Q[run, -1]).all():
-            found.append((np.nan, np.nan))
-            continue
-        start, end = (trajectory.overlaps(i, run if runs else None) for i in (0, -1))
-        chosen = solution(model, closest_rotation(model, end))
-        random = np.mean([distance(model, chosen, rotation) for rotation in rotations])
-        found.append((distance(model, chosen, closest_rotation(model, start)), random))
-    closest, random = np.array(found).T
-    return (closest, random) if runs else (closest[0], random[0])
+    minima, P = closed_forms(trajectory.model).minima, trajectory.model.teacher_overlap
+    M = trajectory.M.reshape(-1, *trajectory.M.shape[-3:])
+    finished = np.isfinite(M[:, -1]).all(axis=(1, 2))
+    found = np.full((2, len(M)), np.nan)
+    for run in np.flatnonzero(finished):
+        C = minima.coefficients(minima.closest(M[run, -1]))
+        chosen = C @ P, C @ P @ C.T
+        for i, others in enumerate((minima.closest(M[run, 0]), rotations)):
+            found[i, run] = np.sqrt(np.maximum(minima.squared_distance(*chosen, others), 0.0)).mean()
+    return tuple(found.reshape(2, *trajectory.M.shape[:-3]))
+
+
+def random_rotations(model):
+    """Return the rotations of some random solutions, always the same, shape (n, p, p_star)."""
+    rng = np.random.default_rng(0)
+    return np.array([random_rotation(model, rng) for _ in range(RANDOM_SOLUTIONS)])
 
 
 def late_exponent(model, start):
@@ -135,8 +142,10 @@ def deviation(ode, sgd):
 
 def time_to_learn(model, start, threshold):
     """Return 1.3 times the time at which the ODE has lost 98 % of what it loses in the long run."""
-    horizon = model.natural_time
-    for _ in range(10):
+    # Without theory the loss may rest on a plateau that M does not show, such as that of students all alike.
+    first = 0 if has_closed_forms(model) else LONG
+    for doublings in range(first, MOST_DOUBLINGS):
+        horizon = 2**doublings * model.natural_time
         ode = integrate(model, start, np.linspace(0, horizon, 2001), rtol=1e-6)
         if ode.status == "diverged":
             return float(1.5 * ode.stopped_at)  # so that the divergence is seen
@@ -145,5 +154,4 @@ def time_to_learn(model, start, threshold):
         # Settled: the loss has fallen long ago, and M has grown, so that the escape is not still to come.
         if 0 < learnt < 1000 and np.isfinite(escape_time(ode, threshold)):
             return float(1.3 * ode.alpha[learnt])
-        horizon *= 2
-    return float(horizon / 2**7)  # never escapes: show the plateau
+    return float(8 * model.natural_time)  # never escapes: show the plateau

@@ -8,7 +8,9 @@ import numpy as np
 from .. import _checks
 from .._display import Table
 from .._files import read_npz, remove_stale, write_json, write_npz
+from .._parameters import describe
 from .._statistics import mean_and_error
+from ..closed_forms import NoClosedForm
 from ..hessian import compare
 from ..plateaus import escape_time, plateau
 from ..trajectory import Trajectory, check_trajectory
@@ -19,16 +21,20 @@ from .measurements import (
     fitted_escape_rate,
     late_exponent,
     plateau_level,
+    random_rotations,
 )
 
 __all__ = ["Study"]
 
 PARTS = ("ode", "sgd", "escapes")
 COLUMNS = ("theory", "ode", "sgd")
+DEVIATIONS = (
+    "Deviations: largest over times and entries of |mean of the runs - ODE|; under 'theory' the level that noise alone "
+    "exceeds in 1 study of 20."
+)
 NOTES = (
     "Escape: tr M M^T above a threshold; its rate is fitted below it, on a window that is finite and thus biased.",
-    "Deviations: largest over times and entries of |mean of the runs - ODE|; under 'theory' the level that noise alone "
-    "exceeds in 1 study of 20. At finite N the noise of SGD seeds the escape: it comes earlier than in the ODE.",
+    f"{DEVIATIONS} At finite N the noise of SGD seeds the escape: it comes earlier than in the ODE.",
     "The end's solution is the one closest to the end. The ODE picks that closest to the start, up to 1/sqrt(N); SGD "
     "leaves it as far as the noise of its steps outweighs M at the start.",
 )
@@ -72,6 +78,14 @@ class Study(Table):
         return self.ode.model
 
     @functools.cached_property
+    def plateau(self):
+        """Plateau of the model, or a str that says why it has no theory in closed form."""
+        try:
+            return plateau(self.model)
+        except NoClosedForm as error:
+            return str(error)
+
+    @functools.cached_property
     def hessian(self):
         """Comparison of the Hessians on plateau and solution manifold, or a str that says why there is none."""
         try:
@@ -103,19 +117,20 @@ class Study(Table):
 
     @functools.cached_property
     def _no_plateau(self):
-        """Why SGD has no plateau, None where it has one."""
-        return plateau(self.model).reasons.get("q")
+        """Why SGD has no plateau, None where it has one or theory does not know."""
+        return None if isinstance(self.plateau, str) else self.plateau.reasons.get("q")
 
     def _both(self, theory, measure, runs):
         mean, error = mean_and_error(measure(runs))
         return {"theory": theory, "ode": measure(self.ode), "sgd": mean, "sgd_error": error}
 
     def _plateau_and_escape(self):
-        saddle, (law, threshold) = plateau(self.model), self.escape
-        found = {"plateau excess loss": self._both(saddle.excess_loss, plateau_level, self.sgd)}
-        found["escape rate"] = self._both(
-            saddle.escape_rate, lambda run: fitted_escape_rate(run, threshold), self.escapes
-        )
+        saddle, (law, threshold) = self.plateau, self.escape
+        known = not isinstance(saddle, str)
+        found = {"plateau excess loss": self._both(saddle.excess_loss if known else np.nan, plateau_level, self.sgd)}
+        if known:  # else M need not grow exponentially
+            rate = saddle.escape_rate
+            found["escape rate"] = self._both(rate, lambda run: fitted_escape_rate(run, threshold), self.escapes)
         found["escape time from this start"] = self._both(np.nan, lambda run: escape_time(run, threshold), self.sgd)
         mean, error = mean_and_error(escape_time(self.escapes, threshold))
         theory = law.mean() if law is not None else np.nan
@@ -126,7 +141,8 @@ class Study(Table):
         """Where the end is, and how gradient flow gets there; nothing for models without solutions in closed form."""
         names = "distance of the end's solution to the start's", "distance of the end's solution to random ones"
         try:
-            measured = [chosen_solution(run, np.random.default_rng(0)) for run in (self.ode, self.sgd)]
+            rotations = random_rotations(self.model)
+            measured = [chosen_solution(run, rotations) for run in (self.ode, self.sgd)]
             late, found = late_exponent(self.model, self.ode.overlaps(0)), {}
         except ValueError:
             return {}
@@ -189,7 +205,8 @@ class Study(Table):
         law, threshold = self.escape
         hessian = None if isinstance(self.hessian, str) else self.hessian
         times = escape_time(self.escapes, threshold)
-        return plot.study_panels(self.ode, self.sgd, plateau(self.model).excess_loss, times, law, hessian)
+        level = None if isinstance(self.plateau, str) else self.plateau.excess_loss
+        return plot.study_panels(self.ode, self.sgd, level, times, law, hessian)
 
     def save(self, directory):
         """Write ``study.npz``, ``study.png`` and ``summary.json``, each of them complete or absent.
@@ -282,22 +299,22 @@ class Study(Table):
             cells = [f"{row[column]:.4g}" if np.isfinite(row.get(column, np.nan)) else "" for column in COLUMNS]
             error = row.get("sgd_error", np.nan)
             rows.append((name, *cells[:2], f"{cells[2]} ± {error:.1g}" if np.isfinite(error) else cells[2]))
-        model, sgd = self.model, self.sgd
-        title = (
-            f"Study of p = {model.p}, p* = {model.p_star}, η = {model.learning_rate:g}, Δ = {model.noise_variance:g}, "
-            f"{model.constraint}: N = {sgd.N:,}, {sgd.runs} runs, alpha to {self.ode.alpha[-1]:.4g}"
-        )
+        run = f"N = {self.sgd.N:,}, {self.sgd.runs} runs, alpha to {self.ode.alpha[-1]:.4g}"
+        title = f"Study of {describe(self.model)}: {run}"
         if self._no_plateau:
             title += f"\nNo plateau, and no escape from one: {self._no_plateau}"
         return title, ("", "theory", "ODE", "SGD"), rows
 
     def _remarks(self):
-        notes = NOTES[1:] if self._no_plateau else NOTES
-        return [*self._ends(), self._verdict(), *notes]
+        if isinstance(self.plateau, str):
+            reason = f"No plateau, law, solutions or Hessians in closed form: {self.plateau}"
+            return [*self._ends(), reason, "Escape: tr M M^T above a threshold.", DEVIATIONS]
+        return [*self._ends(), self._verdict(), *(NOTES[1:] if self._no_plateau else NOTES)]
 
     def _ends(self):
         """Which runs did not finish."""
-        ode, sgd, largest = self.ode, self.sgd, plateau(self.model).max_learning_rate
+        ode, sgd = self.ode, self.sgd
+        largest = np.nan if isinstance(self.plateau, str) else self.plateau.max_learning_rate
         known = self._no_plateau or not np.isfinite(largest)
         limit = "" if known else f"; no plateau above learning rate {largest:.4g}"
         if ode.status != "completed":

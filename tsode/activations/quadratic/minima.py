@@ -130,7 +130,7 @@ class Minima:
         return polar(Y @ kept) @ kept.T
 
     def squared_distance(self, M, Q, rotation):
-        """Return the squared distance of weights with overlaps M, Q to the solution of a rotation."""
+        """Return the squared distance of weights with overlaps M, Q to the solutions of rotations, shape (...)."""
         weights = self.weights / self.weights.mean()
         C = self.coefficients(rotation)
-        return weights @ (np.diagonal(Q) + np.sum(C @ self.P * C - 2 * M * C, axis=1))
+        return (np.diagonal(Q) + np.sum(C @ self.P * C - 2 * M * C, axis=-1)) @ weights
