@@ -23,6 +23,14 @@ CASES = {
         lambda: tsode.simulate(MODEL, None, [0.0, 0.1], 11, engine="weights", inputs=np.ones((5, 11))),
         {"`runs`, `alpha` and the model": 1 * 2 * 3 * 5, "`N`": 5 * 11},
     ),
+    "runs of a scan of escapes": (
+        lambda: tsode.scans.escape({"p": [1, 3], "p_star": 1, "dimension": 50}, runs=2, n_jobs=1),
+        {"`runs`": 2 * 401 * 3 * 4},
+    ),
+    "runs of a scan of deviations": (
+        lambda: tsode.scans.deviation({"p": [1, 3], "p_star": 1, "dimension": 50}, runs=2, alpha_max=0.1, n_jobs=1),
+        {"`runs`": 2 * 101 * 3 * 4},
+    ),
     "nodes and weights": (
         lambda: spectral_density(np.diag(np.arange(30.0)), steps=4, probes=3),
         {"`steps` and `probes`": 2 * 3 * 4},

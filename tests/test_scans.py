@@ -47,6 +47,7 @@ def test_scalars_stand_for_one_value_and_numpy_scalars_become_pythons():
     scan(lambda x, y, z: seen.append((x, y, z)) or 0, {"x": np.float32([0.5]), "y": np.int64(3), "z": "name"})
     assert seen == [(0.5, 3, "name")]
     assert [type(value) for value in seen[0]] == [float, int, str]
+    assert scan(lambda x: x, {"x": np.array(3)})["x"].values.tolist() == [3]
 
 
 def test_models_and_sequences_are_values_too():
