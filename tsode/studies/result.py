@@ -8,12 +8,12 @@ import numpy as np
 from .. import _checks
 from .._display import Table
 from .._files import read_npz, remove_stale, write_json, write_npz
-from .._parameters import describe
 from .._statistics import mean_and_error
 from ..closed_forms import NoClosedForm
 from ..hessian import compare
 from ..plateaus import escape_time, plateau
 from ..trajectory import Trajectory, check_trajectory
+from . import text
 from .measurements import (
     chosen_solution,
     deviation,
@@ -27,17 +27,6 @@ from .measurements import (
 __all__ = ["Study"]
 
 PARTS = ("ode", "sgd", "escapes")
-COLUMNS = ("theory", "ode", "sgd")
-DEVIATIONS = (
-    "Deviations: largest over times and entries of |mean of the runs - ODE|; under 'theory' the level that noise alone "
-    "exceeds in 1 study of 20."
-)
-NOTES = (
-    "Escape: tr M M^T above a threshold; its rate is fitted below it, on a window that is finite and thus biased.",
-    f"{DEVIATIONS} At finite N the noise of SGD seeds the escape: it comes earlier than in the ODE.",
-    "The end's solution is the one closest to the end. The ODE picks that closest to the start, up to 1/sqrt(N); SGD "
-    "leaves it as far as the noise of its steps outweighs M at the start.",
-)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -102,11 +91,11 @@ class Study(Table):
     def results(self):
         """The compared quantities: name -> {"theory", "ode", "sgd", "sgd_error"}, absent where undefined.
 
-        Errors are standard errors of the mean over runs; `NOTES` says what each row means. Where there is no plateau
+        Errors are standard errors of the mean over runs; :mod:`tsode.studies.text` says what each row means. Where there is no plateau
         there are no rows about it and the escape from it.
         """
         ode, sgd = self.ode, self.sgd
-        found = {} if self._no_plateau else self._plateau_and_escape()
+        found = {} if self.no_plateau else self._plateau_and_escape()
         found["final excess loss"] = self._both(np.nan, lambda run: run.excess_loss[..., -1], sgd)
         found.update(self._implicit_bias())
         for which in ("M", "Q"):
@@ -116,7 +105,7 @@ class Study(Table):
         return {name: {column: float(value) for column, value in row.items()} for name, row in found.items()}
 
     @functools.cached_property
-    def _no_plateau(self):
+    def no_plateau(self):
         """Why SGD has no plateau, None where it has one or theory does not know."""
         return None if isinstance(self.plateau, str) else self.plateau.reasons.get("q")
 
@@ -175,8 +164,8 @@ class Study(Table):
             "alpha_max": float(self.ode.alpha[-1]),
             "engine": sgd.engine,
             "status": {name: np.asarray(getattr(self, name).status).tolist() for name in PARTS},
-            "no_plateau": self._no_plateau,
-            "escape_threshold": None if self._no_plateau else float(self.escape[1]),
+            "no_plateau": self.no_plateau,
+            "escape_threshold": None if self.no_plateau else float(self.escape[1]),
             "results": {
                 name: {column: value if np.isfinite(value) else None for column, value in row.items()}
                 for name, row in self.results.items()
@@ -294,42 +283,7 @@ class Study(Table):
         return cls(**{part: Trajectory.from_arrays(fields) for part, fields in split.items()})
 
     def _table(self):
-        rows = []
-        for name, row in self.results.items():
-            cells = [f"{row[column]:.4g}" if np.isfinite(row.get(column, np.nan)) else "" for column in COLUMNS]
-            error = row.get("sgd_error", np.nan)
-            rows.append((name, *cells[:2], f"{cells[2]} ± {error:.1g}" if np.isfinite(error) else cells[2]))
-        run = f"N = {self.sgd.N:,}, {self.sgd.runs} runs, alpha to {self.ode.alpha[-1]:.4g}"
-        title = f"Study of {describe(self.model)}: {run}"
-        if self._no_plateau:
-            title += f"\nNo plateau, and no escape from one: {self._no_plateau}"
-        return title, ("", "theory", "ODE", "SGD"), rows
+        return text.table(self)
 
     def _remarks(self):
-        if isinstance(self.plateau, str):
-            reason = f"No plateau, law, solutions or Hessians in closed form: {self.plateau}"
-            return [*self._ends(), reason, "Escape: tr M M^T above a threshold.", DEVIATIONS]
-        return [*self._ends(), self._verdict(), *(NOTES[1:] if self._no_plateau else NOTES)]
-
-    def _ends(self):
-        """Which runs did not finish."""
-        ode, sgd = self.ode, self.sgd
-        largest = np.nan if isinstance(self.plateau, str) else self.plateau.max_learning_rate
-        known = self._no_plateau or not np.isfinite(largest)
-        limit = "" if known else f"; no plateau above learning rate {largest:.4g}"
-        if ode.status != "completed":
-            yield f"The ODE {ode.status} at alpha = {ode.stopped_at:.4g}{limit}."
-        if (sgd.status != "completed").any():
-            yield (
-                f"{(sgd.status != 'completed').sum()} of {sgd.runs} SGD runs did not finish, the first ended at "
-                f"alpha = {sgd.stopped_at.min():.4g}{limit}. Numbers are of the others."
-            )
-
-    def _verdict(self):
-        if isinstance(self.hessian, str):
-            return f"Hessians not compared: {self.hessian}"
-        sides = (("plateau of gradient flow", self.hessian.plateau), ("solutions", self.hessian.manifold))
-        return "Hessians at " + "; ".join(
-            f"{name}: {side.verdict}, {side.index:,} negative and {side.nullity:,} zero eigenvalues"
-            for name, side in sides
-        )
+        return text.remarks(self)
