@@ -91,8 +91,8 @@ class Study(Table):
     def results(self):
         """The compared quantities: name -> {"theory", "ode", "sgd", "sgd_error"}, absent where undefined.
 
-        Errors are standard errors of the mean over runs; :mod:`tsode.studies.text` says what each row means. Where there is no plateau
-        there are no rows about it and the escape from it.
+        Errors are standard errors of the mean over runs; :mod:`tsode.studies.text` says what each row means. Where
+        there is no plateau there are no rows about it and the escape from it.
         """
         ode, sgd = self.ode, self.sgd
         found = {} if self.no_plateau else self._plateau_and_escape()
