@@ -54,6 +54,8 @@ CASES = {
     "study --noise-variance nan": "`noise_variance` must be finite, but is nan",
     "study --constraint": "argument --constraint: expected one argument",
     "study --constraint cubic": "invalid choice: 'cubic'",
+    "study --activation cube": "invalid choice: 'cube'",
+    "study --teacher-activation 3": "invalid choice: '3'",
     # --- a study
     "study --dimension 3": "`N` must be at least 6, but is 3",
     "study --dimension 1.5": "`N` must be a whole number, but is 1.5",
