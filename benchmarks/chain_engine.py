@@ -10,6 +10,7 @@ import numba
 import numpy as np
 
 import tsode
+from tsode.activations import SHIPPED
 
 RATES = {2: 0.2}
 
@@ -26,12 +27,25 @@ def per_sample(model, N, runs, count):
 
 
 def speed(report):
-    for p, p_star in ((2, 1), (4, 2), (8, 4)):
+    for activation in SHIPPED:
+        for p, p_star in ((2, 2), (4, 2), (8, 4)):
+            model = tsode.TeacherStudent(p, p_star, RATES.get(p, 0.4), activation=activation)
+            first, cost = per_sample(model, 10_000, 16, 8_000_000)
+            case = f"{activation}, p = {p}, p* = {p_star}, 16 runs"
+            if activation == "quadratic":
+                note = "error: largest |mean of Q - ODE| in standard errors"
+                report.add(case, cost, "ns/sample", error(model), note, first)
+            else:
+                report.add(case, cost, "ns/sample", first=first)
+
+
+def alone(report):
+    """What a run costs that has no company, in units of 16 that have."""
+    for p, p_star in ((2, 2), (4, 2), (8, 4)):
         model = tsode.TeacherStudent(p, p_star, RATES.get(p, 0.4))
-        for runs in (8, 16):
-            first, cost = per_sample(model, 10_000, runs, 8_000_000)
-            note = "error: largest |mean of Q - ODE| in standard errors"
-            report.add(f"p = {p}, p* = {p_star}, {runs} runs", cost, "ns/sample", error(model), note, first)
+        one, many = paired([samples(model, 10_000, 1, 500_000), samples(model, 10_000, 16, 8_000_000)], repeat=9)
+        note = f"time of 16 runs; alone {1e9 * one / 500_000:.4g} ns a sample"
+        report.add(f"one run against 16, p = {p}, p* = {p_star}", one / many, "ratio", "", note)
 
 
 def error(model, N=100_000, runs=64):
@@ -45,15 +59,15 @@ def error(model, N=100_000, runs=64):
 
 def dimension(report):
     model, count = tsode.TeacherStudent(4, 2, 0.4), 8_000_000
-    small, large = paired([samples(model, N, 8, count) for N in (10**4, 10**8)], repeat=9)
+    small, large = paired([samples(model, N, 16, count) for N in (10**4, 10**8)], repeat=9)
     report.add("N = 1e8 against N = 1e4", large / small, "ratio", "", "cost of a sample, p = 4, p* = 2")
 
 
 def widths(report):
     sizes, costs = np.array([4, 8, 16, 32, 64]), []
     for p in sizes:
-        costs.append(per_sample(tsode.TeacherStudent(int(p), 4, 0.4), 10_000, 8, int(4e7 / p**1.5))[1])
-        report.add(f"p = {p}, p* = 4, 8 runs", costs[-1], "ns/sample")
+        costs.append(per_sample(tsode.TeacherStudent(int(p), 4, 0.4), 10_000, 16, int(4e7 / p**1.5))[1])
+        report.add(f"p = {p}, p* = 4, 16 runs", costs[-1], "ns/sample")
     exponent = np.polyfit(np.log(sizes), np.log(costs), 1)[0]
     last = np.log(costs[-1] / costs[-2]) / np.log(2)
     report.add("growth with p from 4 to 64", exponent, "exponent", "", f"fitted; {last:.2f} from 32 to 64")
@@ -79,6 +93,7 @@ if __name__ == "__main__":
     numba.set_num_threads(1)
     table = Report("The exact overlap chain, one thread where not said otherwise")
     speed(table)
+    alone(table)
     dimension(table)
     widths(table)
     if numba.config.NUMBA_NUM_THREADS >= 2 and (os.cpu_count() or 1) >= 2:
