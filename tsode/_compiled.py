@@ -9,10 +9,13 @@ address: one compiled kernel serves all rules, and a rule of the user's compiles
 """
 
 import functools
+import itertools
+import secrets
 
 import numba
 from llvmlite import ir
 from numba import carray, types
+from numba.core.bytecode import FunctionIdentity
 from numba.extending import intrinsic, overload, register_jitable
 
 from ._lanes import WIDTH
@@ -24,6 +27,10 @@ FAST = {"error_model": "numpy", "fastmath": {"contract"}}
 
 # not fused: one run and 16 in lockstep are to make the same roundings
 jitable = register_jitable(error_model="numpy")
+
+# Numba tells functions of one name apart by a counter, which starts at 0 in every process. Two closures that two
+# processes compiled would be one symbol in a third that finds both on disk, and one rule would be called for the other.
+FunctionIdentity._unique_ids = itertools.count(secrets.randbits(48))
 
 NUMBERS = types.CPointer(types.float64)
 SIGNATURE = types.void(*[NUMBERS] * 6, *[types.intp] * 4)
