@@ -1,5 +1,7 @@
 """Points of the set of solutions, and the one closest to a start."""
 
+from typing import overload
+
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -10,6 +12,8 @@ from ..model import TeacherStudent, check_model
 from ..overlaps import LARGEST_WEIGHT, Overlaps, check_start
 
 __all__ = ["closest_rotation", "closest_solution", "distance", "polar_factor", "solution", "solution_weights"]
+
+Student = Overlaps | tuple[ArrayLike, ArrayLike]  # or W and W_star
 
 
 def solution(model: TeacherStudent, rotation: ArrayLike | None = None) -> Overlaps:
@@ -82,7 +86,7 @@ def solution_weights(model: TeacherStudent, W_star: ArrayLike, rotation: ArrayLi
     return minima.coefficients(minima.check(rotation)) @ W_star
 
 
-def closest_rotation(model: TeacherStudent, start: Overlaps | tuple[ArrayLike, ArrayLike]) -> np.ndarray:
+def closest_rotation(model: TeacherStudent, start: Student) -> np.ndarray:
     """Return the rotation of the solution closest to a start.
 
     Parameters
@@ -115,7 +119,11 @@ def closest_rotation(model: TeacherStudent, start: Overlaps | tuple[ArrayLike, A
     return closed_forms(check_model(model)).minima.closest(_overlaps(model, start).M)
 
 
-def closest_solution(model: TeacherStudent, start: Overlaps | tuple[ArrayLike, ArrayLike]) -> Overlaps | np.ndarray:
+@overload
+def closest_solution(model: TeacherStudent, start: Overlaps) -> Overlaps: ...
+@overload
+def closest_solution(model: TeacherStudent, start: tuple[ArrayLike, ArrayLike]) -> np.ndarray: ...
+def closest_solution(model: TeacherStudent, start: Student) -> Overlaps | np.ndarray:
     """Return the solution closest to a start, in closed form; SGD from Q proportional to 1 ends there.
 
     Parameters
@@ -154,9 +162,7 @@ def closest_solution(model: TeacherStudent, start: Overlaps | tuple[ArrayLike, A
     return solution(model, rotation) if isinstance(start, Overlaps) else solution_weights(model, start[1], rotation)
 
 
-def distance(
-    model: TeacherStudent, overlaps: Overlaps | tuple[ArrayLike, ArrayLike], rotation: ArrayLike | None = None
-) -> float:
+def distance(model: TeacherStudent, overlaps: Student, rotation: ArrayLike | None = None) -> float:
     r"""Return the distance to the closest solution, or to that of a rotation.
 
     Parameters

@@ -39,7 +39,7 @@ def check_axes(ax: Axes | None) -> Axes | None:
     return None if ax is None else _checks.instance("ax", ax, Axes, "matplotlib Axes or None")
 
 
-def check_label(name: str, text: object) -> str | None:
+def check_label(name: str, text: object) -> Any:
     """Return a text or None."""
     return None if text is None else _checks.instance(name, text, str, "a str or None")
 

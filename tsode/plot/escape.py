@@ -80,7 +80,7 @@ def escape_means(
     times: Sequence[ArrayLike] | None = None,
     laws: Sequence[Any] | None = None,
     label: str | None = None,
-    quantity: str | None = "student width $p$",
+    quantity: str = "student width $p$",
     ax: Axes | None = None,
 ) -> Axes:
     """Draw the mean escape time against a quantity; call it again with the same axes for further series.
