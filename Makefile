@@ -11,6 +11,7 @@ demo: .venv/installed
 test: .venv/installed-test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/mypy
 	$(BIN)/lint-imports --config setup.cfg
 	$(BIN)/pytest -n auto --dist loadfile
 

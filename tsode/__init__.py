@@ -26,6 +26,7 @@ Examples
 ((201, 4, 2), (2, 201, 4, 2))
 """
 
+import typing as _typing
 from importlib import import_module as _import_module
 from importlib.metadata import version as _version
 
@@ -42,6 +43,9 @@ from .scans import scan
 from .sgd import InputsExhausted, simulate
 from .studies import Study, study
 from .trajectory import Trajectory
+
+if _typing.TYPE_CHECKING:
+    from . import plot
 
 __all__ = [
     "InputsExhausted",
@@ -65,7 +69,7 @@ __all__ = [
 __version__ = _version("tsode")
 
 
-def __getattr__(name):
+def __getattr__(name: str) -> object:
     if name == "plot":  # matplotlib takes longer to import than all the rest
         return _import_module("tsode.plot")
     raise AttributeError(f"module 'tsode' has no attribute {name!r}")

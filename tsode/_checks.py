@@ -5,10 +5,13 @@ nothing below it checks again.
 """
 
 import os
+from collections.abc import Sequence
 from numbers import Integral, Real
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 __all__ = [
     "LARGEST_INTEGER",
@@ -41,12 +44,12 @@ LARGEST = 1e30
 LARGEST_INTEGER = 2**53
 
 
-def is_number(value):
+def is_number(value: object) -> bool:
     """Return whether `value` is a real number; truth values and time spans, which NumPy counts in, are none."""
     return isinstance(value, Real) and not isinstance(value, (bool, np.bool_, np.timedelta64))
 
 
-def integer(name, value, minimum=None, maximum=LARGEST_INTEGER):
+def integer(name: str, value: Any, minimum: int | None = None, maximum: int | None = LARGEST_INTEGER) -> int:
     """Return `value` as an int; a float is taken if it is a whole number (``1e5``)."""
     if not is_number(value):
         raise TypeError(f"`{name}` must be a whole number, but is {_kind(value)}")
@@ -60,7 +63,9 @@ def integer(name, value, minimum=None, maximum=LARGEST_INTEGER):
     return value
 
 
-def number(name, value, *, above=None, minimum=-LARGEST, maximum=LARGEST):
+def number(
+    name: str, value: Any, *, above: float | None = None, minimum: float = -LARGEST, maximum: float = LARGEST
+) -> float:
     """Return `value` as a float, larger than `above`, at least `minimum` and at most `maximum`."""
     if not is_number(value):
         raise TypeError(f"`{name}` must be a number, but is {_kind(value)}")
@@ -80,14 +85,14 @@ def number(name, value, *, above=None, minimum=-LARGEST, maximum=LARGEST):
     return value
 
 
-def instance(name, value, kinds, wanted):
+def instance(name: str, value: object, kinds: type | tuple[type, ...], wanted: str) -> Any:
     """Return `value` if it is of one of the types `kinds`, which the message calls `wanted`."""
     if not isinstance(value, kinds):
         raise TypeError(f"`{name}` must be {wanted}, but is {type(value).__name__}")
     return value
 
 
-def file_path(name, value, suffixes=(), remedy=""):
+def file_path(name: str, value: object, suffixes: Sequence[str] = (), remedy: str = "") -> Path:
     """Return a Path; whole numbers, which ``open`` takes for open files, are refused.
 
     If `suffixes` are given it has one of them: the first is appended where it has none, others are refused, with the
@@ -112,7 +117,7 @@ def file_path(name, value, suffixes=(), remedy=""):
     return path.with_suffix(suffixes[0])
 
 
-def memory(what, count):
+def memory(what: str, count: int) -> None:
     """Refuse arrays of `count` numbers that this machine cannot hold, before it swaps or kills the process."""
     try:
         present = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
@@ -125,14 +130,14 @@ def memory(what, count):
         )
 
 
-def flag(name, value):
+def flag(name: str, value: object) -> bool:
     """Return `value` as a bool; nothing else is taken for one."""
     if not isinstance(value, (bool, np.bool_)):
         raise TypeError(f"`{name}` must be True or False, but is {_kind(value)}")
     return bool(value)
 
 
-def choice(name, value, options):
+def choice(name: str, value: object, options: Sequence[str]) -> str:
     """Return `value` if it is one of the strings in `options`."""
     if not isinstance(value, str):
         raise TypeError(f"`{name}` must be one of {', '.join(map(repr, options))}, but is {_kind(value)}")
@@ -141,7 +146,9 @@ def choice(name, value, options):
     return value
 
 
-def float_array(name, value, shape, meaning="", maximum=LARGEST):
+def float_array(
+    name: str, value: object, shape: Sequence[int | None], meaning: str = "", maximum: float = LARGEST
+) -> np.ndarray:
     """Return a read-only float64 copy of `value` with the given shape and finite entries.
 
     A None in `shape` stands for any length; `meaning` is that shape in symbols, for the message. Absolute values are at
@@ -166,7 +173,7 @@ def _check_shape(name, array, shape, meaning):
         raise ValueError(f"`{name}` must have shape {meaning}{wanted}, but has shape {array.shape}")
 
 
-def real_array(name, value):
+def real_array(name: str, value: Any) -> np.ndarray:
     """Return a float64 copy of an array of real numbers of any shape.
 
     Text, truth values, dates and masked entries are refused, which NumPy would turn into numbers.
@@ -189,7 +196,7 @@ def real_array(name, value):
         return np.array(found, dtype=np.float64)
 
 
-def square(name, value):
+def square(name: str, value: object) -> np.ndarray:
     """Return a square matrix of finite floats."""
     matrix = float_array(name, value, (None, None))
     if matrix.shape[0] != matrix.shape[1]:
@@ -197,7 +204,7 @@ def square(name, value):
     return matrix
 
 
-def symmetric(name, matrix):
+def symmetric(name: str, matrix: np.ndarray) -> np.ndarray:
     """Return the exactly symmetric form of a matrix that is symmetric up to rounding."""
     skew = np.max(np.abs(matrix - matrix.T), initial=0.0)
     if skew > SYMMETRY_TOLERANCE * max(1.0, np.max(np.abs(matrix), initial=0.0)):
@@ -207,7 +214,7 @@ def symmetric(name, matrix):
     return matrix
 
 
-def semidefinite(name, matrix):
+def semidefinite(name: str, matrix: np.ndarray) -> np.ndarray:
     """Return `matrix` if its smallest eigenvalue is not below zero by more than rounding."""
     values = np.linalg.eigvalsh(matrix) if matrix.size else np.zeros(1)
     if values[0] < -PSD_TOLERANCE * max(abs(values[-1]), np.finfo(float).tiny):
@@ -215,7 +222,7 @@ def semidefinite(name, matrix):
     return matrix
 
 
-def times(alpha, points=201):
+def times(alpha: ArrayLike, points: int = 201) -> np.ndarray:
     """Return the times of a run: a strictly increasing array, or a number for an even grid from 0 up to it."""
     if isinstance(alpha, Real) and not isinstance(alpha, np.timedelta64):
         return np.linspace(0.0, number("alpha", alpha, above=0.0), points)
@@ -233,7 +240,7 @@ def times(alpha, points=201):
     return alpha
 
 
-def samples(name, alpha, N):
+def samples(name: str, alpha: float, N: int) -> None:
     """Refuse a last time `alpha` at which more samples have been drawn than can be counted."""
     if alpha * N > LARGEST_INTEGER:
         raise ValueError(f"`{name}` must be at most {LARGEST_INTEGER / N:.3g} at N = {N}, but is {alpha:g}")
@@ -250,6 +257,6 @@ def _kind(value):
     return type(value).__name__
 
 
-def digits(value):
+def digits(value: int) -> str:
     """Return a whole number as text: Python refuses to write out very long ones."""
     return str(value) if abs(value) < 10**20 else f"about {'-' * (value < 0)}1e{int(value.bit_length() * 0.30103)}"

@@ -1,11 +1,12 @@
 """Tables for the people who read results: as text, and as HTML in a notebook."""
 
+from collections.abc import Callable, Sequence
 from html import escape
 
 __all__ = ["Report", "Table", "html_columns", "html_table", "text_columns", "text_table"]
 
 
-def text_table(title, rows):
+def text_table(title: str, rows: Sequence[tuple[str, object]]) -> str:
     """Return a title and aligned (label, value) lines as one string; a value may have several lines."""
     width = max(len(label) for label, _ in rows)
     lines = [title]
@@ -16,7 +17,7 @@ def text_table(title, rows):
     return "\n".join(lines)
 
 
-def html_table(title, rows):
+def html_table(title: str, rows: Sequence[tuple[str, object]]) -> str:
     """Return the same table as HTML, every value escaped."""
     cells = "".join(
         f"<tr><th style='text-align:left'>{escape(label)}</th>"
@@ -26,7 +27,7 @@ def html_table(title, rows):
     return f"<table><caption style='text-align:left'><b>{escape(title)}</b></caption>{cells}</table>"
 
 
-def text_columns(title, header, rows):
+def text_columns(title: str, header: Sequence[object], rows: Sequence[Sequence[object]]) -> str:
     """Return a title and a table with a header line, its columns aligned, as one string."""
     cells = [[str(cell) for cell in row] for row in (header, *rows)]
     widths = [max(len(row[i]) for row in cells) for i in range(len(header))]
@@ -34,7 +35,7 @@ def text_columns(title, header, rows):
     return "\n".join([title, *(f"  {line}" for line in lines)])
 
 
-def html_columns(title, header, rows):
+def html_columns(title: str, header: Sequence[object], rows: Sequence[Sequence[object]]) -> str:
     """Return the same table as HTML, every cell escaped."""
     head = "".join(f"<th>{escape(str(cell))}</th>" for cell in header)
     body = "".join(
@@ -48,21 +49,26 @@ def html_columns(title, header, rows):
 class Report:
     """Base of results that are shown as a title and labelled values: `_title()` and `_rows()`, pairs of text."""
 
-    def __repr__(self):
+    _title: Callable[[], str]
+    _rows: Callable[[], Sequence[tuple[str, object]]]
+
+    def __repr__(self) -> str:
         return text_table(self._title(), self._rows())
 
-    def _repr_html_(self):
+    def _repr_html_(self) -> str:
         return html_table(self._title(), self._rows())
 
 
 class Table:
     """Base of results that are shown as a table: `_table()` gives title, header and rows; `_remarks()` what follows."""
 
+    _table: Callable[[], tuple[str, Sequence[object], Sequence[Sequence[object]]]]
+
     def _remarks(self):
         return []
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return "\n  ".join([text_columns(*self._table()), *self._remarks()])
 
-    def _repr_html_(self):
+    def _repr_html_(self) -> str:
         return html_columns(*self._table()) + "".join(f"<p>{escape(remark)}</p>" for remark in self._remarks())

@@ -8,18 +8,24 @@ import secrets
 import tempfile
 import time
 import warnings
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 
+from ._types import PathLike
+
 __all__ = ["atomic_path", "output_folder", "read_npz", "remove_stale", "write_json", "write_npz"]
+
+T = TypeVar("T")
 
 NAME_BYTES = 8  # of a partial file's name, which is random
 STALE = 3600  # seconds without a write after which a partial file has lost its writer
 
 
 @contextlib.contextmanager
-def atomic_path(path):
+def atomic_path(path: PathLike) -> Iterator[Path]:
     """Give a temporary name in the folder of `path`; rename it to `path` on success, remove it on failure."""
     path = Path(path)
     temporary = path.with_name(
@@ -37,7 +43,7 @@ def atomic_path(path):
         raise
 
 
-def remove_stale(folder):
+def remove_stale(folder: Path) -> None:
     """Remove the partial files that killed processes have left in a folder.
 
     What another process is writing at this moment is younger, and stays.
@@ -49,7 +55,7 @@ def remove_stale(folder):
 
 
 @contextlib.contextmanager
-def output_folder(path):
+def output_folder(path: Path) -> Iterator[Path]:
     """Make a folder and try it: a run of hours must not end at a place that cannot be written.
 
     On failure the folders made here are taken away again if nothing is in them.
@@ -70,7 +76,7 @@ def output_folder(path):
         raise
 
 
-def write_npz(path, arrays):
+def write_npz(path: PathLike, arrays: Mapping[str, Any]) -> None:
     """Write named arrays to an ``.npz`` file that appears only when it is complete."""
     archive = io.BytesIO()  # an archive that a full disk cuts off prints a traceback when it is closed once more
     np.savez_compressed(archive, **arrays)
@@ -78,14 +84,14 @@ def write_npz(path, arrays):
         temporary.write_bytes(archive.getvalue())
 
 
-def write_json(path, content):
+def write_json(path: PathLike, content: object) -> None:
     """Write plain numbers, strings, lists and dicts as JSON; nan is refused, since JSON has none."""
     text = json.dumps(content, indent=2, allow_nan=False) + "\n"
     with atomic_path(path) as temporary:
         temporary.write_text(text)
 
 
-def read_npz(path, build):
+def read_npz(path: PathLike, build: Callable[[dict[str, np.ndarray]], T]) -> T:
     """Return ``build(arrays)`` of an ``.npz`` file, without pickle.
 
     Raises

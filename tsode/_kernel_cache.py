@@ -5,6 +5,7 @@ import os
 import shutil
 import tempfile
 import warnings
+from collections.abc import Iterable
 from pathlib import Path
 from types import FunctionType
 
@@ -15,7 +16,7 @@ __all__ = ["drop_stale_kernels", "prepare"]
 PACKAGE = Path(__file__).parent
 
 
-def prepare(package=PACKAGE):
+def prepare(package: Path = PACKAGE) -> None:
     """Find a place for the kernels, before anything that is compiled is imported, and drop the stale ones there."""
     if numba.config.DISABLE_JIT:
         return
@@ -27,7 +28,7 @@ def prepare(package=PACKAGE):
     drop_stale_kernels(package, folders)
 
 
-def drop_stale_kernels(package=PACKAGE, folders=()):
+def drop_stale_kernels(package: Path = PACKAGE, folders: Iterable[Path] = ()) -> None:
     """Remove cached kernels, in the package and in `folders`, that are older than any source of the package.
 
     Numba compiles a kernel anew where its own file has changed, but not where a kernel that it calls has: after an

@@ -5,13 +5,13 @@ import numpy as np
 __all__ = ["frobenius", "joint_matrix", "polar", "semidefinite_root"]
 
 
-def semidefinite_root(matrix):
+def semidefinite_root(matrix: np.ndarray) -> np.ndarray:
     """Return F with F F^T = `matrix` for a positive semidefinite matrix of any rank (Cholesky needs full rank)."""
     values, vectors = np.linalg.eigh(matrix)
     return vectors * np.sqrt(np.maximum(values, 0.0))
 
 
-def joint_matrix(M, Q, P):
+def joint_matrix(M: np.ndarray, Q: np.ndarray, P: np.ndarray) -> np.ndarray:
     """Return [[Q, M], [M^T, P]] of overlaps with any leading axes, shape (..., p + p_star, p + p_star)."""
     P = np.broadcast_to(P, (*M.shape[:-2], *P.shape[-2:]))
     return np.concatenate(
@@ -19,12 +19,12 @@ def joint_matrix(M, Q, P):
     )
 
 
-def polar(matrix):
+def polar(matrix: np.ndarray) -> np.ndarray:
     """Return the partial isometry U V^T of the singular value decomposition, shape (..., m, n) as `matrix`."""
     U, _, Vt = np.linalg.svd(matrix, full_matrices=False)
     return U @ Vt
 
 
-def frobenius(matrix):
+def frobenius(matrix: np.ndarray) -> np.ndarray:
     """Return the Frobenius norm over the last two axes."""
     return np.sqrt(np.sum(np.square(matrix), axis=(-1, -2)))

@@ -7,11 +7,12 @@ depends on its seed alone (NumPy's SeedSequence does the mixing).
 import numpy as np
 
 from . import _checks
+from ._types import Seed
 
 __all__ = ["generator", "run_sequence", "seed_sequence"]
 
 
-def seed_sequence(seed):
+def seed_sequence(seed: Seed) -> np.random.SeedSequence:
     """Return the SeedSequence that `seed` stands for: None, int, SeedSequence or Generator (from which it draws)."""
     if isinstance(seed, np.random.SeedSequence):
         # A child is replaced by a sequence of its own numbers: results keep the entropy alone.
@@ -22,12 +23,12 @@ def seed_sequence(seed):
     return np.random.SeedSequence(None if seed is None else int(seed))
 
 
-def run_sequence(sequence, run):
+def run_sequence(sequence: np.random.SeedSequence, run: int) -> np.random.SeedSequence:
     """Return the SeedSequence of one run; unlike ``spawn`` it leaves `sequence` as it is."""
     return np.random.SeedSequence(sequence.entropy, spawn_key=(*sequence.spawn_key, run))
 
 
-def generator(name, rng):
+def generator(name: str, rng: Seed) -> np.random.Generator:
     """Return a Generator from a Generator, an int, a SeedSequence or None (fresh entropy)."""
     if not isinstance(rng, (np.random.Generator, np.random.SeedSequence)):
         _refuse(name, rng)

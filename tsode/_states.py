@@ -1,22 +1,29 @@
 """The layout of what evolves: M and Q, flattened one after the other."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
+
+if TYPE_CHECKING:
+    from .model import TeacherStudent
 
 __all__ = ["norm_positions", "pack", "unpack"]
 
 
-def pack(M, Q):
+def pack(M: np.ndarray, Q: np.ndarray) -> np.ndarray:
     """Return M and Q as one flat state, shape (p p_star + p p,)."""
     return np.concatenate([M.ravel(), Q.ravel()])
 
 
-def unpack(states, model):
+def unpack(states: np.ndarray, model: TeacherStudent) -> tuple[np.ndarray, np.ndarray]:
     """Return M, Q of flat states, shape (..., n)."""
     n = model.p * model.p_star
     lead = states.shape[:-1]
     return states[..., :n].reshape(*lead, model.p, model.p_star), states[..., n:].reshape(*lead, model.p, model.p)
 
 
-def norm_positions(model):
+def norm_positions(model: TeacherStudent) -> np.ndarray:
     """Return where in a flat state the diagonal of Q stands, shape (p,)."""
     return model.p * model.p_star + (model.p + 1) * np.arange(model.p)

@@ -1,11 +1,12 @@
 """Statistics over runs."""
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 __all__ = ["mean_and_error"]
 
 
-def mean_and_error(values):
+def mean_and_error(values: ArrayLike) -> tuple[float, float]:
     """Return mean and standard error of the finite values, shape (runs,); nan where there are too few."""
     from scipy.stats import sem  # takes longer to import than all of tsode
 

@@ -1,6 +1,7 @@
 """The parts of a trajectory: what they have to fulfil, made by the package or read from a file, and their layout."""
 
 import json
+from typing import Any
 
 import numpy as np
 
@@ -20,13 +21,13 @@ LAYOUT = {
 }  # after the runs
 
 
-def own_array(name, value):
+def own_array(name: str, value: Any) -> np.ndarray:
     """Return an array of floats, which may hold nan; without a copy where it is one already."""
     plain = type(value) is np.ndarray and value.dtype == np.float64
     return value if plain else _checks.real_array(name, value)
 
 
-def check_ends(lead, status, stopped_at):
+def check_ends(lead: tuple[int, ...], status: object, stopped_at: object) -> None:
     """Refuse a status or end of the runs that is not one a run; `lead` is the shape of the run axis."""
     stopped_at = _checks.real_array("stopped_at", stopped_at)
     if not np.isfinite(stopped_at).all():
@@ -39,13 +40,13 @@ def check_ends(lead, status, stopped_at):
             raise ValueError(f"`{name}` must have shape {lead}, one for each run, but has shape {array.shape}")
 
 
-def check_seed(seed):
+def check_seed(seed: object) -> None:
     """Refuse what is no entropy of a SeedSequence."""
     for part in seed if isinstance(seed, (list, tuple)) else [] if seed is None else [seed]:
         _checks.integer("seed", part, minimum=0, maximum=None)
 
 
-def position(name, value, length, what):
+def position(name: str, value: object, length: int, what: str) -> int:
     """Return a position on an axis as one from 0 on; negative ones count from the end."""
     value = _checks.integer(name, value)
     if not -length <= value < length:
@@ -53,7 +54,7 @@ def position(name, value, length, what):
     return value % length
 
 
-def read_header(text):
+def read_header(text: object) -> dict[str, Any]:
     """Return the provenance of `to_arrays`."""
     header = json.loads(str(text))
     _checks.instance("header", header, dict, "a JSON object")

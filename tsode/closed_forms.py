@@ -1,11 +1,14 @@
 """The one place that decides whether a model has a theory in closed form."""
 
+from typing import Any
+
 from .activations import NoClosedForm
+from .model import TeacherStudent
 
 __all__ = ["NoClosedForm", "closed_forms", "has_closed_forms"]
 
 
-def closed_forms(model):
+def closed_forms(model: TeacherStudent) -> Any:
     """Return the theory of a model, computed once for each model.
 
     Parameters

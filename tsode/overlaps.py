@@ -1,14 +1,19 @@
 r"""The order parameters of a teacher-student pair, and the weights that they belong to."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from . import _checks
 from ._display import Report
 from ._linear_algebra import joint_matrix, semidefinite_root
 from ._random import generator
-from .model import check_model
+from ._types import Seed
+from .model import TeacherStudent, check_model
 
 __all__ = [
     "LARGEST_WEIGHT",
@@ -53,9 +58,13 @@ class Overlaps(Report):
 
     M: np.ndarray
     Q: np.ndarray
-    P: np.ndarray = None
+    P: np.ndarray = None  # type: ignore[assignment]  # an array once it is made
 
-    def __post_init__(self):
+    if TYPE_CHECKING:  # what is taken is more than what is held
+
+        def __init__(self, M: ArrayLike, Q: ArrayLike, P: ArrayLike | None = None) -> None: ...
+
+    def __post_init__(self) -> None:
         Q = _checks.square("Q", self.Q)
         M = _checks.float_array("M", self.M, (len(Q), None), "(p, p_star)")
         if M.size == 0:
@@ -69,22 +78,22 @@ class Overlaps(Report):
         _checks.semidefinite("the joint overlap matrix [[`Q`, `M`], [`M`^T, `P`]]", self.joint)
 
     @property
-    def p(self):
+    def p(self) -> int:
         """Width of the student."""
         return self.M.shape[0]
 
     @property
-    def p_star(self):
+    def p_star(self) -> int:
         """Width of the teacher."""
         return self.M.shape[1]
 
     @property
-    def joint(self):
+    def joint(self) -> np.ndarray:
         """The covariance [[Q, M], [M^T, P]] of all preactivations, shape (p + p_star, p + p_star)."""
         return joint_matrix(self.M, self.Q, self.P)
 
     @classmethod
-    def from_weights(cls, W, W_star):
+    def from_weights(cls, W: ArrayLike, W_star: ArrayLike) -> Overlaps:
         """Return the overlaps of given weights.
 
         Parameters
@@ -118,7 +127,7 @@ class Overlaps(Report):
         return cls(W @ W_star.T / N, W @ W.T / N, W_star @ W_star.T / N)
 
     @classmethod
-    def random(cls, model, N, scale=1.0, rng=None):
+    def random(cls, model: TeacherStudent, N: int, scale: float = 1.0, rng: Seed = None) -> Overlaps:
         r"""Draw the overlaps of random student weights :math:`W_{ij} \sim N(0, \mathrm{scale}^2)`.
 
         The draw has the exact law at dimension N and costs nothing in N: the part of W in the span of the
@@ -162,7 +171,7 @@ class Overlaps(Report):
         A, L = rows[:, : model.p_star], rows[:, model.p_star :]
         return cls(A @ semidefinite_root(model.teacher_overlap).T, A @ A.T + L @ L.T, model.teacher_overlap)
 
-    def realise(self, N, rng=None):
+    def realise(self, N: int, rng: Seed = None) -> tuple[np.ndarray, np.ndarray]:
         """Return random weights at dimension N that have exactly these overlaps.
 
         Parameters
@@ -208,12 +217,12 @@ class Overlaps(Report):
         return f"Overlaps, p = {self.p}, p* = {self.p_star}"
 
 
-def check_scale(scale):
+def check_scale(scale: float) -> float:
     """Return `scale`, a standard deviation of weights, as a float."""
     return _checks.number("scale", scale, above=0.0, maximum=LARGEST_WEIGHT)
 
 
-def random_rows(model, N, scale, rng):
+def random_rows(model: TeacherStudent, N: int, scale: float, rng: np.random.Generator) -> np.ndarray:
     """Return [A | L], shape (p, p_star + p): random weights / sqrt(N) of a student in a basis that fits the teacher.
 
     A is the part in the teacher's span, L the lower triangular factor of the rest's Gram matrix.
@@ -226,7 +235,7 @@ def random_rows(model, N, scale, rng):
     return rows / np.linalg.norm(rows, axis=1, keepdims=True) if model.spherical else rows
 
 
-def impose_overlaps(tiles, N, joint):
+def impose_overlaps(tiles: np.ndarray, N: int, joint: np.ndarray) -> None:
     """Turn independent Gaussian weights, in place, into weights with exactly the overlaps `joint`.
 
     Parameters
@@ -252,7 +261,7 @@ def impose_overlaps(tiles, N, joint):
             tile[:] = whitener @ tile
 
 
-def check_start(model, start, name="start"):
+def check_start(model: TeacherStudent, start: Overlaps, name: str = "start") -> Overlaps:
     """Return `start` if it is an Overlaps that fits `model`; `name` is the argument's name in messages."""
     _checks.instance(name, start, Overlaps, "an Overlaps")
     if start.M.shape != (model.p, model.p_star):

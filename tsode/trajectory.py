@@ -1,11 +1,15 @@
 """The one result type: overlaps over time, from the ODEs or from SGD, with where they came from."""
 
+from __future__ import annotations
+
 import functools
 import json
 import platform
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,8 +18,12 @@ from ._display import Report
 from ._files import read_npz, remove_stale, write_npz
 from ._parameters import describe
 from ._trajectory_checks import FORMAT, check_ends, check_seed, own_array, position, read_header, variables
+from ._types import PathLike
 from .model import TeacherStudent, check_model
 from .overlaps import Overlaps
+
+if TYPE_CHECKING:
+    import xarray
 
 __all__ = ["Trajectory", "check_trajectory", "versions"]
 
@@ -59,15 +67,15 @@ class Trajectory(Report):
     alpha: np.ndarray
     M: np.ndarray
     Q: np.ndarray
-    status: object
-    stopped_at: object
-    N: int = None
-    seed: object = None
+    status: str | np.ndarray
+    stopped_at: float | np.ndarray
+    N: int | None = None
+    seed: int | list[int] | None = None
     engine: str = ""
-    versions: dict = field(default_factory=dict)
+    versions: dict[str, str] = field(default_factory=dict)
     gradient_flow: bool = False
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         model = check_model(self.model)
         alpha = _checks.float_array("alpha", self.alpha, (None,), "(T,)")
         shape = (len(alpha), model.p, model.p_star)
@@ -89,21 +97,21 @@ class Trajectory(Report):
             object.__setattr__(self, name, array)
 
     @functools.cached_property
-    def excess_loss(self):
+    def excess_loss(self) -> np.ndarray:
         """Population loss for Gaussian inputs without the label noise, shape (..., T); zero on the solutions."""
         return self.model.excess_loss(self.M, self.Q)
 
     @property
-    def loss(self):
+    def loss(self) -> np.ndarray:
         """Population loss for Gaussian inputs, half the label noise's variance included, shape (..., T)."""
         return self.excess_loss + self.model.noise_variance / 2
 
     @property
-    def runs(self):
+    def runs(self) -> int | None:
         """Number of runs, or None for an ODE solution."""
         return self.M.shape[0] if self.M.ndim == 4 else None
 
-    def overlaps(self, index=-1, run=None):
+    def overlaps(self, index: int = -1, run: int | None = None) -> Overlaps:
         """Return the Overlaps at one recorded time.
 
         Parameters
@@ -136,12 +144,12 @@ class Trajectory(Report):
             wanted = "be left out: there is no run axis" if self.runs is None else f"be one of {self.runs} runs"
             raise ValueError(f"`run` must {wanted}, but is {run}")
         index = position("index", index, len(self.alpha), "times")
-        at = index if run is None else (position("run", run, self.runs, "runs"), index)
+        at = index if run is None else (position("run", run, self.M.shape[0], "runs"), index)
         if np.isnan(self.Q[at]).any():
             raise ValueError(f"`index` must be a time before the end of run {run}, but is {index}")
         return Overlaps(self.M[at], self.Q[at], self.model.teacher_overlap)
 
-    def save(self, path):
+    def save(self, path: PathLike) -> Path:
         """Write all of it to one ``.npz`` file, which appears only when it is complete.
 
         Parameters
@@ -177,7 +185,7 @@ class Trajectory(Report):
         return path
 
     @classmethod
-    def load(cls, path):
+    def load(cls, path: PathLike) -> Trajectory:
         """Read what :meth:`save` wrote; nothing in the file is ever executed.
 
         Parameters
@@ -210,7 +218,7 @@ class Trajectory(Report):
         """
         return read_npz(_checks.file_path("path", path), cls.from_arrays)
 
-    def to_arrays(self):
+    def to_arrays(self) -> dict[str, np.ndarray]:
         """Return all of it as a dict of arrays, the provenance as one JSON string.
 
         Examples
@@ -241,12 +249,13 @@ class Trajectory(Report):
         }
 
     @classmethod
-    def from_arrays(cls, arrays):
+    def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> Trajectory:
         """Return the trajectory of :meth:`to_arrays`.
 
         Parameters
         ----------
         arrays : mapping of str to ndarray
+            What `to_arrays` returned.
 
         Returns
         -------
@@ -284,7 +293,7 @@ class Trajectory(Report):
             **{name: header[name] for name in ("N", "seed", "engine", "versions")},
         )
 
-    def to_xarray(self):
+    def to_xarray(self) -> xarray.Dataset:
         """Return an ``xarray.Dataset`` with dimensions (run,) alpha, student, student_2, teacher.
 
         Raises
@@ -337,13 +346,13 @@ class Trajectory(Report):
         return "Trajectory of the overlaps M and Q"
 
 
-def check_trajectory(trajectory, name="trajectory"):
+def check_trajectory(trajectory: Trajectory, name: str = "trajectory") -> Trajectory:
     """Return `trajectory` if it is a Trajectory; `name` is the argument's name in messages."""
     return _checks.instance(name, trajectory, Trajectory, "a Trajectory")
 
 
 @functools.cache
-def versions():
+def versions() -> dict[str, str]:
     """Return the versions of Python, tsode and the packages that compute."""
     return {
         "python": platform.python_version(),

@@ -10,7 +10,7 @@ __all__ = ["SHIPPED", "Activation", "Erf", "NoClosedForm", "Quadratic", "activat
 SHIPPED = {kind.name: kind for kind in (Quadratic, Erf)}
 
 
-def activation_of(value, name="activation"):
+def activation_of(value: Activation | str | dict, name: str = "activation") -> Activation:
     """Return the Activation that is meant: an object, a name, or a dict of name and parameters as in files."""
     if isinstance(value, Activation):
         return value

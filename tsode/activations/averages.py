@@ -26,10 +26,17 @@ and only for `a` below `SMALL` from nearby values of the slope. Second derivativ
 parallel units the average of :math:`(s'')^2` is not determined by averages of lower derivatives.
 """
 
+from __future__ import annotations
+
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.polynomial import chebyshev
+from numpy.typing import ArrayLike
+
+if TYPE_CHECKING:
+    from .base import Activation
 
 __all__ = ["derivatives", "gaussian_nodes", "pair", "pair_curvatures", "pair_slopes"]
 
@@ -54,14 +61,14 @@ STENCIL = _stencil()
 
 
 @lru_cache(maxsize=64)
-def gaussian_nodes(count, reach=RANGE):
+def gaussian_nodes(count: int, reach: float = RANGE) -> tuple[np.ndarray, np.ndarray]:
     """Return equispaced nodes in [-reach, reach] and their weights under a standard normal density, shapes (count,)."""
     nodes = np.linspace(-reach, reach, count)
     weights = np.exp(-(nodes**2) / 2)
     return nodes, weights / weights.sum()
 
 
-def derivatives(activation, x, order):
+def derivatives(activation: Activation, x: np.ndarray, order: int) -> list[np.ndarray]:
     """Return value, slope and so on up to the derivative of an order from 1 to 4.
 
     Those above the slope come from values of the slope within 1.5 of x, to about 1e-9 or better if it varies on a scale
@@ -94,7 +101,7 @@ def derivatives(activation, x, order):
     return found
 
 
-def pair(first, second, c_xx, c_xz, c_zz):
+def pair(first: Activation, second: Activation, c_xx: ArrayLike, c_xz: ArrayLike, c_zz: ArrayLike) -> np.ndarray:
     """Return E[s(x) g(z)] for two activations s and g.
 
     Parameters
@@ -117,7 +124,9 @@ def pair(first, second, c_xx, c_xz, c_zz):
     return _everywhere(_pair, 1, first, second, c_xx, c_xz, c_zz)[0]
 
 
-def pair_slopes(first, second, c_xx, c_xz, c_zz):
+def pair_slopes(
+    first: Activation, second: Activation, c_xx: ArrayLike, c_xz: ArrayLike, c_zz: ArrayLike
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return the derivatives of :func:`pair` with respect to `c_xx`, `c_xz` and `c_zz`, three arrays like its result.
 
     Parameters
@@ -132,7 +141,9 @@ def pair_slopes(first, second, c_xx, c_xz, c_zz):
     return xx, xz, zz
 
 
-def pair_curvatures(first, second, c_xx, c_xz, c_zz):
+def pair_curvatures(
+    first: Activation, second: Activation, c_xx: ArrayLike, c_xz: ArrayLike, c_zz: ArrayLike
+) -> tuple[np.ndarray, ...]:
     """Return the second derivatives of :func:`pair`: (xx, xx), (xx, xz), (xx, zz), (xz, xz), (xz, zz), (zz, zz).
 
     Parameters

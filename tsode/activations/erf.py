@@ -24,8 +24,11 @@ regular for all covariances, equal indices included. They were found by Saad & S
 """
 
 import math
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.special import erf as erf_function
 
 from .._compiled import jitable
@@ -38,13 +41,13 @@ ROOT_HALF, SLOPE = math.sqrt(0.5), math.sqrt(2 / math.pi)
 
 
 @jitable
-def erf(x):
+def erf(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the error function of x / sqrt(2) and its slope."""
     return erf_function(ROOT_HALF * x), SLOPE * np.exp(-0.5 * x * x)
 
 
 @jitable
-def error_squared(omega, u, noise_variance, k, l, work):
+def error_squared(omega: np.ndarray, u: np.ndarray, noise_variance: float, k: int, l: int, work: np.ndarray) -> float:
     r"""Return :math:`E[D^2 \sigma'_k \sigma'_l]`; `u` is (v, -v*), `work` has shape (3, p + p_star) or larger."""
     A, B, C = 1.0 + omega[k, k], 1.0 + omega[l, l], omega[k, l]
     L = A * B - C * C
@@ -65,7 +68,7 @@ def error_squared(omega, u, noise_variance, k, l, work):
 
 
 @jitable
-def drift(omega, parameters, J):
+def drift(omega: np.ndarray, parameters: np.ndarray, J: np.ndarray) -> None:
     r"""Write :math:`J = E[\partial C / \partial z]` of gradient descent."""
     p, n = J.shape
     u = parameters[2:]
@@ -80,7 +83,7 @@ def drift(omega, parameters, J):
 
 
 @jitable
-def noise(omega, parameters, J, F, K):
+def noise(omega: np.ndarray, parameters: np.ndarray, J: np.ndarray, F: np.ndarray, K: np.ndarray) -> None:
     r"""Write :math:`K = E[C C^T]` of gradient descent."""
     u, work = parameters[2:], np.empty((3, omega.shape[0]))
     for k in range(K.shape[0]):
@@ -105,22 +108,24 @@ class Erf(Activation):
     name = "erf"
 
     @property
-    def function(self):
+    def function(self) -> Callable[..., Any]:
         """Plain function x -> (value, slope)."""
         return erf
 
-    def curvature(self, x):
+    def curvature(self, x: ArrayLike) -> np.ndarray:
         """Return its second derivative, shape of `x`."""
         return -np.asarray(x) * self.slope(x)
 
-    def pair(self, second, c_xx, c_xz, c_zz):
+    def pair(self, second: Activation, c_xx: ArrayLike, c_xz: ArrayLike, c_zz: ArrayLike) -> np.ndarray:
         """Return E[s(x) g(z)], s being this activation."""
         if not isinstance(second, Erf):
             return super().pair(second, c_xx, c_xz, c_zz)
         A, C, B = _shifted(c_xx, c_xz, c_zz)
         return 2 / np.pi * np.arcsin(C / np.sqrt(A * B))
 
-    def pair_slopes(self, second, c_xx, c_xz, c_zz):
+    def pair_slopes(
+        self, second: Activation, c_xx: ArrayLike, c_xz: ArrayLike, c_zz: ArrayLike
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return the derivatives of `pair` with respect to the three covariances."""
         if not isinstance(second, Erf):
             return super().pair_slopes(second, c_xx, c_xz, c_zz)
@@ -128,7 +133,9 @@ class Erf(Activation):
         slope = 2 / (np.pi * np.sqrt(A * B - C * C))
         return -slope * C / (2 * A), slope, -slope * C / (2 * B)
 
-    def pair_curvatures(self, second, c_xx, c_xz, c_zz):
+    def pair_curvatures(
+        self, second: Activation, c_xx: ArrayLike, c_xz: ArrayLike, c_zz: ArrayLike
+    ) -> tuple[np.ndarray, ...]:
         """Return the six second derivatives of `pair`."""
         if not isinstance(second, Erf):
             return super().pair_curvatures(second, c_xx, c_xz, c_zz)
@@ -144,7 +151,15 @@ class Erf(Activation):
             third * C * (A / (2 * B) + L / B**2),
         )
 
-    def error_squared(self, teacher, omega, v, v_star, noise_variance, level=1):
+    def error_squared(
+        self,
+        teacher: Activation,
+        omega: np.ndarray,
+        v: np.ndarray,
+        v_star: np.ndarray,
+        noise_variance: float,
+        level: int = 1,
+    ) -> np.ndarray:
         """Return E[D^2 s'_k s'_l]; exact for a teacher of the same activation, where `level` has no effect."""
         if not isinstance(teacher, Erf):
             return super().error_squared(teacher, omega, v, v_star, noise_variance, level)
@@ -155,7 +170,7 @@ class Erf(Activation):
                 found[k, l] = found[l, k] = error_squared(omega, u, noise_variance, k, l, work)
         return found
 
-    def averages(self, teacher):
+    def averages(self, teacher: Activation) -> Averages:
         """Return the Averages, in closed form for a teacher of the same activation."""
         return AVERAGES if isinstance(teacher, Erf) else super().averages(teacher)
 

@@ -27,13 +27,20 @@ Gaussian within rounding of :math:`\Omega`, also for parallel units and units of
 covariances cannot be had from differences.
 """
 
+from __future__ import annotations
+
 import functools
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.linalg.lapack import dpstrf
 
 from .averages import gaussian_nodes
+
+if TYPE_CHECKING:
+    from .base import Activation
 
 __all__ = ["Averages", "by_quadrature", "error_squared", "error_squared_accuracy"]
 
@@ -61,14 +68,14 @@ class Averages:
         NumPy: for wide networks, or where there are no loops.
     """
 
-    drift: object = None
-    noise: object = None
-    drift_arrays: object = None
-    noise_arrays: object = None
+    drift: Callable[..., None] | None = None
+    noise: Callable[..., None] | None = None
+    drift_arrays: Callable[..., np.ndarray] | None = None
+    noise_arrays: Callable[..., np.ndarray] | None = None
 
 
 @functools.lru_cache(maxsize=64)
-def by_quadrature(student, teacher):
+def by_quadrature(student: Activation, teacher: Activation) -> Averages:
     """Return the Averages of two smooth activations without closed form."""
 
     def drift(omega, parameters, p):
@@ -90,7 +97,15 @@ def by_quadrature(student, teacher):
     return Averages(drift_arrays=drift, noise_arrays=noise)
 
 
-def error_squared(student, teacher, omega, v, v_star, noise_variance, level=1):
+def error_squared(
+    student: Activation,
+    teacher: Activation,
+    omega: np.ndarray,
+    v: np.ndarray,
+    v_star: np.ndarray,
+    noise_variance: float,
+    level: int = 1,
+) -> np.ndarray:
     r"""Return :math:`E[D^2 s'_k s'_l]` by conditioning on both units.
 
     Parameters
@@ -140,7 +155,15 @@ def error_squared(student, teacher, omega, v, v_star, noise_variance, level=1):
     return root @ root.T
 
 
-def error_squared_accuracy(student, teacher, omega, v, v_star, noise_variance, level=1):
+def error_squared_accuracy(
+    student: Activation,
+    teacher: Activation,
+    omega: np.ndarray,
+    v: np.ndarray,
+    v_star: np.ndarray,
+    noise_variance: float,
+    level: int = 1,
+) -> float:
     """Return an estimate of the largest error of :func:`error_squared`: its difference from the next level.
 
     Parameters

@@ -1,18 +1,20 @@
 """The set of solutions as a manifold: its dimension, tangent space, uniform law and paths."""
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.linalg import expm, null_space, schur
 
 from .. import _checks
 from .._linear_algebra import polar
 from .._random import generator
+from .._types import Seed
 from ..closed_forms import closed_forms
-from ..model import check_model
+from ..model import TeacherStudent, check_model
 
 __all__ = ["dimension", "path", "random_rotation", "tangent_basis"]
 
 
-def dimension(model):
+def dimension(model: TeacherStudent) -> int:
     """Return the dimension of the set of solutions in the space of weights: p p* - p*(p*+1)/2 for p >= p*.
 
     Parameters
@@ -40,7 +42,7 @@ def dimension(model):
     return closed_forms(check_model(model)).minima.dimension
 
 
-def tangent_basis(model, rotation=None):
+def tangent_basis(model: TeacherStudent, rotation: ArrayLike | None = None) -> np.ndarray:
     r"""Return an orthonormal basis of the tangent space of the set of solutions.
 
     Parameters
@@ -78,7 +80,7 @@ def tangent_basis(model, rotation=None):
     return np.einsum("ai,akr->ikr", vectors[:, kept] / np.sqrt(values[kept]), C)
 
 
-def random_rotation(model, rng=None):
+def random_rotation(model: TeacherStudent, rng: Seed = None) -> np.ndarray:
     """Return a rotation drawn from the uniform (Haar) law on the set of solutions.
 
     Parameters
@@ -116,7 +118,7 @@ def random_rotation(model, rng=None):
     return polar(rng.standard_normal((model.p, model.p))) @ basis.T
 
 
-def path(model, first, second, position):
+def path(model: TeacherStudent, first: ArrayLike, second: ArrayLike, position: ArrayLike) -> np.ndarray:
     r"""Return rotations along a path of solutions between two solutions; the loss is the smallest all along.
 
     Parameters
@@ -148,16 +150,16 @@ def path(model, first, second, position):
            [0.7071]])
     """
     minima = closed_forms(check_model(model)).minima
-    first, second = minima.check(first, "first"), minima.check(second, "second")
+    one, other = minima.check(first, "first"), minima.check(second, "second")
     position = _checks.float_array("position", position, (None,), "(n,)")
     if model.p >= model.p_star:
-        return _turn(first, second, position)
+        return _turn(one, other, position)
     if len(minima.tied) == model.p_star:  # any rows are solutions: turn them inside the teacher's span
-        return np.swapaxes(_turn(first.T, second.T, position), 1, 2)
-    basis = first.T
-    if not np.allclose(second @ basis @ basis.T, second, atol=1e-6):
+        return np.swapaxes(_turn(one.T, other.T, position), 1, 2)
+    basis = one.T
+    if not np.allclose(other @ basis @ basis.T, other, atol=1e-6):
         raise ValueError("`first` and `second` must span the same rows where some eigenvalues of the teacher tie")
-    return _turn(first @ basis, second @ basis, position) @ basis.T
+    return _turn(one @ basis, other @ basis, position) @ basis.T
 
 
 def _generators(basis):

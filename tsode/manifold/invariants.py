@@ -7,7 +7,7 @@ import numpy as np
 from .._display import Report
 from .._linear_algebra import frobenius, polar
 from ..closed_forms import closed_forms
-from ..trajectory import check_trajectory
+from ..trajectory import Trajectory, check_trajectory
 
 __all__ = ["Invariant", "Invariants", "invariants"]
 
@@ -37,7 +37,7 @@ class Invariant(Report):
     change: np.ndarray
 
     @property
-    def drift(self):
+    def drift(self) -> np.ndarray | float:
         """Largest change along each run, shape (...)."""
         finite = np.where(np.isfinite(self.change), self.change, -np.inf).max(axis=-1)
         return np.where(np.isfinite(finite), finite, np.nan)[()]
@@ -87,7 +87,7 @@ class Invariants(Report):
         return "Invariants of a trajectory"
 
 
-def invariants(trajectory):
+def invariants(trajectory: Trajectory) -> Invariants:
     """Return what the dynamics conserves, each with its drift along the run and when it is exact.
 
     Parameters

@@ -1,13 +1,16 @@
 """How the end is approached: exponentially, by a power law, or not at all under label noise."""
 
+import numpy as np
+from numpy.typing import ArrayLike
+
 from .. import _checks
 from ..closed_forms import closed_forms
-from ..model import check_model
+from ..model import TeacherStudent, check_model
 
 __all__ = ["loss_floor", "power_law", "relaxation_rate"]
 
 
-def relaxation_rate(model):
+def relaxation_rate(model: TeacherStudent) -> float:
     r"""Return the rate at which the excess loss over its minimum decays at late times, in gradient flow.
 
     Parameters
@@ -38,7 +41,7 @@ def relaxation_rate(model):
     return closed_forms(check_model(model)).relaxation_rate
 
 
-def power_law(model, alpha):
+def power_law(model: TeacherStudent, alpha: ArrayLike) -> np.ndarray:
     r"""Return the excess loss of an overparameterised student at late times, in gradient flow.
 
     Parameters
@@ -72,7 +75,7 @@ def power_law(model, alpha):
     return theory.power_law(alpha)
 
 
-def loss_floor(model):
+def loss_floor(model: TeacherStudent) -> float:
     r"""Return the excess loss at which SGD at finite learning rate ends: above the minimum under label noise.
 
     Parameters

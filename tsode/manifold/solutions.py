@@ -1,17 +1,22 @@
 """Points of the set of solutions, and the one closest to a start."""
 
+from typing import overload
+
 import numpy as np
+from numpy.typing import ArrayLike
 
 from .. import _checks
 from .._linear_algebra import polar
 from ..closed_forms import closed_forms
-from ..model import check_model
+from ..model import TeacherStudent, check_model
 from ..overlaps import LARGEST_WEIGHT, Overlaps, check_start
 
 __all__ = ["closest_rotation", "closest_solution", "distance", "polar_factor", "solution", "solution_weights"]
 
+Student = Overlaps | tuple[ArrayLike, ArrayLike]  # or W and W_star
 
-def solution(model, rotation=None):
+
+def solution(model: TeacherStudent, rotation: ArrayLike | None = None) -> Overlaps:
     r"""Return a solution as overlaps: zero excess loss for p >= p*, the smallest possible one for p < p*.
 
     Parameters
@@ -46,7 +51,7 @@ def solution(model, rotation=None):
     return Overlaps(C @ P, C @ P @ C.T, P)
 
 
-def solution_weights(model, W_star, rotation=None):
+def solution_weights(model: TeacherStudent, W_star: ArrayLike, rotation: ArrayLike | None = None) -> np.ndarray:
     """Return the weights of a solution for given teacher weights.
 
     Parameters
@@ -81,7 +86,7 @@ def solution_weights(model, W_star, rotation=None):
     return minima.coefficients(minima.check(rotation)) @ W_star
 
 
-def closest_rotation(model, start):
+def closest_rotation(model: TeacherStudent, start: Student) -> np.ndarray:
     """Return the rotation of the solution closest to a start.
 
     Parameters
@@ -114,7 +119,11 @@ def closest_rotation(model, start):
     return closed_forms(check_model(model)).minima.closest(_overlaps(model, start).M)
 
 
-def closest_solution(model, start):
+@overload
+def closest_solution(model: TeacherStudent, start: Overlaps) -> Overlaps: ...
+@overload
+def closest_solution(model: TeacherStudent, start: tuple[ArrayLike, ArrayLike]) -> np.ndarray: ...
+def closest_solution(model: TeacherStudent, start: Student) -> Overlaps | np.ndarray:
     """Return the solution closest to a start, in closed form; SGD from Q proportional to 1 ends there.
 
     Parameters
@@ -153,7 +162,7 @@ def closest_solution(model, start):
     return solution(model, rotation) if isinstance(start, Overlaps) else solution_weights(model, start[1], rotation)
 
 
-def distance(model, overlaps, rotation=None):
+def distance(model: TeacherStudent, overlaps: Student, rotation: ArrayLike | None = None) -> float:
     r"""Return the distance to the closest solution, or to that of a rotation.
 
     Parameters
@@ -200,8 +209,17 @@ def _overlaps(model, start, name="start"):
     return check_start(model, start, name)
 
 
-def polar_factor(matrix):
+def polar_factor(matrix: ArrayLike) -> np.ndarray:
     """Return the partial isometry U V^T of the singular value decomposition, shape (..., m, n) as `matrix`.
+
+    Parameters
+    ----------
+    matrix : array_like, shape (..., m, n)
+        Any matrices.
+
+    Returns
+    -------
+    ndarray, shape (..., m, n)
 
     Raises
     ------

@@ -6,16 +6,21 @@ their number, so that each single one keeps the tolerance asked for.
 """
 
 import functools
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 from numba import njit
+from numpy.typing import ArrayLike
 
 from .. import _checks
 from .._compiled import FAST, with_name_of
 from .._divergence import norm_scale
 from .._states import norm_positions, pack
-from ..model import check_model
-from ..overlaps import check_start
+from ..activations.error_averages import Averages
+from ..model import TeacherStudent, check_model
+from ..overlaps import Overlaps, check_start
+from ..trajectory import Trajectory
 from .rhs import derivatives, workspace
 from .single import METHODS, as_trajectory, integrate, quiet
 
@@ -25,7 +30,15 @@ CHUNK = 32  # solutions in one system; beyond, the arrays leave the cache and th
 RUNAWAY = 30.0  # growth of tr Q over start and solution at which a solution leaves the system, to be finished alone
 
 
-def integrate_many(models, starts, alpha, method="DOP853", rtol=1e-8, atol=1e-10, gradient_flow=False):
+def integrate_many(
+    models: TeacherStudent | Sequence[TeacherStudent],
+    starts: Overlaps | Sequence[Overlaps],
+    alpha: ArrayLike,
+    method: str = "DOP853",
+    rtol: float = 1e-8,
+    atol: float = 1e-10,
+    gradient_flow: bool = False,
+) -> list[Trajectory]:
     """Integrate the overlap ODEs for many models, from many starts, or both.
 
     Parameters
@@ -58,11 +71,11 @@ def integrate_many(models, starts, alpha, method="DOP853", rtol=1e-8, atol=1e-10
     models, starts = _pairs(models, starts)
     alpha = _checks.times(alpha)
     method = _checks.choice("method", method, METHODS)
-    options = {"method": method, "rtol": _checks.number("rtol", rtol, above=0.0, maximum=1.0),
+    options: dict[str, Any] = {"method": method, "rtol": _checks.number("rtol", rtol, above=0.0, maximum=1.0),
                "atol": _checks.number("atol", atol, above=0.0)}  # fmt: skip
     gradient_flow = _checks.flag("gradient_flow", gradient_flow)
 
-    found = [None] * len(models)
+    found: list[Any] = [None] * len(models)
     for chunk in _chunks(models):
         solved = _solve_chunk([models[i] for i in chunk], [starts[i] for i in chunk], alpha, gradient_flow, options)
         for i, states in zip(chunk, solved):
@@ -73,7 +86,7 @@ def integrate_many(models, starts, alpha, method="DOP853", rtol=1e-8, atol=1e-10
     return found
 
 
-def _pairs(models, starts):
+def _pairs(models: Any, starts: Any) -> tuple[list[TeacherStudent], list[Overlaps]]:
     """Return two lists of equal length, checked pair by pair."""
     one_model, one_start = not isinstance(models, (list, tuple)), not isinstance(starts, (list, tuple))
     models, starts = ([models] if one_model else list(models)), ([starts] if one_start else list(starts))
@@ -157,7 +170,7 @@ def _constants(models, gradient_flow):
 
 
 @functools.cache
-def batch_kernel(averages):
+def batch_kernel(averages: Averages) -> Callable[..., Any]:
     """Return the compiled right-hand side of several solutions, one after the other in y."""
     one = derivatives(averages)
 

@@ -13,6 +13,8 @@ learning rate. Under the spherical constraint every row loses half the growth ra
 """
 
 import functools
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numba import njit
@@ -20,6 +22,8 @@ from numba import njit
 from .._compiled import FAST, jitable, with_name_of
 from .._linear_algebra import joint_matrix
 from .._states import pack, unpack
+from ..activations.error_averages import Averages
+from ..model import TeacherStudent
 
 __all__ = ["derivatives", "right_hand_side", "workspace"]
 
@@ -27,7 +31,7 @@ __all__ = ["derivatives", "right_hand_side", "workspace"]
 BLAS_WIDTH = 52
 
 
-def right_hand_side(model, gradient_flow=False):
+def right_hand_side(model: TeacherStudent, gradient_flow: bool = False) -> Callable[[float, np.ndarray], np.ndarray]:
     """Return the function (alpha, y) -> dy/dalpha, y being M and Q flattened one after the other.
 
     Small widths run a compiled kernel, large ones matrix products; `BLAS_WIDTH` is where they cross.
@@ -52,14 +56,14 @@ def right_hand_side(model, gradient_flow=False):
     return lambda alpha, y: kernel(np.ascontiguousarray(y), *constants, *work)
 
 
-def workspace(p, p_star):
+def workspace(p: int, p_star: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Return the arrays that the compiled kernel works in: Omega, J, F, K."""
     n = p + p_star
     return np.empty((n, n)), np.empty((p, n)), np.empty((p, n)), np.empty((p, p))
 
 
 @functools.cache
-def compiled(averages):
+def compiled(averages: Averages) -> Callable[..., Any]:
     """Return the compiled function (y, P, parameters, spherical, second_order, work) -> dy/dalpha."""
     one = derivatives(averages)
 
@@ -72,7 +76,7 @@ def compiled(averages):
 
 
 @functools.cache
-def derivatives(averages):
+def derivatives(averages: Averages) -> Callable[..., Any]:
     """Return the same as a jitable function, for compiled code."""
     drift, noise = averages.drift, averages.noise
 
@@ -117,7 +121,7 @@ def derivatives(averages):
 
 
 @jitable
-def keep_norms(y, dy, p, p_star):
+def keep_norms(y: np.ndarray, dy: np.ndarray, p: int, p_star: int) -> None:
     """Take off each row half the rate g_k at which its squared norm, Q_kk = 1, would grow."""
     first = p * p_star
     for k in range(p):

@@ -2,15 +2,18 @@
 
 import contextlib
 import warnings
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from .. import _checks
 from .._divergence import divergence_limit
 from .._linear_algebra import joint_matrix
 from .._states import norm_positions, pack, unpack
-from ..model import check_model
-from ..overlaps import check_start
+from ..model import TeacherStudent, check_model
+from ..overlaps import Overlaps, check_start
 from ..trajectory import Trajectory, versions
 from .rhs import right_hand_side
 
@@ -22,7 +25,15 @@ OUTSIDE = 1e-6  # negative eigenvalue of the joint overlaps, relative to their t
 LOOKS = 16  # records at which eigenvalues are looked at; all would take as long as the solution itself
 
 
-def integrate(model, start, alpha, method="DOP853", rtol=1e-8, atol=1e-10, gradient_flow=False):
+def integrate(
+    model: TeacherStudent,
+    start: Overlaps,
+    alpha: ArrayLike,
+    method: str = "DOP853",
+    rtol: float = 1e-8,
+    atol: float = 1e-10,
+    gradient_flow: bool = False,
+) -> Trajectory:
     r"""Integrate the overlap ODEs of one-pass SGD from a start.
 
     Parameters
@@ -83,7 +94,14 @@ def integrate(model, start, alpha, method="DOP853", rtol=1e-8, atol=1e-10, gradi
     return as_trajectory(model, alpha, states, stopped_at, gradient_flow, method=method, rtol=rtol, atol=atol)
 
 
-def as_trajectory(model, alpha, states, stopped_at, gradient_flow, **options):
+def as_trajectory(
+    model: TeacherStudent,
+    alpha: np.ndarray,
+    states: np.ndarray,
+    stopped_at: float | None,
+    gradient_flow: bool,
+    **options: Any,
+) -> Trajectory:
     """Return the Trajectory of flat states, shape (T', n), T' <= T; `stopped_at` is None if it was completed."""
     M, Q = unpack(states, model)
     Q = (Q + np.swapaxes(Q, -1, -2)) / 2  # implicit methods keep the symmetry only to their tolerance
@@ -97,7 +115,7 @@ def as_trajectory(model, alpha, states, stopped_at, gradient_flow, **options):
         M=M,
         Q=Q,
         status="completed" if completed else "diverged",
-        stopped_at=float(alpha[-1]) if completed else stopped_at,
+        stopped_at=float(alpha[-1]) if stopped_at is None else stopped_at,
         engine=f"ode, {name}",
         gradient_flow=gradient_flow,
         versions=versions(),
@@ -152,7 +170,7 @@ def _solve(model, state, alpha, gradient_flow, **options):
 
 
 @contextlib.contextmanager
-def quiet():
+def quiet() -> Iterator[None]:
     """Silence overflow: a trial step of a diverging run overflows before its end is found and told as a status."""
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")

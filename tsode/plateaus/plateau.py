@@ -47,23 +47,23 @@ class Plateau(Report):
     """
 
     model: TeacherStudent
-    q: object
-    overlaps: Overlaps
+    q: float | np.ndarray
+    overlaps: Overlaps | None
     escape_rate: float
     max_learning_rate: float
     escape_learning_rate: float
     fastest_learning_rate: float
-    reasons: dict = field(default_factory=dict)
+    reasons: dict[str, str] = field(default_factory=dict)
 
     @property
-    def excess_loss(self):
+    def excess_loss(self) -> float:
         """Population loss on the plateau without the label noise, float."""
         if self.overlaps is None:
             return np.nan
         return float(self.model.excess_loss(self.overlaps.M, self.overlaps.Q))
 
     @property
-    def loss(self):
+    def loss(self) -> float:
         """Population loss on the plateau, half the label noise's variance included, float."""
         return self.excess_loss + self.model.noise_variance / 2
 
@@ -88,7 +88,7 @@ class Plateau(Report):
         return f"Plateau, {describe(self.model, 'widths')}"
 
 
-def plateau(model, gradient_flow=False):
+def plateau(model: TeacherStudent, gradient_flow: bool = False) -> Plateau:
     r"""Return the plateau of a model: the attracting fixed point of the overlap ODEs at M = 0.
 
     In closed form if all readouts of the student are equal (and the sum of :math:`\mu_r` has their sign), or

@@ -1,6 +1,8 @@
 """What all figures share: axes given or made, colours that survive colour blindness and grey print."""
 
 import contextlib
+from collections.abc import Iterator
+from typing import Any
 
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
@@ -16,7 +18,7 @@ MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 
 
 @contextlib.contextmanager
-def style():
+def style() -> Iterator[None]:
     """Small sans-serif figures with light grids; the user's rcParams are left as they were."""
     with plt.rc_context(
         {"font.size": 9, "axes.grid": True, "grid.alpha": 0.25, "legend.frameon": False, "savefig.dpi": 160}
@@ -24,7 +26,7 @@ def style():
         yield
 
 
-def axes_or_new(ax, **figure):
+def axes_or_new(ax: Axes | None, **figure: Any) -> Axes:
     """Return `ax`, or the axes of a new figure; figures of the house have constrained layout."""
     if ax is not None:
         return check_axes(ax)
@@ -32,23 +34,23 @@ def axes_or_new(ax, **figure):
     return ax
 
 
-def check_axes(ax):
+def check_axes(ax: Axes | None) -> Axes | None:
     """Return `ax` if it is None or Axes."""
     return None if ax is None else _checks.instance("ax", ax, Axes, "matplotlib Axes or None")
 
 
-def check_label(name, text):
+def check_label(name: str, text: object) -> Any:
     """Return a text or None."""
     return None if text is None else _checks.instance(name, text, str, "a str or None")
 
 
-def check_level(name, value):
+def check_level(name: str, value: object) -> float | None:
     """Return a number to be drawn as a line, which may be nan, or None."""
     missing = value is None or (_checks.is_number(value) and value != value)
     return None if missing else _checks.number(name, value)
 
 
-def check_law(name, law):
+def check_law(name: str, law: object) -> Any:
     """Return a distribution that has what figures ask of it."""
     if not all(callable(getattr(law, method, None)) for method in ("mean", "pdf", "ppf")) or isinstance(law, type):
         raise TypeError(f"`{name}` must be a frozen distribution of scipy.stats, but is {type(law).__name__}")

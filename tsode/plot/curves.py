@@ -1,10 +1,11 @@
 """Loss and overlaps against time: the theory's line over the runs of SGD."""
 
 import numpy as np
+from matplotlib.axes import Axes
 
 from .. import _checks
 from ..overlaps import Overlaps
-from ..trajectory import check_trajectory
+from ..trajectory import Trajectory, check_trajectory
 from ._style import COLOURS, GREY, MARKERS, axes_or_new, check_label, check_level, style
 
 __all__ = ["loss_curve", "overlap_curves", "overlap_matrix"]
@@ -14,7 +15,12 @@ MOST_ENTRIES = 6  # of an overlap matrix in one panel: more cannot be told apart
 TIME = r"time $\alpha$ = samples / $N$"
 
 
-def loss_curve(ode=None, sgd=None, plateau_loss=None, ax=None):
+def loss_curve(
+    ode: Trajectory | None = None,
+    sgd: Trajectory | None = None,
+    plateau_loss: float | None = None,
+    ax: Axes | None = None,
+) -> Axes:
     """Draw the excess loss against time: ODE as a line, SGD as single runs, their mean and spread.
 
     Parameters
@@ -69,7 +75,9 @@ def loss_curve(ode=None, sgd=None, plateau_loss=None, ax=None):
     return ax
 
 
-def overlap_curves(ode=None, sgd=None, which="M", ax=None):
+def overlap_curves(
+    ode: Trajectory | None = None, sgd: Trajectory | None = None, which: str = "M", ax: Axes | None = None
+) -> Axes:
     """Draw entries of one overlap matrix against time: ODE as lines, the mean of the SGD runs as markers.
 
     The six entries that move most are drawn; the label of the axis says of how many.
@@ -136,7 +144,7 @@ def overlap_curves(ode=None, sgd=None, which="M", ax=None):
     return ax
 
 
-def overlap_matrix(overlaps, title=None, ax=None):
+def overlap_matrix(overlaps: Overlaps, title: str | None = None, ax: Axes | None = None) -> Axes:
     """Draw the joint overlap matrix [[Q, M], [M^T, P]] as a heat map, its blocks parted by lines.
 
     Parameters

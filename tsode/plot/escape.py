@@ -1,6 +1,11 @@
 """The escape time: its histogram under the law's density, and its mean against whatever was varied."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
+from matplotlib.axes import Axes
+from numpy.typing import ArrayLike
 
 from .. import _checks
 from .._statistics import mean_and_error
@@ -13,7 +18,9 @@ MOST_BINS = 100_000
 TIME = r"escape time $\alpha$ = samples / $N$"
 
 
-def escape_histogram(times, law=None, bins="auto", ax=None):
+def escape_histogram(
+    times: ArrayLike, law: Any = None, bins: int | str | ArrayLike = "auto", ax: Axes | None = None
+) -> Axes:
     """Draw the histogram of measured escape times under the density of the law.
 
     Parameters
@@ -59,7 +66,8 @@ def escape_histogram(times, law=None, bins="auto", ax=None):
         ax.hist(escaped, bins=bins, density=True, color=COLOURS[6], edgecolor=COLOURS[1], lw=0.6, label=label)
         ax.axvline(escaped.mean(), color=COLOURS[1], ls=":", lw=1.4, label=f"mean of the runs: {escaped.mean():.4g}")
         if law is not None:
-            t = np.linspace(*law.ppf([1e-4, 1 - 1e-4]), 400)
+            first, last = law.ppf([1e-4, 1 - 1e-4])
+            t = np.linspace(first, last, 400)
             ax.plot(t, law.pdf(t), color=COLOURS[0], lw=1.6, label="theory")
             ax.axvline(law.mean(), color=COLOURS[0], ls="--", lw=1.1, label=f"mean of the theory: {law.mean():.4g}")
         ax.set(xlabel=TIME, ylabel="probability density", ylim=(0, 1.5 * ax.get_ylim()[1]))  # room for the legend
@@ -67,7 +75,14 @@ def escape_histogram(times, law=None, bins="auto", ax=None):
     return ax
 
 
-def escape_means(values, times=None, laws=None, label=None, quantity="student width $p$", ax=None):
+def escape_means(
+    values: ArrayLike,
+    times: Sequence[ArrayLike] | None = None,
+    laws: Sequence[Any] | None = None,
+    label: str | None = None,
+    quantity: str = "student width $p$",
+    ax: Axes | None = None,
+) -> Axes:
     """Draw the mean escape time against a quantity; call it again with the same axes for further series.
 
     Parameters
@@ -131,7 +146,7 @@ def escape_means(values, times=None, laws=None, label=None, quantity="student wi
     return ax
 
 
-def _edges(times, bins):
+def _edges(times: np.ndarray, bins: Any) -> np.ndarray:
     """Return the edges of the bins, as ``numpy.histogram`` would have them."""
     if isinstance(bins, str):
         bins = _checks.choice("bins", bins, ESTIMATORS)

@@ -28,7 +28,7 @@ from ..error_averages import Averages
 __all__ = ["AVERAGES", "squared_error"]
 
 
-def squared_error(v, v_star, M, Q, P):
+def squared_error(v: np.ndarray, v_star: np.ndarray, M: np.ndarray, Q: np.ndarray, P: np.ndarray) -> np.ndarray:
     r"""Return :math:`t^2 + 2 s`, the mean of the squared error without noise, shape (...) of M and Q."""
     t = np.einsum("k,...kk->...", v, Q) - v_star @ np.diagonal(P)
     # s is the squared Frobenius norm of F^T S F for any Omega = F F^T; only rounding can put it below zero.
@@ -41,7 +41,7 @@ def squared_error(v, v_star, M, Q, P):
 
 
 @jitable
-def drift(omega, parameters, J):
+def drift(omega: np.ndarray, parameters: np.ndarray, J: np.ndarray) -> None:
     """Write J in loops that allocate nothing."""
     p, n = J.shape
     u = parameters[2:]
@@ -56,7 +56,7 @@ def drift(omega, parameters, J):
 
 
 @jitable
-def noise(omega, parameters, J, F, K):
+def noise(omega: np.ndarray, parameters: np.ndarray, J: np.ndarray, F: np.ndarray, K: np.ndarray) -> None:
     """Write K in loops that allocate nothing."""
     p, n = J.shape
     eta, u = parameters[0], parameters[2:]
@@ -75,7 +75,7 @@ def noise(omega, parameters, J, F, K):
             K[l, k] = K[k, l]
 
 
-def drift_arrays(omega, parameters, p):
+def drift_arrays(omega: np.ndarray, parameters: np.ndarray, p: int) -> np.ndarray:
     """Return J through array operations."""
     u = parameters[2:]
     rate = -2 * parameters[0] * u[:p]
@@ -84,7 +84,7 @@ def drift_arrays(omega, parameters, p):
     return J
 
 
-def noise_arrays(omega, parameters, J, F):
+def noise_arrays(omega: np.ndarray, parameters: np.ndarray, J: np.ndarray, F: np.ndarray) -> np.ndarray:
     """Return K through one matrix product."""
     p, u, eta = len(J), parameters[2:], parameters[0]
     t = u @ np.diagonal(omega)

@@ -48,9 +48,16 @@ An element :math:`Q_{kl}` off the diagonal grows on its own, at the rate
 these rates vanish together where the two fixed points meet.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from ..._linear_algebra import semidefinite_root
+
+if TYPE_CHECKING:
+    from ...model import TeacherStudent
 
 __all__ = ["branch_of"]
 
@@ -65,7 +72,7 @@ NO_OUTPUT = "the student or the teacher puts out zero, so nothing is learned"
 ALIGNING = "rows of the student with readouts of opposite sign align, so Q = I attracts at no learning rate"
 
 
-def branch_of(model):
+def branch_of(model: TeacherStudent) -> Branch:
     """Return the branch of attracting fixed points of a model, as the subclass of Branch that fits."""
     v = model.student_readout
     branch = Branch(model)
@@ -90,7 +97,7 @@ class Branch:
 
     end = escape = fastest = np.nan
 
-    def __init__(self, model):
+    def __init__(self, model: TeacherStudent) -> None:
         self.v = model.student_readout
         F = semidefinite_root(model.teacher_overlap)
         self.mu = np.linalg.eigvalsh((F.T * model.teacher_readout) @ F)
@@ -102,11 +109,11 @@ class Branch:
         teacher = np.abs(self.mu).max() * np.sqrt(self.T1**2 + 2 * self.T2 + self.noise_variance)
         self.scale = np.abs(self.v).max() * np.sqrt(teacher)
 
-    def point(self, eta):
+    def point(self, eta: float) -> np.ndarray | None:
         """Return y, shape (p,), at a learning rate, or None above the end of the branch."""
         return None
 
-    def escape_rate(self, eta, y, gradient_flow=False):
+    def escape_rate(self, eta: float, y: np.ndarray, gradient_flow: bool = False) -> float:
         """Return the largest growth rate of M; gradient flow has no term in f of second order."""
         t, _ = self._moments(y)
         rates = 2 * eta * self.v[:, None] * (2 * self.mu - (t + 2 * y)[:, None])
@@ -114,23 +121,23 @@ class Branch:
             rates = rates - (2 * eta * self.v * self.growth(0.0 if gradient_flow else eta, y))[:, None]
         return float(rates.max())
 
-    def norms(self, y):
+    def norms(self, y: np.ndarray) -> np.ndarray:
         """Return q = y / v; a row with v = 0 never moves and counts as 1."""
         return np.divide(y, self.v, out=np.ones_like(y), where=self.v != 0) + 0.0  # no -0.0
 
-    def growth(self, eta, y):
+    def growth(self, eta: float, y: np.ndarray) -> np.ndarray:
         """Return f_k, shape (p,)."""
         t, E = self._moments(y)
         return -(t + 2 * y) + eta * self.v * (E + 4 * t * y + 8 * y * y)
 
-    def growth_jacobian(self, eta, y):
+    def growth_jacobian(self, eta: float, y: np.ndarray) -> np.ndarray:
         """Return df_k/dy_j, shape (p, p)."""
         t, _ = self._moments(y)
         c = eta * self.v
         jacobian = -1 + 2 * c[:, None] * (t + 2 * y[:, None] + 2 * y)
         return jacobian - 2 * np.diag(1 - 2 * c * (t + 4 * y))
 
-    def angle_growth(self, eta, y):
+    def angle_growth(self, eta: float, y: np.ndarray) -> np.ndarray:
         """Return the growth rates of Q_kl off the diagonal in units of 2 eta, shape (p, p), with zeros on it."""
         t, E = self._moments(y)
         v, b = self.v, y[:, None] + y
@@ -154,7 +161,7 @@ class Branch:
 class EqualBranch(Branch):
     """Equal readouts of the student, T_1 of their sign: the closed form, in x."""
 
-    def __init__(self, model):
+    def __init__(self, model: TeacherStudent) -> None:
         super().__init__(model)
         p, v = model.p, abs(self.v[0])
         T1, mu = abs(self.T1), (self.mu * np.sign(self.v[0])).max()
@@ -172,7 +179,7 @@ class EqualBranch(Branch):
             fastest=eta(x),
         )
 
-    def point(self, eta):
+    def point(self, eta: float) -> np.ndarray | None:
         a, b, c = self.abc
         eta_v = eta * abs(self.v[0])
         if eta_v > self.end_v:
@@ -186,7 +193,7 @@ class EqualBranch(Branch):
 class SphericalBranch(Branch):
     """Q = I at every learning rate; the rates are parabolas in it."""
 
-    def __init__(self, model):
+    def __init__(self, model: TeacherStudent) -> None:
         super().__init__(model)
         v = self.v
         t, E = self._moments(v)
@@ -216,14 +223,14 @@ class SphericalBranch(Branch):
             fastest=peaks[np.argmax(slope * peaks - 2 * mean * peaks**2)],
         )
 
-    def point(self, eta):
+    def point(self, eta: float) -> np.ndarray | None:
         return self.v.copy() if eta <= self.end else None
 
 
 class FollowedBranch(Branch):
     """Any readouts: followed from learning rate 0 by Newton's method, until it attracts no more or ends."""
 
-    def __init__(self, model):
+    def __init__(self, model: TeacherStudent) -> None:
         super().__init__(model)
         self._follow()
         end = self.etas[-1]
@@ -231,7 +238,7 @@ class FollowedBranch(Branch):
         rates = np.array([self._rate(eta) for eta in grid])
         self._set_limits(end=end, escape=self._last_zero(grid, rates), fastest=self._maximum(grid, rates))
 
-    def point(self, eta):
+    def point(self, eta: float) -> np.ndarray | None:
         return (
             self._solve(eta, self.points[np.searchsorted(self.etas, eta, side="right") - 1])
             if eta <= self.etas[-1]

@@ -22,17 +22,26 @@ learning rate, so its row space stays. For equal readouts on each side, P = 1 an
 those factors are functions of :math:`M M^T`: then only the singular values of M move.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 from scipy.linalg import expm
 
 from ..._linear_algebra import semidefinite_root
+
+if TYPE_CHECKING:
+    from ...model import TeacherStudent
 
 __all__ = ["flow_constant", "force"]
 
 SINGULAR = 1e-9  # relative size of the smallest eigenvalue of Q - A A^T below which rounding spoils its inverse
 
 
-def flow_constant(model, tau, M, Q):
+def flow_constant(
+    model: TeacherStudent, tau: np.ndarray, M: np.ndarray, Q: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """Return C at the times `tau` of gradient flow, shape (..., T, p_star, p_star), and where it is resolved."""
     F = semidefinite_root(model.teacher_overlap)
     if np.linalg.cond(F) > 1 / SINGULAR:
@@ -47,7 +56,7 @@ def flow_constant(model, tau, M, Q):
     return np.swapaxes(B, -1, -2) @ B, resolved
 
 
-def force(model, M, Q):
+def force(model: TeacherStudent, M: np.ndarray, Q: np.ndarray) -> np.ndarray:
     """Return E[D lambda lambda^T] V, which is W dW^T / d tau up to a factor, shape (..., p, p)."""
     v, v_star = model.student_readout, model.teacher_readout
     t = np.einsum("k,...kk->...", v, Q) - v_star @ np.diagonal(model.teacher_overlap)

@@ -35,17 +35,25 @@ The first is linear in n; the second is then an equation for z alone. For p = p*
 :math:`\eta = 1 / [2 v \mu (p + 2)]` SGD does not stay at the solution.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from ..base import NoClosedForm
 from .minima import TIE
+
+if TYPE_CHECKING:
+    from ...model import TeacherStudent
+    from .theory import Theory
 
 __all__ = ["loss_floor", "power_law", "relaxation_rate"]
 
 GRID = 400  # values of z among which the smallest root is bracketed
 
 
-def relaxation_rate(theory):
+def relaxation_rate(theory: Theory) -> float:
     """Return the exponential rate of the excess loss over its minimum, per alpha; 0 for p > p*."""
     model = theory.model
     v, minima = _equal_readout(model), theory.minima
@@ -57,7 +65,7 @@ def relaxation_rate(theory):
     return float(8 * model.learning_rate * v * gap)
 
 
-def power_law(theory, alpha):
+def power_law(theory: Theory, alpha: np.ndarray) -> np.ndarray:
     """Return the excess loss at the times `alpha`, for p > p*."""
     model = theory.model
     v, minima = _equal_readout(model), theory.minima
@@ -69,7 +77,7 @@ def power_law(theory, alpha):
     return np.asarray(surplus * (minima.rank + 2) / (64 * (v * model.learning_rate * alpha) ** 2 * (model.p + 2)))
 
 
-def loss_floor(theory):
+def loss_floor(theory: Theory) -> float:
     """Return the excess loss of the fixed point near the solutions; nan where there is none."""
     model = theory.model
     v, _ = _equal_readout(model), theory.minima  # which raises where there is no solution to end at
@@ -95,7 +103,7 @@ def loss_floor(theory):
 class _FixedPoint:
     """The equations of the module's docstring, for given z."""
 
-    def __init__(self, model, v, mu):
+    def __init__(self, model: TeacherStudent, v: float, mu: float) -> None:
         self.p, self.p_star, self.k, self.mu = model.p, model.p_star, min(model.p, model.p_star), mu
         self.eta_v, self.noise_variance = model.learning_rate * v, model.noise_variance
 

@@ -22,11 +22,19 @@ The nearest one to W0 then maximises :math:`\mathrm{tr}\, O^T Y`, :math:`Y = |V|
 orthogonal polar factor of Y (the Procrustes problem; Schönemann, Psychometrika 31, 1 (1966)).
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ... import _checks
 from ..._linear_algebra import polar
 from ..base import NoClosedForm
+
+if TYPE_CHECKING:
+    from ...model import TeacherStudent
 
 __all__ = ["Minima"]
 
@@ -47,7 +55,7 @@ class Minima:
         The map from rotations to weights.
     """
 
-    def __init__(self, model):
+    def __init__(self, model: TeacherStudent) -> None:
         self.p, self.p_star, self.P = model.p, model.p_star, model.teacher_overlap
         v, v_star = model.student_readout, model.teacher_readout
         sign = np.sign(v[0])
@@ -75,14 +83,14 @@ class Minima:
             self.F = (self.vectors * raised) @ self.vectors.T * root
 
     @property
-    def tied(self):
+    def tied(self) -> np.ndarray:
         """Positions of the eigenvalues equal to the p-th; for p >= p* there is no choice, and none is tied."""
         if self.p >= self.p_star:
             return np.arange(0)
         return np.flatnonzero(np.abs(self.values - self.values[self.p - 1]) <= TIE * self.values[0])
 
     @property
-    def dimension(self):
+    def dimension(self) -> int:
         """Dimension of the set of solutions in the space of weights, int."""
         p, rank = self.p, self.rank
         if p >= rank:
@@ -90,7 +98,7 @@ class Minima:
         kept = p - self.tied[0]
         return int(p * (p - 1) // 2 + kept * (len(self.tied) - kept))
 
-    def check(self, rotation=None, name="rotation"):
+    def check(self, rotation: ArrayLike | None = None, name: str = "rotation") -> np.ndarray:
         """Return `rotation` if it belongs to a solution, or the default one for None."""
         p, p_star = self.p, self.p_star
         if rotation is None:
@@ -111,11 +119,11 @@ class Minima:
             )
         return O
 
-    def coefficients(self, rotation):
+    def coefficients(self, rotation: np.ndarray) -> np.ndarray:
         """Return C = V^{-1/2} O F with W = C W*, shape (..., p, p_star)."""
         return rotation @ self.F / np.sqrt(self.weights)[:, None]
 
-    def closest(self, M):
+    def closest(self, M: np.ndarray) -> np.ndarray:
         """Return the rotation closest to the weights with overlap M."""
         Y = np.sqrt(self.weights)[:, None] * M @ self.F.T
         tied = self.tied
