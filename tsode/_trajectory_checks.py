@@ -1,24 +1,14 @@
-"""The parts of a trajectory: what they have to fulfil, made by the package or read from a file, and their layout."""
+"""What the parts of a trajectory have to fulfil, made by the package or read from a file."""
 
-import json
 from typing import Any
 
 import numpy as np
 
 from . import _checks
 
-__all__ = ["FORMAT", "check_ends", "check_seed", "own_array", "position", "read_header", "variables"]
+__all__ = ["check_ends", "check_seed", "own_array", "position"]
 
-FORMAT = 1
 STATUSES = ("completed", "diverged", "exhausted", "interrupted")
-LAYOUT = {
-    "M": ("alpha", "student", "teacher"),
-    "Q": ("alpha", "student", "student_2"),
-    "loss": ("alpha",),
-    "excess_loss": ("alpha",),
-    "status": (),
-    "stopped_at": (),
-}  # after the runs
 
 
 def own_array(name: str, value: Any) -> np.ndarray:
@@ -52,22 +42,3 @@ def position(name: str, value: object, length: int, what: str) -> int:
     if not -length <= value < length:
         raise ValueError(f"`{name}` must be one of {length} {what}, but is {value}")
     return value % length
-
-
-def read_header(text: object) -> dict[str, Any]:
-    """Return the provenance of `to_arrays`."""
-    header = json.loads(str(text))
-    _checks.instance("header", header, dict, "a JSON object")
-    missing = [name for name in ("format", "model", "N", "seed", "engine", "versions") if name not in header]
-    if missing:
-        raise ValueError(f"`header` must be of tsode, but {missing[0]!r} is missing")
-    if _checks.integer("format", header["format"], minimum=1) > FORMAT:
-        raise ValueError(f"its format is {header['format']}, newer than {FORMAT}, which this version reads")
-    _checks.instance("model", header["model"], dict, "a JSON object")
-    return header
-
-
-def variables(trajectory):
-    """Return what a trajectory holds beside its times and provenance as name -> (dimensions, array)."""
-    lead = () if trajectory.runs is None else ("run",)
-    return {name: ((*lead, *dims), np.asarray(getattr(trajectory, name))) for name, dims in LAYOUT.items()}

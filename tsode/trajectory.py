@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import json
 import platform
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -17,7 +16,8 @@ from . import _checks
 from ._display import Report
 from ._files import read_npz, remove_stale, write_npz
 from ._parameters import describe
-from ._trajectory_checks import FORMAT, check_ends, check_seed, own_array, position, read_header, variables
+from ._trajectory_checks import check_ends, check_seed, own_array, position
+from ._trajectory_forms import fields_of, to_arrays, to_dataset
 from ._types import PathLike
 from .model import TeacherStudent, check_model
 from .overlaps import Overlaps
@@ -230,23 +230,7 @@ class Trajectory(Report):
         >>> sorted(ode.to_arrays())
         ['M', 'Q', 'alpha', 'header', 'status', 'stopped_at']
         """
-        header = {
-            "format": FORMAT,
-            "model": self.model.to_dict(),
-            "N": self.N,
-            "seed": self.seed,
-            "engine": self.engine,
-            "versions": self.versions,
-            "gradient_flow": self.gradient_flow,
-        }
-        return {
-            "header": np.array(json.dumps(header)),
-            "alpha": self.alpha,
-            "M": self.M,
-            "Q": self.Q,
-            "status": np.asarray(self.status, dtype=np.str_),
-            "stopped_at": np.asarray(self.stopped_at, dtype=np.float64),
-        }
+        return to_arrays(self)
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> Trajectory:
@@ -276,22 +260,7 @@ class Trajectory(Report):
         True
         """
         arrays = dict(_checks.instance("arrays", arrays, Mapping, "a mapping of str to ndarray"))
-        missing = [name for name in ("header", "alpha", "M", "Q", "status", "stopped_at") if name not in arrays]
-        if missing:
-            raise ValueError(f"`arrays` must have all that `to_arrays` gives, but {missing[0]!r} is missing")
-        header = read_header(arrays["header"])
-        status, stopped_at = np.asarray(arrays["status"]), np.asarray(arrays["stopped_at"])
-        return cls(
-            model=TeacherStudent(**header["model"]),
-            alpha=arrays["alpha"],
-            M=arrays["M"],
-            Q=arrays["Q"],
-            status=status if status.ndim else str(status),
-            stopped_at=stopped_at if stopped_at.ndim else stopped_at.item(),
-            # files of tsode 0.1.0 say it in the engine's name alone
-            gradient_flow=header.get("gradient_flow", "gradient flow" in header["engine"]),
-            **{name: header[name] for name in ("N", "seed", "engine", "versions")},
-        )
+        return cls(**fields_of(arrays))
 
     def to_xarray(self) -> xarray.Dataset:
         """Return an ``xarray.Dataset`` with dimensions (run,) alpha, student, student_2, teacher.
@@ -310,19 +279,7 @@ class Trajectory(Report):
         >>> dict(ode.to_xarray().sizes)
         {'alpha': 201, 'student': 2, 'teacher': 1, 'student_2': 2}
         """
-        try:
-            import xarray
-        except ImportError:
-            raise ImportError("to_xarray needs xarray: pip install tsode[scan]") from None
-        attributes = {
-            "model": json.dumps(self.model.to_dict()),
-            "N": "inf" if self.N is None else self.N,
-            "seed": json.dumps(self.seed),
-            "engine": self.engine,
-            "versions": json.dumps(self.versions),
-        }
-        coordinates = {"alpha": ("alpha", self.alpha, {"long_name": "time, samples / N"})}
-        return xarray.Dataset(variables(self), coords=coordinates, attrs=attributes)
+        return to_dataset(self)
 
     def _rows(self):
         final = np.atleast_1d(self.excess_loss[..., -1])

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from .. import _checks
-from .._trajectory_checks import variables
+from .._trajectory_forms import variables
 from ..trajectory import Trajectory
 
 __all__ = ["dataset", "failures", "labelled"]

@@ -1,0 +1,106 @@
+"""A trajectory as arrays, for files, and as a labelled dataset."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from . import _checks
+from .model import TeacherStudent
+
+if TYPE_CHECKING:
+    import xarray
+
+    from .trajectory import Trajectory
+
+__all__ = ["fields_of", "to_arrays", "to_dataset", "variables"]
+
+FORMAT = 1
+LAYOUT = {
+    "M": ("alpha", "student", "teacher"),
+    "Q": ("alpha", "student", "student_2"),
+    "loss": ("alpha",),
+    "excess_loss": ("alpha",),
+    "status": (),
+    "stopped_at": (),
+}  # after the runs
+
+
+def to_arrays(trajectory: Trajectory) -> dict[str, np.ndarray]:
+    """Return all of it as a dict of arrays, the provenance as one JSON string."""
+    header = {
+        "format": FORMAT,
+        "model": trajectory.model.to_dict(),
+        "N": trajectory.N,
+        "seed": trajectory.seed,
+        "engine": trajectory.engine,
+        "versions": trajectory.versions,
+        "gradient_flow": trajectory.gradient_flow,
+    }
+    return {
+        "header": np.array(json.dumps(header)),
+        "alpha": trajectory.alpha,
+        "M": trajectory.M,
+        "Q": trajectory.Q,
+        "status": np.asarray(trajectory.status, dtype=np.str_),
+        "stopped_at": np.asarray(trajectory.stopped_at, dtype=np.float64),
+    }
+
+
+def fields_of(arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    """Return the attributes of a trajectory from what :func:`to_arrays` returned."""
+    missing = [name for name in ("header", "alpha", "M", "Q", "status", "stopped_at") if name not in arrays]
+    if missing:
+        raise ValueError(f"`arrays` must have all that `to_arrays` gives, but {missing[0]!r} is missing")
+    header = read_header(arrays["header"])
+    status, stopped_at = np.asarray(arrays["status"]), np.asarray(arrays["stopped_at"])
+    return dict(
+        model=TeacherStudent(**header["model"]),
+        alpha=arrays["alpha"],
+        M=arrays["M"],
+        Q=arrays["Q"],
+        status=status if status.ndim else str(status),
+        stopped_at=stopped_at if stopped_at.ndim else stopped_at.item(),
+        # files of tsode 0.1.0 say it in the engine's name alone
+        gradient_flow=header.get("gradient_flow", "gradient flow" in header["engine"]),
+        **{name: header[name] for name in ("N", "seed", "engine", "versions")},
+    )
+
+
+def to_dataset(trajectory: Trajectory) -> xarray.Dataset:
+    """Return an ``xarray.Dataset`` with dimensions (run,) alpha, student, student_2, teacher."""
+    try:
+        import xarray
+    except ImportError:
+        raise ImportError("to_xarray needs xarray: pip install tsode[scan]") from None
+    attributes = {
+        "model": json.dumps(trajectory.model.to_dict()),
+        "N": "inf" if trajectory.N is None else trajectory.N,
+        "seed": json.dumps(trajectory.seed),
+        "engine": trajectory.engine,
+        "versions": json.dumps(trajectory.versions),
+    }
+    coordinates = {"alpha": ("alpha", trajectory.alpha, {"long_name": "time, samples / N"})}
+    return xarray.Dataset(variables(trajectory), coords=coordinates, attrs=attributes)
+
+
+def read_header(text: object) -> dict[str, Any]:
+    """Return the provenance of `to_arrays`."""
+    header = json.loads(str(text))
+    _checks.instance("header", header, dict, "a JSON object")
+    missing = [name for name in ("format", "model", "N", "seed", "engine", "versions") if name not in header]
+    if missing:
+        raise ValueError(f"`header` must be of tsode, but {missing[0]!r} is missing")
+    if _checks.integer("format", header["format"], minimum=1) > FORMAT:
+        raise ValueError(f"its format is {header['format']}, newer than {FORMAT}, which this version reads")
+    _checks.instance("model", header["model"], dict, "a JSON object")
+    return header
+
+
+def variables(trajectory):
+    """Return what a trajectory holds beside its times and provenance as name -> (dimensions, array)."""
+    lead = () if trajectory.runs is None else ("run",)
+    return {name: ((*lead, *dims), np.asarray(getattr(trajectory, name))) for name, dims in LAYOUT.items()}
