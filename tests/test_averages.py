@@ -1,5 +1,6 @@
 """Gaussian averages of activations: closed forms, quadrature and Monte Carlo beside one another."""
 
+import dataclasses
 import functools
 
 import numpy as np
@@ -332,3 +333,39 @@ def test_growth_rate_of_specialisation():
     apart = ode.M[:, 0, 0] - ode.M[:, 0, 1]
     rate = 2 / np.pi * a / (2 * (1 + Q) - a**2) ** 1.5
     assert np.log(apart[2] / apart[1]) / 10 == pytest.approx(rate, rel=1e-4)
+
+
+class Softsign(Activation):
+    """Smooth to first order only."""
+
+    name = "softsign"
+
+    @property
+    def function(self):
+        """Plain function x -> (value, slope)."""
+        return lambda x: (x / (1 + np.abs(x)), 1 / (1 + np.abs(x)) ** 2)
+
+
+class Wrong(Tanh):
+    """A slope that is not the derivative."""
+
+    name = "wrong"
+
+    @property
+    def function(self):
+        """Plain function x -> (value, slope)."""
+        return lambda x: (np.tanh(x), 1 - np.tanh(x))
+
+
+def test_quadrature_refuses_what_it_cannot_do():
+    one = np.ones((1, 1))
+    for activation, message in ((Softsign(), "varies too fast for quadrature"), (Wrong(), "derivative as its slope")):
+        model = tsode.TeacherStudent(1, 1, 0.1, activation=activation)
+        with pytest.raises(ValueError, match=message):
+            model.excess_loss(0.1 * one, one)
+        with pytest.raises(ValueError, match=message):
+            tsode.integrate(model, tsode.Overlaps(0.1 * one, one), 1.0)
+    rough = tsode.simulate(tsode.TeacherStudent(1, 1, 0.1, activation=Quadratic()), None, 1.0, N=10)
+    assert "none finite" in repr(
+        dataclasses.replace(rough, model=tsode.TeacherStudent(1, 1, 0.1, activation=Softsign()))
+    )

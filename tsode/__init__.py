@@ -5,6 +5,7 @@
 `Overlaps`                   the order parameters M, Q, P: where a run starts
 `integrate`                  the ODEs, N = infinity; `integrate_many` for many at once
 `simulate`                   one-pass SGD at dimension N
+`activations`                functions of the hidden units, and how to write your own
 `Trajectory`                 what both return: save, load, to_xarray
 `plateau`                    the fixed point at M = 0, its escape rate, the bounds of the learning rate
 `escape_law`, `escape_time`  when the plateau is left: the law, and what a trajectory shows
@@ -34,7 +35,8 @@ from ._kernel_cache import prepare as _prepare_kernel_cache
 
 _prepare_kernel_cache()  # Numba looks for a place when a kernel is defined, that is, in the imports below
 
-from . import hessian, manifold, scans
+from . import activations, hessian, manifold, scans
+from .closed_forms import NoClosedForm
 from .model import TeacherStudent
 from .ode import integrate, integrate_many
 from .overlaps import Overlaps
@@ -48,7 +50,9 @@ if _typing.TYPE_CHECKING:
     from . import plot
 
 __all__ = [
+    "activations",
     "InputsExhausted",
+    "NoClosedForm",
     "Overlaps",
     "Study",
     "TeacherStudent",

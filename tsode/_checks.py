@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike
 
 __all__ = [
     "LARGEST_INTEGER",
+    "NoClosedForm",
     "choice",
     "digits",
     "file_path",
@@ -42,6 +43,10 @@ SYMMETRY_TOLERANCE = 1e-9
 LARGEST = 1e30
 # Up to here every whole number is a float: N is both.
 LARGEST_INTEGER = 2**53
+
+
+class NoClosedForm(ValueError):
+    """There is no closed form for what was asked; the message says what the model would have to be."""
 
 
 def is_number(value: object) -> bool:

@@ -282,7 +282,10 @@ class Trajectory(Report):
         return to_dataset(self)
 
     def _rows(self):
-        final = np.atleast_1d(self.excess_loss[..., -1])
+        try:
+            final = np.atleast_1d(self.excess_loss[..., -1])
+        except _checks.NoClosedForm:  # an activation too rough for its averages
+            final = np.array([])
         final = final[np.isfinite(final)]
         whole = bool(np.all(np.asarray(self.status) == "completed"))
         statuses, counts = np.unique(self.status, return_counts=True)

@@ -9,6 +9,7 @@ import pandas
 import tsode
 from bad_inputs.things import MASKED, MODEL, OBJECTS, SPHERE, START
 
+SHIPPED = ", ".join(map(repr, tsode.activations.SHIPPED))
 ROWS = np.ones((5, 20))
 nan = float("nan")
 
@@ -29,6 +30,26 @@ def sgd(model=MODEL, start=None, alpha=1.0, N=20, **options):
     return lambda: tsode.simulate(model, start, alpha, N=N, **{"engine": "weights", **options})
 
 
+class Nameless(tsode.activations.Erf):
+    name = ""
+
+
+class Taken(tsode.activations.Quadratic):
+    name = "erf"
+
+
+class Forgetful(tsode.activations.Erf):
+    name = "forgetful"
+
+    def __init__(self, b):
+        self._b = b
+
+
+class ValueAlone(tsode.activations.Erf):
+    name = "value alone"
+    function = staticmethod(np.tanh)
+
+
 CASES = {
     "width is text": (make(p="4"), TypeError, "`p` must be a whole number, but is '4' of type str"),
     "width is a bool": (make(p=True), TypeError, "`p` must be a whole number, but is True"),
@@ -37,11 +58,19 @@ CASES = {
     "width is zero": (make(p=0), ValueError, "`p` must be at least 1, but is 0"),
     "teacher width negative": (make(p_star=-1), ValueError, "`p_star` must be at least 1, but is -1"),
     "activation is unknown": (
-        make(activation="cube"), ValueError, "`activation` must be one of 'quadratic', 'erf', but is 'cube'"
+        make(activation="cube"), ValueError, f"`activation` must be one of {SHIPPED}, but is 'cube'"
     ),
-    "activation is a number": (make(activation=2), TypeError, "`activation` must be one of 'quadratic', 'erf'"),
+    "activation is a number": (make(activation=2), TypeError, f"`activation` must be one of {SHIPPED}, but is int"),
     "teacher activation is unknown": (
-        make(teacher_activation="sine"), ValueError, "`teacher_activation` must be one of 'quadratic', 'erf'"
+        make(teacher_activation="sine"), ValueError, f"`teacher_activation` must be one of {SHIPPED}, but is 'sine'"
+    ),
+    "activation without a name": (make(activation=Nameless()), ValueError, "`activation` must have a `name`"),
+    "activation with another's name": (make(activation=Taken()), ValueError, "`activation` must have a `name`"),
+    "activation that loses a parameter": (
+        make(activation=Forgetful(2.0)), ValueError, "`activation` must be made again by its `parameters`"
+    ),
+    "activation without a slope": (
+        make(activation=ValueAlone()), ValueError, "`activation` must have a `function` that returns value and slope"
     ),
     "rule is unknown": (make(rule="magic"), ValueError, "`rule` must be one of 'gradient', but is 'magic'"),
     **{

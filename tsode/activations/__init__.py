@@ -1,11 +1,14 @@
 """Activations of the hidden units, one file each."""
 
+import numpy as np
+
 from .. import _checks
+from .._compiled import jitable
 from .base import Activation, NoClosedForm
 from .erf import Erf
 from .quadratic import Quadratic
 
-__all__ = ["SHIPPED", "Activation", "Erf", "NoClosedForm", "Quadratic", "activation_of"]
+__all__ = ["SHIPPED", "Activation", "Erf", "NoClosedForm", "Quadratic", "activation_of", "jitable"]
 
 SHIPPED = {kind.name: kind for kind in (Quadratic, Erf)}
 
@@ -13,8 +16,25 @@ SHIPPED = {kind.name: kind for kind in (Quadratic, Erf)}
 def activation_of(value: Activation | str | dict, name: str = "activation") -> Activation:
     """Return the Activation that is meant: an object, a name, or a dict of name and parameters as in files."""
     if isinstance(value, Activation):
-        return value
+        return _checked(value, name)
     if isinstance(value, dict):
         parameters = dict(value)
         return SHIPPED[_checks.choice(name, parameters.pop("name", None), tuple(SHIPPED))](**parameters)
     return SHIPPED[_checks.choice(name, value, tuple(SHIPPED))]()
+
+
+def _checked(activation: Activation, name: str) -> Activation:
+    """Return an activation of the user's own if it can be told from others, made again, and called."""
+    own = SHIPPED.get(activation.name)
+    if not activation.name or (own is not None and own is not type(activation)):
+        raise ValueError(f"`{name}` must have a `name` of its own, but has {activation.name!r}")
+    try:
+        again = type(activation)(**activation.parameters) == activation
+    except TypeError:
+        again = False
+    if not again:
+        raise ValueError(f"`{name}` must be made again by its `parameters`, but {activation!r} is not")
+    found = activation.function(np.zeros(3))
+    if not (isinstance(found, tuple) and len(found) == 2 and all(np.shape(part) == (3,) for part in found)):
+        raise ValueError(f"`{name}` must have a `function` that returns value and slope, but {activation!r} has not")
+    return activation

@@ -35,15 +35,18 @@ import numpy as np
 from numpy.polynomial import chebyshev
 from numpy.typing import ArrayLike
 
+from .._checks import NoClosedForm
+
 if TYPE_CHECKING:
     from .base import Activation
 
-__all__ = ["derivatives", "gaussian_nodes", "pair", "pair_curvatures", "pair_slopes"]
+__all__ = ["check_smooth", "derivatives", "gaussian_nodes", "pair", "pair_curvatures", "pair_slopes"]
 
 RANGE = 8.5  # the normal density is 1e-16 of its maximum there
 NODES = 26  # nodes on either side of zero for a standard deviation of 1: a spacing of 1/3
 LARGEST = 8.0
 SMALL = 1e-3
+SMOOTH = 1e-5  # largest part of the slope that interpolation may miss: tanh(x) 2e-10, tanh(2 x) 2e-5
 AT_ONCE = 1 << 20  # values of an activation held in memory at once
 
 # The slope around a point is interpolated at POINTS Chebyshev nodes within REACH of it, and differentiated there.
@@ -101,6 +104,50 @@ def derivatives(activation: Activation, x: np.ndarray, order: int) -> list[np.nd
     return found
 
 
+@lru_cache(maxsize=256)
+def roughness(activation: Activation) -> tuple[float, float]:
+    """Return how much of the slope the interpolation above misses, and how far the slope is from the derivative.
+
+    Both relative to the largest slope for arguments up to 8: the last Chebyshev coefficients, which fall exponentially
+    for a function that is analytic around the real axis, and the derivative of the values' interpolant less the slope.
+    """
+    x = np.linspace(-8.0, 8.0, 161)
+    values, slopes = activation.function(x[:, None] + AROUND)
+    largest = max(float(np.abs(slopes).max()), 1e-300)
+    coefficients = slopes @ np.linalg.inv(chebyshev.chebvander(AROUND / REACH, POINTS - 1)).T
+    wrong = np.abs(values @ STENCIL[:, 0] - activation.function(x)[1])
+    return float(np.abs(coefficients[:, -4:]).max()) / largest, float(wrong.max()) / largest
+
+
+def check_smooth(activation: Activation, bound: float = SMOOTH) -> None:
+    """Refuse an activation that is too rough for quadrature, or whose slope is not its derivative.
+
+    Parameters
+    ----------
+    activation : Activation
+        The function.
+    bound : float
+        Largest part of the slope that the interpolation may miss; the error of the averages is of its order.
+
+    Raises
+    ------
+    NoClosedForm
+        If it is too rough.
+    ValueError
+        If its slope is not its derivative.
+    """
+    missed, wrong = roughness(activation)
+    if missed > bound:
+        raise NoClosedForm(
+            f"`activation` must be smooth, or have averages of its own, but {activation!r} varies too fast for "
+            f"quadrature (it would miss {missed:.1g} of the slope); overlaps of tsode.simulate need no averages"
+        )
+    if wrong > 1e-3:
+        raise ValueError(
+            f"`activation` must have its derivative as its slope, but {activation!r} is off by {wrong:.2g}"
+        )
+
+
 def pair(first: Activation, second: Activation, c_xx: ArrayLike, c_xz: ArrayLike, c_zz: ArrayLike) -> np.ndarray:
     """Return E[s(x) g(z)] for two activations s and g.
 
@@ -121,6 +168,7 @@ def pair(first: Activation, second: Activation, c_xx: ArrayLike, c_xz: ArrayLike
     >>> bool(abs(pair(Erf(), Erf(), 1.0, 0.5, 1.0) - 2 / np.pi * np.arcsin(0.25)) < 1e-12)
     True
     """
+    _check_smooth(first, second)
     return _everywhere(_pair, 1, first, second, c_xx, c_xz, c_zz)[0]
 
 
@@ -136,6 +184,7 @@ def pair_slopes(
     c_xx, c_xz, c_zz : array_like, shapes that broadcast
         Variances of x and z and their covariance.
     """
+    _check_smooth(first, second)
     xx, xz = _everywhere(_slopes, 2, first, second, c_xx, c_xz, c_zz)
     zz = _everywhere(_slopes, 2, second, first, c_zz, c_xz, c_xx)[0]
     return xx, xz, zz
@@ -153,7 +202,13 @@ def pair_curvatures(
     c_xx, c_xz, c_zz : array_like, shapes that broadcast
         Variances of x and z and their covariance.
     """
+    _check_smooth(first, second, SMOOTH / 10)
     return _everywhere(_curvatures, 1 + POINTS, first, second, c_xx, c_xz, c_zz)
+
+
+def _check_smooth(first: Activation, second: Activation, bound: float = SMOOTH) -> None:
+    for activation in (first, second):
+        check_smooth(activation, bound)
 
 
 def _everywhere(average, values, first, second, *covariances):

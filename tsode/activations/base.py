@@ -4,13 +4,10 @@ from abc import ABC, abstractmethod
 
 import numpy as np
 
+from .._checks import NoClosedForm
 from . import averages, error_averages, squared_error, symmetry
 
 __all__ = ["Activation", "NoClosedForm"]
-
-
-class NoClosedForm(ValueError):
-    """There is no closed form for what was asked; the message says what the model would have to be."""
 
 
 class Activation(ABC):
@@ -30,8 +27,8 @@ class Activation(ABC):
 
     @property
     def parameters(self):
-        """Keyword arguments that make it again, dict of numbers."""
-        return {}
+        """Keyword arguments that make it again, dict of numbers: its attributes, but for those that begin with "_"."""
+        return {name: value for name, value in vars(self).items() if not name.startswith("_")}
 
     @property
     @abstractmethod
