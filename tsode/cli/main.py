@@ -2,6 +2,8 @@
 
 import argparse
 import sys
+from collections.abc import Sequence
+from typing import NoReturn
 
 from .. import __version__, hessian
 from .._checks import file_path
@@ -15,12 +17,12 @@ __all__ = ["main"]
 
 
 class _Parser(argparse.ArgumentParser):
-    def error(self, message):
+    def error(self, message: str) -> NoReturn:
         """Print one line instead of the usage and a line."""
         self.exit(2, f"{self.prog}: {' '.join(message.split())}; see {self.prog} --help\n")
 
 
-def main(arguments=None):
+def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit status (0, 2 for an error, 130 for an interrupt)."""
     try:
         options = _parser().parse_args(arguments)

@@ -50,7 +50,7 @@ MOST_VALUES = 1_000_000  # of one parameter
 ROWS = 40  # of the printed table; the file has all
 
 
-def add_scan(commands):
+def add_scan(commands: argparse._SubParsersAction) -> None:
     """Add ``scan`` to the subparsers of the command line."""
     command = commands.add_parser(
         "scan",

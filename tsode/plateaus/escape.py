@@ -34,13 +34,15 @@ with the largest errors of the standard deviation, and the smallest of the mean,
 and N = 4000 the mean is 3 % off.
 """
 
+from typing import Any
+
 import numpy as np
 
 from .. import _checks
 from ..closed_forms import closed_forms
-from ..model import check_model
+from ..model import TeacherStudent, check_model
 from ..overlaps import check_scale
-from ..trajectory import check_trajectory
+from ..trajectory import Trajectory, check_trajectory
 from .plateau import plateau
 
 __all__ = ["escape_law", "escape_time"]
@@ -48,7 +50,7 @@ __all__ = ["escape_law", "escape_time"]
 STARTS = ("plateau", "random")
 
 
-def escape_law(model, N, threshold, start="plateau", scale=1.0):
+def escape_law(model: TeacherStudent, N: int, threshold: float, start: str = "plateau", scale: float = 1.0) -> Any:
     r"""Return the law of the escape time: the first time with :math:`\mathrm{tr}\, M M^T > \epsilon`.
 
     Parameters
@@ -105,7 +107,9 @@ def escape_law(model, N, threshold, start="plateau", scale=1.0):
     return FirstPassage(variance, model.p * model.p_star / 2, N * threshold / 2)()  # X = 2 G
 
 
-def escape_time(trajectory, threshold=None, loss_fraction=None):
+def escape_time(
+    trajectory: Trajectory, threshold: float | None = None, loss_fraction: float | None = None
+) -> float | np.ndarray:
     r"""Return when each run left the plateau.
 
     Parameters

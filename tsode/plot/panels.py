@@ -1,15 +1,21 @@
 """Whole figures: several panels of one result."""
 
+from pathlib import Path
+from typing import Any
+
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
+from numpy.typing import ArrayLike
 
 from .. import _checks
 from .._files import atomic_path
 from .._parameters import describe
+from .._types import PathLike
 from ..closed_forms import NoClosedForm
+from ..hessian import Comparison, Convergence
 from ..plateaus import plateau
-from ..trajectory import check_trajectory
+from ..trajectory import Trajectory, check_trajectory
 from ._style import check_law, style
 from .curves import loss_curve, overlap_curves, overlap_matrix
 from .escape import escape_histogram
@@ -20,7 +26,14 @@ __all__ = ["hessian_panels", "save", "study_panels"]
 FORMATS = (".png", ".pdf", ".svg")  # of figures in files; the first where none is named
 
 
-def study_panels(ode, sgd, plateau_loss=None, escapes=None, law=None, hessian=None):
+def study_panels(
+    ode: Trajectory,
+    sgd: Trajectory,
+    plateau_loss: float | None = None,
+    escapes: ArrayLike | None = None,
+    law: Any = None,
+    hessian: Comparison | None = None,
+) -> Figure:
     """Draw SGD beside its ODE: loss with the plateau, overlaps, escape times, Hessians, the theory's last overlaps.
 
     Parameters
@@ -80,7 +93,7 @@ def study_panels(ode, sgd, plateau_loss=None, escapes=None, law=None, hessian=No
     return figure
 
 
-def hessian_panels(comparison, samples=None):
+def hessian_panels(comparison: Comparison, samples: Convergence | None = None) -> Figure:
     """Draw the population's spectra, and beside them those of samples as n/N grows.
 
     Parameters
@@ -132,12 +145,13 @@ def _empty(ax, reason):
     ax.text(0.5, 0.5, reason, ha="center", va="center", transform=ax.transAxes)
 
 
-def save(figure, path):
+def save(figure: Figure, path: PathLike) -> Path:
     """Write a figure as PNG, PDF or SVG, complete or not at all, and close it.
 
     Parameters
     ----------
     figure : matplotlib.figure.Figure
+        What to write.
     path : path-like
         File to write, which ends in .png, .pdf or .svg; ".png" is appended if it has no suffix.
 

@@ -1,14 +1,21 @@
 """Figures of the ready scans: each takes the dataset that the scan returned, or its copy from a file."""
 
+from __future__ import annotations
+
 import itertools
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.patches import Patch
 from matplotlib.ticker import LogFormatter
 
 from .. import _checks
 from ..scans.model_grids import PARAMETERS
 from ._style import COLOURS, GREY, MARKERS, axes_or_new, check_label, style
+
+if TYPE_CHECKING:
+    import xarray
 
 __all__ = ["deviation_curves", "escape_curves", "stability_map"]
 
@@ -26,7 +33,7 @@ FATE_COLOURS = ("#F7F2E0", "#E69F00", "#0072B2")
 LOGARITHMIC = 8  # ratio of the largest to the smallest value from which an axis is logarithmic
 
 
-def escape_curves(dataset, x=None, ax=None):
+def escape_curves(dataset: xarray.Dataset, x: str | None = None, ax: Axes | None = None) -> Axes:
     """Draw escape times with their standard errors as markers, and the law's mean as lines.
 
     Parameters
@@ -78,7 +85,7 @@ def escape_curves(dataset, x=None, ax=None):
     return ax
 
 
-def deviation_curves(dataset, ax=None):
+def deviation_curves(dataset: xarray.Dataset, ax: Axes | None = None) -> Axes:
     r"""Draw the deviation of SGD from its ODE against N, with the fitted :math:`N^{-1/2}` of theory as lines.
 
     Parameters
@@ -126,7 +133,7 @@ def deviation_curves(dataset, ax=None):
     return ax
 
 
-def stability_map(dataset, ax=None, **selection):
+def stability_map(dataset: xarray.Dataset, ax: Axes | None = None, **selection: Any) -> Axes:
     """Draw the fate of the ODE over widths and learning rates, with the thresholds of theory as lines.
 
     Parameters
@@ -266,5 +273,5 @@ def _scales(ax, x, y):
 class _PlainNumbers(LogFormatter):
     """Labels 0.2 and 50 instead of 2e-01 and 5 x 10^1."""
 
-    def __call__(self, x, pos=None):
+    def __call__(self, x: float, pos: int | None = None) -> str:
         return f"{x:g}" if super().__call__(x, pos) else ""

@@ -1,6 +1,9 @@
 """Spectra of Hessians: plateau beside solution manifold, on samples, and along a trajectory."""
 
+from collections.abc import Sequence
+
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from .. import _checks
@@ -22,7 +25,9 @@ EIGENVALUE = r"eigenvalue of the Hessian in $W/\sqrt{N}$"
 BINS = 80
 
 
-def hessian_spectra(comparison, empirical=None, ax=None):
+def hessian_spectra(
+    comparison: Comparison, empirical: Sequence[Spectrum | SpectralDensity] | None = None, ax: Axes | None = None
+) -> Axes:
     """Draw the spectra of plateau and solution manifold as spikes, each as high as its multiplicity.
 
     Parameters
@@ -73,7 +78,7 @@ def hessian_spectra(comparison, empirical=None, ax=None):
     return ax
 
 
-def hessian_convergence(result, which="plateau", ax=None):
+def hessian_convergence(result: Convergence, which: str = "plateau", ax: Axes | None = None) -> Axes:
     """Draw the empirical spectral densities at several n/N, and where the population's eigenvalues are.
 
     Parameters
@@ -135,7 +140,7 @@ def hessian_convergence(result, which="plateau", ax=None):
     return ax
 
 
-def hessian_separation(result, ax=None):
+def hessian_separation(result: Separation, ax: Axes | None = None) -> Axes:
     """Draw the lowest empirical eigenvalues at the plateau against n/N: outliers, next ones, and where they part.
 
     Parameters
@@ -182,7 +187,7 @@ def hessian_separation(result, ax=None):
     return ax
 
 
-def hessian_path(path, ax=None):
+def hessian_path(path: HessianPath, ax: Axes | None = None) -> Axes:
     """Draw the lowest eigenvalue of the population Hessian along a trajectory, and the index on a second axis.
 
     Parameters
@@ -230,12 +235,12 @@ def hessian_path(path, ax=None):
     return ax
 
 
-def check_comparison(comparison):
+def check_comparison(comparison: Comparison) -> Comparison:
     """Return `comparison` if it is a Comparison."""
     return _checks.instance("comparison", comparison, Comparison, "a Comparison")
 
 
-def check_samples(result, name="result"):
+def check_samples(result: Convergence, name: str = "result") -> Convergence:
     """Return `result` if it is a Convergence."""
     return _checks.instance(name, result, Convergence, "a Convergence")
 

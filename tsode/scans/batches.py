@@ -1,10 +1,14 @@
 """Functions of many points at once, for work that is too small to be sent one point at a time."""
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from .. import _checks
 
 __all__ = ["Batched", "batched"]
+
+OfPoints = Callable[[list[dict[str, Any]]], Iterable[Any]]
 
 
 @dataclass(frozen=True)
@@ -19,10 +23,10 @@ class Batched:
         Largest number of points.
     """
 
-    function: object
+    function: OfPoints
     size: int
 
-    def __call__(self, points):
+    def __call__(self, points: list[dict[str, Any]]) -> list[Any]:
         """Return the results of some points.
 
         Raises
@@ -38,7 +42,7 @@ class Batched:
         return results
 
 
-def batched(function, size=256):
+def batched(function: OfPoints, size: int = 256) -> Batched:
     """Let ``scan`` call a function with many points at once.
 
     Parameters

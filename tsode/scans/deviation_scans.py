@@ -1,6 +1,10 @@
 """How far SGD at dimension N is from its ODE, over a grid."""
 
+from __future__ import annotations
+
 import functools
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,6 +17,9 @@ from ..sgd import simulate
 from .model_grids import check_runs, model_grid, stream
 from .runner import scan
 
+if TYPE_CHECKING:
+    import xarray
+
 __all__ = ["deviation"]
 
 # The start's dimension, times p + p*: overlaps of order 1, the same at every N. From smaller ones SGD escapes by
@@ -22,7 +29,9 @@ DURATION = 3  # natural times: most of what can be learned
 RECORDS = 101
 
 
-def deviation(grid, runs=16, alpha_max=None, seed=0, **options):
+def deviation(
+    grid: Mapping[str, Any], runs: int = 16, alpha_max: float | None = None, seed: int = 0, **options: Any
+) -> xarray.Dataset:
     r"""Measure the deviation of SGD from its ODE, over dimensions and whatever else.
 
     All runs of a model start from the same overlaps, which are of order 1: those of random weights at dimension

@@ -1,6 +1,10 @@
 """Escape times of SGD over a grid, beside their law."""
 
+from __future__ import annotations
+
 import functools
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,6 +17,9 @@ from ..sgd import simulate
 from .model_grids import check_runs, model_grid, stream
 from .runner import scan
 
+if TYPE_CHECKING:
+    import xarray
+
 __all__ = ["escape"]
 
 TAIL = 1e-4  # part of the runs that, by the law, escape after the end
@@ -20,7 +27,9 @@ DURATION = 10  # natural times, where there is no theory to have a law
 RECORDS = 401
 
 
-def escape(grid, runs=32, threshold=0.05, seed=0, **options):
+def escape(
+    grid: Mapping[str, Any], runs: int = 32, threshold: float = 0.05, seed: int = 0, **options: Any
+) -> xarray.Dataset:
     """Measure when SGD leaves the plateau, over widths, learning rates and dimensions.
 
     Each run starts from Gaussian weights of unit variance; escape is the first time with tr M M^T above the

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from numbers import Integral, Real
+from typing import Any
 
 import numpy as np
 
@@ -14,10 +15,12 @@ from .. import _checks
 from ..model import TeacherStudent
 from ..overlaps import Overlaps
 
-__all__ = ["Grid", "exact_text", "make_grid", "point_seed"]
+__all__ = ["Grid", "GridLike", "exact_text", "make_grid", "point_seed"]
 
 LARGEST = 10**400  # far below the length at which Python ceases to write numbers out
 POINT = "point"  # the dimension of a grid that is no product
+
+GridLike = Mapping[str, Any] | Iterable[Mapping[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -34,12 +37,12 @@ class Grid:
         What the function is called with, in the order of the dimensions (last one fastest).
     """
 
-    shape: dict
-    coordinates: dict
-    points: list
+    shape: dict[str, int]
+    coordinates: dict[str, tuple[str, np.ndarray]]
+    points: list[dict[str, Any]]
 
 
-def make_grid(grid):
+def make_grid(grid: GridLike) -> Grid:
     """Return the Grid of a mapping of names to values, whose product is taken, or of a list of points.
 
     Parameters
@@ -76,17 +79,18 @@ def make_grid(grid):
     return Grid(shape, coordinates, points)
 
 
-def exact_text(point):
+def exact_text(point: Mapping[str, Any]) -> str:
     """Return the JSON text of a point: names sorted, numbers to their last digit; equal for equal points only."""
     return json.dumps({_name(name): _plain(name, value) for name, value in point.items()}, sort_keys=True)
 
 
-def point_seed(point):
+def point_seed(point: Mapping[str, Any]) -> int:
     """Return the seed of a point: 128 bits that depend on its names and values and on nothing else.
 
     Parameters
     ----------
     point : mapping of str to value
+        Values as in a grid.
 
     Returns
     -------

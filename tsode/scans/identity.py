@@ -6,7 +6,9 @@ import hashlib
 import inspect
 import textwrap
 import types
+from collections.abc import Callable
 from numbers import Number
+from typing import Any
 
 import numpy as np
 
@@ -21,14 +23,14 @@ __all__ = ["function_digest", "function_name"]
 CONSTANTS = (Number, str, bytes, type(None), np.ndarray, np.generic, TeacherStudent, Overlaps)
 
 
-def function_name(function):
+def function_name(function: Callable[..., Any]) -> str:
     """Return what a person calls the function."""
     while isinstance(function, (functools.partial, Batched)):
         function = function.func if isinstance(function, functools.partial) else function.function
     return getattr(function, "__qualname__", type(function).__qualname__)
 
 
-def function_digest(function):
+def function_digest(function: Callable[..., Any]) -> str:
     """Return a hash of the code of a function.
 
     It covers the function's source and instructions, its defaults and what ``functools.partial`` binds, the constants
@@ -39,6 +41,7 @@ def function_digest(function):
     Parameters
     ----------
     function : callable
+        Of any kind: plain, bound by ``partial``, batched, compiled, a class or an object.
 
     Returns
     -------
@@ -50,7 +53,7 @@ def function_digest(function):
     TypeError
         If ``partial`` binds something that cannot be hashed.
     """
-    parts = []
+    parts: list[str] = []
     _describe(function, parts, set())
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from numbers import Real
+from typing import Any
 
 import numpy as np
 
@@ -17,7 +18,7 @@ PARAMETERS = {**parameters(), "dimension": DIMENSION}
 DEFAULTS = {name: about["default"] for name, about in PARAMETERS.items()}
 
 
-def model_grid(grid, dimension=True):
+def model_grid(grid: Mapping[str, Any], dimension: bool = True) -> dict[str, list[Any]]:
     """Return a grid of model parameters, checked and with defaults for what it leaves out.
 
     Parameters
@@ -66,13 +67,13 @@ def model_grid(grid, dimension=True):
     return full
 
 
-def check_runs(grid, runs, records):
+def check_runs(grid: Mapping[str, list[Any]], runs: int, records: int) -> None:
     """Refuse more runs than fit into memory at the widest point of a grid of `model_grid`."""
     p, p_star = (max(grid[name], default=1) for name in ("p", "p_star"))
     _checks.memory("`runs`", runs * records * p * (p + p_star))
 
 
-def stream(base, seed):
+def stream(base: int, seed: int) -> np.random.SeedSequence:
     """Return the random stream of a point within the scan of a user's seed.
 
     Parameters

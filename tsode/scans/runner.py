@@ -1,20 +1,28 @@
 """A function over a grid of points: in processes or on a cluster, resumable, with a labelled result."""
 
+from __future__ import annotations
+
 import contextlib
 import inspect
 import json
 import os
 import warnings
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from .. import _checks
 from .._progress import progress_bar
+from .._types import PathLike
 from ..trajectory import versions
 from .batches import Batched
-from .grids import make_grid, point_seed
+from .grids import GridLike, make_grid, point_seed
 from .identity import function_name
 from .store import Store
 from .values import dataset
 from .workers import Failure, PointFailed, Work, one_thread
+
+if TYPE_CHECKING:
+    import xarray
 
 __all__ = ["scan"]
 
@@ -22,7 +30,15 @@ MOST_JOBS = 100_000
 ON_ERROR = ("raise", "record")
 
 
-def scan(function, grid, *, path=None, n_jobs=-1, progress=True, on_error="raise"):
+def scan(
+    function: Callable[..., Any],
+    grid: GridLike,
+    *,
+    path: PathLike | None = None,
+    n_jobs: int = -1,
+    progress: bool = True,
+    on_error: str = "raise",
+) -> xarray.Dataset:
     """Call a function at every point of a grid and return the labelled results.
 
     Parameters
@@ -89,36 +105,37 @@ def scan(function, grid, *, path=None, n_jobs=-1, progress=True, on_error="raise
     _need_extra()
     if not callable(function):
         raise TypeError(f"`function` must be callable, but is {type(function).__name__}")
-    grid = make_grid(grid)
+    whole = make_grid(grid)
+    points = whole.points
     n_jobs = _checks.integer("n_jobs", n_jobs, maximum=MOST_JOBS)
     if n_jobs < 1 and n_jobs != -1:
         raise ValueError(f"`n_jobs` must be a number of processes, or -1 for one a core, but is {n_jobs}")
     progress = _checks.flag("progress", progress)
     _checks.choice("on_error", on_error, ON_ERROR)
-    seeds = _seeds(function, grid.points)
+    seeds = _seeds(function, points)
     store = None if path is None else Store(_checks.file_path("path", path), function)
 
     size = function.size if isinstance(function, Batched) else 1
-    tasks = [slice(first, first + size) for first in range(0, len(grid.points), size)]
-    outcomes = [None] * len(grid.points)
+    tasks = [slice(first, first + size) for first in range(0, len(points), size)]
+    outcomes: list[Any] = [None] * len(points)
     if store is not None:
         for task in tasks:
-            outcomes[task] = store.read(grid.points[task]) or outcomes[task]
-    waiting = [(i, grid.points[task], seeds[task]) for i, task in enumerate(tasks) if outcomes[task][0] is None]
+            outcomes[task] = store.read(points[task]) or outcomes[task]
+    waiting = [(i, points[task], seeds[task]) for i, task in enumerate(tasks) if outcomes[task][0] is None]
     work = Work(function, store, os.getpid())
     running = contextlib.closing(_run(work, waiting, outcomes, n_jobs, progress))
     # one_thread is for backends whose workers are threads of this process, of which the first to end would lift it
     with _explained(outcomes, path), one_thread(), running as results:
         for number, values in results:
-            points = grid.points[tasks[number]]
-            failed = [(point, value) for point, value in zip(points, values) if isinstance(value, Failure)]
+            some = points[tasks[number]]
+            failed = [(point, value) for point, value in zip(some, values) if isinstance(value, Failure)]
             if failed and on_error == "raise":
                 point, failure = failed[0]
                 raise failure.error from PointFailed(f"at {_shown(point)}\n{failure.trace}")
-            if store is not None and not failed and not store.file(points).exists():
-                store.write(points, values)  # the worker could not
+            if store is not None and not failed and not store.file(some).exists():
+                store.write(some, values)  # the worker could not
             outcomes[tasks[number]] = values
-    return _labelled(function, grid, outcomes)
+    return _labelled(function, whole, outcomes)
 
 
 def _run(work, waiting, outcomes, n_jobs, progress):

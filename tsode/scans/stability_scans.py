@@ -1,6 +1,10 @@
 """The fate of the ODE over a grid of learning rates, beside the thresholds of the plateau."""
 
+from __future__ import annotations
+
 import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,6 +16,9 @@ from ..plateaus import plateau
 from .batches import batched
 from .model_grids import model_grid
 from .runner import scan
+
+if TYPE_CHECKING:
+    import xarray
 
 __all__ = ["FATES", "stability"]
 
@@ -28,7 +35,7 @@ SPREAD = 1.5  # largest ratio of natural times among models that are integrated 
 BATCH = 512
 
 
-def stability(grid, **options):
+def stability(grid: Mapping[str, Any], **options: Any) -> xarray.Dataset:
     """Find out by the ODEs at which learning rates a student escapes the plateau, stays on it, or diverges.
 
     A student that starts small first learns its norms. If tr M M^T reaches 1/1000 of the solutions' it

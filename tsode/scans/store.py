@@ -8,16 +8,22 @@ other names.
 import hashlib
 import json
 import warnings
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from .._files import read_npz, remove_stale, write_npz
+from .._types import PathLike
 from ..trajectory import versions
 from .grids import exact_text
 from .identity import function_digest, function_name
+from .values import Values
 
 __all__ = ["Store"]
+
+Points = Sequence[Mapping[str, Any]]
 
 FORMAT = 1
 HEADER = "header"
@@ -41,18 +47,18 @@ class Store:
         If the function binds something that cannot be hashed.
     """
 
-    def __init__(self, path, function):
+    def __init__(self, path: PathLike, function: Callable[..., Any]) -> None:
         self.folder = Path(path).absolute() / "points"  # workers may stand elsewhere
         self.folder.mkdir(parents=True, exist_ok=True)
         remove_stale(self.folder)
         self.name, self.digest = function_name(function), function_digest(function)
         self.version = versions()["tsode"]
 
-    def file(self, points):
+    def file(self, points: Points) -> Path:
         """Return the path of the file of some points: one, or those of a batch."""
         return self.folder / f"{self._address(points)}.npz"
 
-    def read(self, points, warn=True):
+    def read(self, points: Points, warn: bool = True) -> list[Values] | None:
         """Return the values of each point, name -> (dimensions, array), or None where there is no good file.
 
         A file that is truncated, or something else, is named in a warning.
@@ -68,7 +74,7 @@ class Store:
                 warnings.warn(f"{file} is no finished point ({reason}); it is computed again", stacklevel=3)
             return None
 
-    def write(self, points, values):
+    def write(self, points: Points, values: Sequence[Values]) -> None:
         """Write the values of some points, all of them or nothing."""
         header = {
             "format": FORMAT,

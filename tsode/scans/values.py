@@ -1,23 +1,33 @@
 """What a scanned function may return, and the labelled whole that its values become."""
 
+from __future__ import annotations
+
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .. import _checks
 from .._trajectory_forms import variables
 from ..trajectory import Trajectory
+from .grids import Grid
 
-__all__ = ["dataset", "failures", "labelled"]
+if TYPE_CHECKING:
+    import xarray
+
+__all__ = ["Values", "dataset", "failures", "labelled"]
+
+Values = dict[str, tuple[tuple[str, ...], np.ndarray]]  # name -> (dimensions, array)
 
 
-def labelled(result):
+def labelled(result: Any) -> Values:
     """Return a function's result as name -> (dimensions, array).
 
     Parameters
     ----------
     result : number, str, array_like, mapping of str to those, or Trajectory
+        What the function returned.
 
     Returns
     -------
@@ -72,12 +82,13 @@ def _variable(name, part):
     return dims, array
 
 
-def dataset(grid, outcomes, attributes):
+def dataset(grid: Grid, outcomes: Sequence[Values | None], attributes: Mapping[str, str]) -> xarray.Dataset:
     """Return the values of all points as one ``xarray.Dataset``.
 
     Parameters
     ----------
     grid : Grid
+        The points.
     outcomes : list of (dict or None)
         What `labelled` returned for each point; None for a failed one.
     attributes : dict of str to str
@@ -98,7 +109,7 @@ def dataset(grid, outcomes, attributes):
 
     names = dict.fromkeys(name for values in outcomes if values is not None for name in values)
     taken = {*grid.shape, *grid.coordinates}
-    coordinates = dict(grid.coordinates)
+    coordinates: dict[str, Any] = dict(grid.coordinates)
     variables = {}
     for name in names:
         parts = [None if values is None else values.get(name) for values in outcomes]
@@ -117,7 +128,7 @@ def dataset(grid, outcomes, attributes):
     return xarray.Dataset(variables, coords=coordinates, attrs=attributes)
 
 
-def failures(dataset):
+def failures(dataset: xarray.Dataset) -> list[dict[str, Any]]:
     """Return the points of a scan that failed.
 
     Parameters

@@ -1,5 +1,7 @@
 """What runs where the points are computed: in this process, in another one, or on another machine."""
 
+from __future__ import annotations
+
 import contextlib
 import functools
 import os
@@ -7,14 +9,17 @@ import pickle
 import signal
 import threading
 import traceback
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numba
 from threadpoolctl import ThreadpoolController
 from tqdm import tqdm
 
 from .batches import Batched
-from .values import labelled
+from .store import Store
+from .values import Values, labelled
 
 __all__ = ["Failure", "PointFailed", "Work", "one_thread"]
 
@@ -42,7 +47,7 @@ class Failure:
     trace: str
 
     @classmethod
-    def of(cls, error):
+    def of(cls, error: Exception) -> Failure:
         """Return the failure of an exception that was just caught."""
         text = traceback.format_exception_only(type(error), error)[-1].strip()
         trace = "".join(traceback.format_exception(type(error), error, error.__traceback__))
@@ -66,11 +71,13 @@ class Work:
         Process that a Ctrl-C is meant for.
     """
 
-    function: object
-    store: object
+    function: Callable[..., Any]
+    store: Store | None
     owner: int
 
-    def __call__(self, number, points, seeds):
+    def __call__(
+        self, number: int, points: list[dict[str, Any]], seeds: list[dict[str, Any]]
+    ) -> tuple[int, Sequence[Values | Failure]]:
         """Return `number` and, for each point, its values or a Failure.
 
         Parameters
@@ -109,7 +116,7 @@ def _controller():
 
 
 @contextlib.contextmanager
-def one_thread():
+def one_thread() -> Iterator[None]:
     """Hold BLAS and Numba at one thread: the processes are the parallelism, and sums keep their order."""
     threads = numba.get_num_threads()  # of this thread alone; BLAS is limited for the whole process
     numba.set_num_threads(1)

@@ -3,12 +3,17 @@
 Each function takes trajectories and returns plain numbers; nan where there is nothing to measure.
 """
 
+from typing import Any
+
 import numpy as np
 
 from ..closed_forms import closed_forms, has_closed_forms
 from ..manifold import power_law, random_rotation, relaxation_rate
+from ..model import TeacherStudent
 from ..ode import integrate
+from ..overlaps import Overlaps
 from ..plateaus import escape_law, escape_time
+from ..trajectory import Trajectory
 
 __all__ = [
     "chosen_solution",
@@ -27,7 +32,7 @@ LONG, MOST_DOUBLINGS = 6, 10  # of the natural time in which an ODE is looked at
 ESCAPED = 0.02  # part of the solutions' tr M M^T that counts as escaped: growth is still exponential there
 
 
-def plateau_level(trajectory):
+def plateau_level(trajectory: Trajectory) -> float | np.ndarray:
     """Return the excess loss where it changes most slowly before its fall; one number, or one a run, shape (...).
 
     The place is found on the mean over the runs, the level averaged over 1/20 of the times there.
@@ -43,7 +48,7 @@ def plateau_level(trajectory):
     return trajectory.excess_loss[..., first : first + width].mean(axis=-1)
 
 
-def escape_setting(model, N):
+def escape_setting(model: TeacherStudent, N: int) -> tuple[Any, float]:
     """Return the law of the escape time from random weights (None where it has no closed form), and its threshold."""
     solution = model.solution_size
     lowest = model.p * model.p_star / N
@@ -54,7 +59,7 @@ def escape_setting(model, N):
         return None, threshold
 
 
-def fitted_escape_rate(trajectory, threshold):
+def fitted_escape_rate(trajectory: Trajectory, threshold: float) -> float | np.ndarray:
     """Return half the slope of ln tr M M^T between a fifth of `threshold` and `threshold`, shape (...)."""
     size = np.atleast_2d(np.sum(np.square(trajectory.M), axis=(-1, -2)))
     rates = np.full(len(size), np.nan)
@@ -66,7 +71,7 @@ def fitted_escape_rate(trajectory, threshold):
     return rates.reshape(trajectory.M.shape[:-3])[()]
 
 
-def chosen_solution(trajectory, rotations):
+def chosen_solution(trajectory: Trajectory, rotations: np.ndarray) -> tuple[float | np.ndarray, ...]:
     """Return how far the solution that a run ends at is from the one closest to its start, and from random ones (mean).
 
     The run's own solution is the one closest to its end, so that what is not learnt yet does not count. The random
@@ -90,13 +95,13 @@ def chosen_solution(trajectory, rotations):
     return tuple(found.reshape(2, *trajectory.M.shape[:-3]))
 
 
-def random_rotations(model):
+def random_rotations(model: TeacherStudent) -> np.ndarray:
     """Return the rotations of some random solutions, always the same, shape (n, p, p_star)."""
     rng = np.random.default_rng(0)
     return np.array([random_rotation(model, rng) for _ in range(RANDOM_SOLUTIONS)])
 
 
-def late_exponent(model, start):
+def late_exponent(model: TeacherStudent, start: Overlaps) -> tuple[float, float]:
     """Return how gradient flow approaches the solutions: (theory, measured).
 
     For p > p* the exponent of alpha in the power law of the excess loss; for p = p* the exponential rate per alpha;
@@ -120,7 +125,7 @@ def late_exponent(model, start):
     return -rate, float(np.polyfit(alpha[window], np.log(loss[window]), 1)[0]) if window.size > 4 else np.nan
 
 
-def deviation(ode, sgd):
+def deviation(ode: np.ndarray, sgd: np.ndarray) -> tuple[float, float, float]:
     """Return the largest |mean of the runs - ODE| in standard errors, its 5 % level, and the root mean square.
 
     `ode` and `sgd` are overlaps of shapes (T, ...) and (runs, T', ...); the start is left out, and so is what a
@@ -140,7 +145,7 @@ def deviation(ode, sgd):
     return np.max(np.abs(difference[moving]) / error[moving]), level, np.sqrt(np.mean(difference**2))
 
 
-def time_to_learn(model, start, threshold):
+def time_to_learn(model: TeacherStudent, start: Overlaps, threshold: float) -> float:
     """Return 1.3 times the time at which the ODE has lost 98 % of what it loses in the long run."""
     # Without theory the loss may rest on a plateau that M does not show, such as that of students all alike.
     first = 0 if has_closed_forms(model) else LONG

@@ -1,7 +1,12 @@
 """The result of a study: three trajectories, what is read off them beside theory, and how it is shown and kept."""
 
+from __future__ import annotations
+
 import functools
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -9,9 +14,11 @@ from .. import _checks
 from .._display import Table
 from .._files import read_npz, remove_stale, write_json, write_npz
 from .._statistics import mean_and_error
+from .._types import PathLike
 from ..closed_forms import NoClosedForm
-from ..hessian import compare
-from ..plateaus import escape_time, plateau
+from ..hessian import Comparison, compare
+from ..model import TeacherStudent
+from ..plateaus import Plateau, escape_time, plateau
 from ..trajectory import Trajectory, check_trajectory
 from . import text
 from .measurements import (
@@ -23,6 +30,9 @@ from .measurements import (
     plateau_level,
     random_rotations,
 )
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 __all__ = ["Study"]
 
@@ -52,7 +62,7 @@ class Study(Table):
     sgd: Trajectory
     escapes: Trajectory
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for name in PARTS:
             part = check_trajectory(getattr(self, name), name)
             if (part.runs is None) != (name == "ode"):
@@ -62,12 +72,12 @@ class Study(Table):
                 raise ValueError(f"`{name}` must be of the model of `ode`, but is of another")
 
     @property
-    def model(self):
+    def model(self) -> TeacherStudent:
         """The pair that was studied."""
         return self.ode.model
 
     @functools.cached_property
-    def plateau(self):
+    def plateau(self) -> Plateau | str:
         """Plateau of the model, or a str that says why it has no theory in closed form."""
         try:
             return plateau(self.model)
@@ -75,27 +85,27 @@ class Study(Table):
             return str(error)
 
     @functools.cached_property
-    def hessian(self):
+    def hessian(self) -> Comparison | str:
         """Comparison of the Hessians on plateau and solution manifold, or a str that says why there is none."""
         try:
-            return compare(self.model, self.sgd.N)
+            return compare(self.model, cast(int, self.sgd.N))  # runs have one
         except ValueError as error:
             return str(error)
 
     @functools.cached_property
-    def escape(self):
+    def escape(self) -> tuple[Any, float]:
         """Law of the escape time from random weights, None where it has no closed form; and its threshold."""
-        return escape_setting(self.model, self.sgd.N)
+        return escape_setting(self.model, cast(int, self.sgd.N))
 
     @functools.cached_property
-    def results(self):
+    def results(self) -> dict[str, dict[str, float]]:
         """The compared quantities: name -> {"theory", "ode", "sgd", "sgd_error"}, absent where undefined.
 
         Errors are standard errors of the mean over runs; :mod:`tsode.studies.text` says what each row means. Where
         there is no plateau there are no rows about it and the escape from it.
         """
         ode, sgd = self.ode, self.sgd
-        found = {} if self.no_plateau else self._plateau_and_escape()
+        found: dict[str, dict[str, Any]] = {} if self.no_plateau else self._plateau_and_escape()
         found["final excess loss"] = self._both(np.nan, lambda run: run.excess_loss[..., -1], sgd)
         found.update(self._implicit_bias())
         for which in ("M", "Q"):
@@ -105,7 +115,7 @@ class Study(Table):
         return {name: {column: float(value) for column, value in row.items()} for name, row in found.items()}
 
     @functools.cached_property
-    def no_plateau(self):
+    def no_plateau(self) -> str | None:
         """Why SGD has no plateau, None where it has one or theory does not know."""
         return None if isinstance(self.plateau, str) else self.plateau.reasons.get("q")
 
@@ -142,7 +152,7 @@ class Study(Table):
         found[f"late {kind}, gradient flow"] = {"theory": late[0], "ode": late[1]}
         return found
 
-    def summary(self):
+    def summary(self) -> dict[str, Any]:
         """Return everything that is worth a line, as plain numbers and strings (JSON takes it).
 
         Where SGD has no plateau, "no_plateau" says why, and there are neither rows nor a threshold of the escape.
@@ -174,7 +184,7 @@ class Study(Table):
             "versions": sgd.versions,
         }
 
-    def plot(self):
+    def plot(self) -> Figure:
         """Draw the study: loss with the plateau, both overlaps, escape times, Hessians, final overlap matrix.
 
         Returns
@@ -197,7 +207,7 @@ class Study(Table):
         level = None if isinstance(self.plateau, str) else self.plateau.excess_loss
         return plot.study_panels(self.ode, self.sgd, level, times, law, hessian)
 
-    def save(self, directory):
+    def save(self, directory: PathLike) -> list[Path]:
         """Write ``study.npz``, ``study.png`` and ``summary.json``, each of them complete or absent.
 
         Parameters
@@ -238,7 +248,7 @@ class Study(Table):
         return paths
 
     @classmethod
-    def load(cls, path):
+    def load(cls, path: PathLike) -> Study:
         """Read a ``study.npz``.
 
         Parameters
@@ -273,8 +283,8 @@ class Study(Table):
         return read_npz(path / "study.npz" if path.is_dir() else path, cls._from_arrays)
 
     @classmethod
-    def _from_arrays(cls, arrays):
-        split = {part: {} for part in PARTS}
+    def _from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> Study:
+        split: dict[str, dict[str, np.ndarray]] = {part: {} for part in PARTS}
         for name, array in arrays.items():
             part, _, field = name.partition(".")
             if part not in split:

@@ -4,7 +4,8 @@ import numpy as np
 
 from .. import _checks
 from .._random import run_sequence, seed_sequence
-from ..model import check_model
+from .._types import Seed
+from ..model import TeacherStudent, check_model
 from ..ode import integrate
 from ..overlaps import Overlaps
 from ..sgd import ENGINES, simulate
@@ -17,7 +18,15 @@ POINTS = 241
 ESCAPE_RUNS = 8  # runs from random weights for each run from the start: they are short, and a law needs many
 
 
-def study(model, N, runs=8, alpha_max=None, seed=0, engine="chain", progress=False):
+def study(
+    model: TeacherStudent,
+    N: int,
+    runs: int = 8,
+    alpha_max: float | None = None,
+    seed: Seed = 0,
+    engine: str = "chain",
+    progress: bool = False,
+) -> Study:
     """Run SGD and the ODE from one random start, SGD from random weights too, and compare them with theory.
 
     Parameters

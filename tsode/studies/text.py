@@ -1,8 +1,15 @@
 """The table of a study and the remarks under it."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from .._parameters import describe
+
+if TYPE_CHECKING:
+    from .result import Study
 
 __all__ = ["remarks", "table"]
 
@@ -19,7 +26,7 @@ NOTES = (
 )
 
 
-def table(study):
+def table(study: Study) -> tuple[str, tuple[str, ...], list[tuple[str, ...]]]:
     """Return title, header and rows."""
     rows = []
     for name, row in study.results.items():
@@ -33,7 +40,7 @@ def table(study):
     return title, ("", "theory", "ODE", "SGD"), rows
 
 
-def remarks(study):
+def remarks(study: Study) -> list[str]:
     """Return what is to be said under the table, list of str."""
     if isinstance(study.plateau, str):
         reason = f"No plateau, law, solutions or Hessians in closed form: {study.plateau}"
