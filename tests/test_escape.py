@@ -23,8 +23,8 @@ def all_of(models):
 
 
 def measure(model, law, threshold, **options):
-    """Escape times of SGD from random weights, recorded until all but 1e-4 of the runs are expected to be gone."""
-    alpha = np.linspace(0.0, law.ppf(1 - 1e-4) + 2.0, 300)
+    """Escape times of SGD from random weights, recorded until all but 1e-7 of the runs are expected to be gone."""
+    alpha = np.linspace(0.0, law.ppf(1 - 1e-7) + 2.0, 400)
     return tsode.escape_time(tsode.simulate(model, None, alpha, seed=11, **options), threshold)
 
 
