@@ -199,7 +199,7 @@ def test_escape_that_begins_during_the_transient_quickly():
         (tsode.TeacherStudent(3, 2, 0.3, 0.1), 20_000, 0.01 / 3, 0.01, 1000),
         (tsode.TeacherStudent(4, 2, 0.4), 10_000, 0.005, 0.05, 2000),
         (tsode.TeacherStudent(2, 2, 0.2, 0.5), 5000, 0.005, 1.5, 4000),
-        (tsode.TeacherStudent(2, 1, 0.2), 1000, 0.01, 0.5, 16_000),
+        (tsode.TeacherStudent(2, 1, 0.2), 1000, 0.004, 0.5, 16_000),
         (tsode.TeacherStudent(1, 1, 0.1), 100_000, 0.002, 0.05, 1000),
         (tsode.TeacherStudent(8, 2, 0.6, 0.0, [0.2] * 8, [0.7] * 2), 10_000, 0.005, 1.0, 2000),
         (MODELS["spherical"], 10_000, 0.005, 1.0, 2000),
