@@ -13,6 +13,7 @@ import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic, lower_builtin, lower_cast, models, overload, register_model, type_callable
+from numpy.typing import DTypeLike
 from scipy import special
 
 from . import _vectors
@@ -26,7 +27,7 @@ WIDTH = 16
 # What the arrays hold, and the same names on NumPy's rows and numbers -----------------------------------------------
 
 
-def aligned(shape, dtype=np.float64):
+def aligned(shape: tuple[int, ...], dtype: DTypeLike = np.float64) -> np.ndarray:
     """Return an array of zeros that starts where a vector of the machine may start."""
     size = math.prod(shape) * np.dtype(dtype).itemsize
     room = np.zeros(size + 64, dtype=np.uint8)
