@@ -8,6 +8,7 @@ Uncompiled, the same names act on NumPy's rows and numbers.
 
 import math
 import operator
+from typing import Any
 
 import numpy as np
 from llvmlite import ir
@@ -72,7 +73,7 @@ def every(mask):
 class Lanes(types.Type):
     """A double of each of `width` runs; a number where the width is 1."""
 
-    def __init__(self, width):
+    def __init__(self, width: int) -> None:
         self.width = width
         super().__init__(name=f"lanes{width}")
 
@@ -84,7 +85,7 @@ class Lanes(types.Type):
 class Mask(types.Type):
     """A condition in each of `width` runs."""
 
-    def __init__(self, width):
+    def __init__(self, width: int) -> None:
         self.width = width
         super().__init__(name=f"mask{width}")
 
@@ -94,13 +95,13 @@ NUMBERS = (types.Float, types.Integer)
 
 @register_model(Lanes)
 class LanesModel(models.PrimitiveModel):
-    def __init__(self, manager, kind):
+    def __init__(self, manager: Any, kind: Any) -> None:
         super().__init__(manager, kind, wide(F64, kind.width))
 
 
 @register_model(Mask)
 class MaskModel(models.PrimitiveModel):
-    def __init__(self, manager, kind):
+    def __init__(self, manager: Any, kind: Any) -> None:
         super().__init__(manager, kind, wide(ir.IntType(1), kind.width))
 
 
