@@ -50,13 +50,13 @@ if _typing.TYPE_CHECKING:
     from . import plot
 
 __all__ = [
-    "activations",
     "InputsExhausted",
     "NoClosedForm",
     "Overlaps",
     "Study",
     "TeacherStudent",
     "Trajectory",
+    "activations",
     "escape_law",
     "escape_time",
     "hessian",

@@ -10,7 +10,9 @@ address: one compiled kernel serves all rules, and a rule of the user's compiles
 
 import functools
 import hashlib
+from collections.abc import Callable
 from types import CodeType
+from typing import Any, TypeVar
 
 import numba
 from llvmlite import ir
@@ -21,6 +23,8 @@ from ._lanes import WIDTH
 
 __all__ = ["FAST", "call_step", "jitable", "step_function", "with_name_of"]
 
+Function = TypeVar("Function", bound=Callable[..., Any])
+
 # no exceptions at divisions by zero; products and sums may be fused
 FAST = {"error_model": "numpy", "fastmath": {"contract"}}
 
@@ -28,7 +32,7 @@ FAST = {"error_model": "numpy", "fastmath": {"contract"}}
 jitable = register_jitable(error_model="numpy")
 
 
-def with_name_of(*functions):
+def with_name_of(*functions: Any) -> Callable[[Function], Function]:
     """Return a decorator that gives a closure over functions a name of their own.
 
     Numba names compiled code after a function's name and the number of functions compiled before it in its process.
@@ -37,7 +41,7 @@ def with_name_of(*functions):
     """
     digest = hashlib.sha256("".join(map(_described, functions)).encode()).hexdigest()[:16]
 
-    def rename(closure):
+    def rename(closure: Function) -> Function:
         closure.__name__ += f"_{digest}"
         closure.__qualname__ += f"_{digest}"
         return closure
@@ -68,13 +72,13 @@ class StepFunction:
         What :func:`call_step` takes. It is an address, which is good as long as this object lives.
     """
 
-    def __init__(self, step, entry):
+    def __init__(self, step: Callable[..., None], entry: Callable[..., None]) -> None:
         self.compiled = None if numba.config.DISABLE_JIT else numba.cfunc(SIGNATURE, cache=True)(entry)
         self.pointer = step if self.compiled is None else self.compiled.address
 
 
 @functools.lru_cache(maxsize=256)
-def step_function(step, lanes):
+def step_function(step: Callable[..., None], lanes: bool) -> StepFunction:
     """Return the StepFunction of a rule's `step`, for WIDTH runs or for one.
 
     Its C function takes lam, mu, noise, size, parameters and change, then p, p*, and the numbers of noises and of

@@ -8,11 +8,13 @@ Uncompiled, the same names act on NumPy's rows and numbers.
 
 import math
 import operator
+from typing import Any
 
 import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic, lower_builtin, lower_cast, models, overload, register_model, type_callable
+from numpy.typing import DTypeLike
 from scipy import special
 
 from . import _vectors
@@ -26,7 +28,7 @@ WIDTH = 16
 # What the arrays hold, and the same names on NumPy's rows and numbers -----------------------------------------------
 
 
-def aligned(shape, dtype=np.float64):
+def aligned(shape: tuple[int, ...], dtype: DTypeLike = np.float64) -> np.ndarray:
     """Return an array of zeros that starts where a vector of the machine may start."""
     size = math.prod(shape) * np.dtype(dtype).itemsize
     room = np.zeros(size + 64, dtype=np.uint8)
@@ -71,7 +73,7 @@ def every(mask):
 class Lanes(types.Type):
     """A double of each of `width` runs; a number where the width is 1."""
 
-    def __init__(self, width):
+    def __init__(self, width: int) -> None:
         self.width = width
         super().__init__(name=f"lanes{width}")
 
@@ -83,7 +85,7 @@ class Lanes(types.Type):
 class Mask(types.Type):
     """A condition in each of `width` runs."""
 
-    def __init__(self, width):
+    def __init__(self, width: int) -> None:
         self.width = width
         super().__init__(name=f"mask{width}")
 
@@ -93,13 +95,13 @@ NUMBERS = (types.Float, types.Integer)
 
 @register_model(Lanes)
 class LanesModel(models.PrimitiveModel):
-    def __init__(self, manager, kind):
+    def __init__(self, manager: Any, kind: Any) -> None:
         super().__init__(manager, kind, wide(F64, kind.width))
 
 
 @register_model(Mask)
 class MaskModel(models.PrimitiveModel):
-    def __init__(self, manager, kind):
+    def __init__(self, manager: Any, kind: Any) -> None:
         super().__init__(manager, kind, wide(ir.IntType(1), kind.width))
 
 

@@ -1,17 +1,26 @@
 """What a parameter of the model carries with it: what is said of it, how it is checked, how its value is written."""
 
+from __future__ import annotations
+
 import dataclasses
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from . import _checks
 
+if TYPE_CHECKING:
+    from .model import TeacherStudent
+
 __all__ = ["about", "describe", "is_default", "overlap", "plain", "readout", "short", "width"]
 
 TITLES = ("widths", "loss", "run")  # what a line about a model may name, each with what is before it
 
+Check = Callable[[str, Any, Mapping[str, Any]], Any]  # (name, value, known) -> value
 
-def about(label, meaning, symbol="", check=None, **more):
+
+def about(label: str, meaning: str, symbol: str = "", check: Check | None = None, **more: Any) -> dict[str, Any]:
     """Return all that is said of a parameter in reprs, figures, grids and on the command line, as a dict.
 
     ``check(name, value, known)`` returns the value, or that of the default, given those before. What else there may be:
@@ -21,7 +30,7 @@ def about(label, meaning, symbol="", check=None, **more):
     return {"label": label, "meaning": meaning, "symbol": symbol, "check": check, **more}
 
 
-def width(name, value, known):
+def width(name: str, value: Any, known: Mapping[str, Any]) -> int:
     """Return a width; the second one is checked together with the first."""
     value = _checks.integer(name, value, minimum=1)
     if "p" in known:
@@ -29,24 +38,24 @@ def width(name, value, known):
     return value
 
 
-def readout(width):
+def readout(width: str) -> Check:
     """Return the check of a readout of the width of this name."""
 
-    def check(name, value, known):
+    def check(name: str, value: Any, known: Mapping[str, Any]) -> np.ndarray:
         n = known[width]
         return _checks.float_array(name, np.full(n, 1 / n) if value is None else value, (n,), f"({width},)")
 
     return check
 
 
-def overlap(name, value, known):
+def overlap(name: str, value: Any, known: Mapping[str, Any]) -> np.ndarray:
     """Return the overlaps of the teacher's rows."""
     n = known["p_star"]
     P = _checks.float_array(name, np.eye(n) if value is None else value, (n, n), "(p_star, p_star)")
     return _checks.semidefinite(f"`{name}`", _checks.symmetric(name, P))
 
 
-def plain(value):
+def plain(value: Any) -> Any:
     """Return the value of a parameter as JSON takes it."""
     if isinstance(value, np.ndarray):
         return value.tolist()
@@ -55,7 +64,7 @@ def plain(value):
     return getattr(value, "name", value)
 
 
-def short(value):
+def short(value: Any) -> str:
     """Return the value of a parameter in a few words."""
     if isinstance(value, np.ndarray):
         if value.ndim == 2 and np.array_equal(value, np.eye(len(value))):
@@ -68,19 +77,20 @@ def short(value):
     return f"{value:g}" if isinstance(value, float) else str(plain(value))
 
 
-def is_default(model, one):
+def is_default(model: TeacherStudent, one: dataclasses.Field[Any]) -> bool:
     """Return whether a parameter of the model, given by its field, has the value of its default."""
     if one.default is dataclasses.MISSING:
         return False
     return np.array_equal(getattr(model, one.name), one.metadata["check"](one.name, one.default, vars(model)))
 
 
-def describe(model, title="run", N=None, words=False):
+def describe(model: TeacherStudent, title: str = "run", N: int | None = None, words: bool = False) -> str:
     """Return the parameters of a model in one line, for titles; what is rare only where it is not the default.
 
     Parameters
     ----------
     model : TeacherStudent
+        Whose parameters.
     title : {"widths", "loss", "run"}
         Name the widths; also what else the loss depends on; also what only a run depends on.
     N : int, optional

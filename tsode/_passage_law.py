@@ -5,7 +5,11 @@ exceeded: its largest value so far counts, and what starts above the level is an
 scipy.stats takes long to import; the classes stand at module level so that frozen distributions can be pickled.
 """
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.special import gammainc, gammaincc, gammainccinv, gammaincinv, gammaln
 from scipy.stats import rv_continuous
 
@@ -31,13 +35,21 @@ class Variance:
         Returns the logarithm and its derivative at an array of times.
     """
 
-    def __init__(self, g, d, log_end, nodes=(0.0,), solution=None):
+    def __init__(
+        self,
+        g: float,
+        d: float,
+        log_end: float,
+        nodes: ArrayLike = (0.0,),
+        solution: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]] | None = None,
+    ) -> None:
         self.g, self.log_d, self.log_end = g, np.log(d / (2 * g)), log_end
-        self.nodes, self.solution = np.asarray(nodes, dtype=float), solution
+        self.nodes = np.asarray(nodes, dtype=float)
+        self.solution: Any = solution  # asked between nodes only
         values = [log_end] if solution is None else solution(self.nodes)[0]
         self.largest = np.maximum.accumulate(values)  # so far, at the nodes
 
-    def __call__(self, alpha):
+    def __call__(self, alpha: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the logarithm and its derivative at times alpha >= 0, shape (n,)."""
         growth = 2 * self.g * np.maximum(alpha - self.nodes[-1], 0.0)
         with np.errstate(divide="ignore"):
@@ -48,12 +60,12 @@ class Variance:
             value[early], slope[early] = self.solution(alpha[early])
         return value, slope
 
-    def so_far(self, alpha):
+    def so_far(self, alpha: np.ndarray) -> np.ndarray:
         """Return the largest logarithm up to times alpha, shape (n,)."""
         before = self.largest[np.searchsorted(self.nodes, alpha, side="right") - 1]
         return np.maximum(before, self(alpha)[0])
 
-    def first_time(self, level):
+    def first_time(self, level: np.ndarray) -> np.ndarray:
         """Return when the logarithm first exceeds levels of shape (n,); 0 where it does at the start."""
         after = np.searchsorted(self.largest, level, side="right")
         gain = np.logaddexp(level, self.log_d) - np.logaddexp(self.log_end, self.log_d)
@@ -84,7 +96,7 @@ class Variance:
 class FirstPassage(rv_continuous):
     """T, the first time with sigma^2 G > level; G has shape c, and `variance` is a Variance."""
 
-    def __init__(self, variance, c, level, **options):
+    def __init__(self, variance: Variance, c: float, level: float, **options: Any) -> None:
         self._variance, self._c, self._log_level = variance, c, np.log(level)
         super().__init__(**{"name": "first_passage", **options, "a": 0.0})
 

@@ -9,7 +9,11 @@ The error function is :math:`1 - e^{-y^2} (1 + w R(w))`, :math:`y = |x|`, :math:
 were fitted by Remez' exchange in 50 digits.
 """
 
+from __future__ import annotations
+
 import math
+from collections.abc import Sequence
+from typing import Any
 
 from llvmlite import ir
 
@@ -39,7 +43,7 @@ POWER_BITS, EXPONENT_BITS = 3069 << 52, 0x7FF << 52
 LN2_HIGH, LN2_LOW = 0.6931471803691238, 1.9082149292705877e-10  # the first with 21 zeros at its end
 
 
-def wide(element, width):
+def wide(element: ir.Type, width: int) -> ir.Type:
     """Return LLVM's type of `width` elements."""
     return element if width == 1 else ir.VectorType(element, width)
 
@@ -47,13 +51,13 @@ def wide(element, width):
 class Vector:
     """A value in LLVM's language with the operators of Python, so that what is below reads as formulas."""
 
-    def __init__(self, builder, width, value):
+    def __init__(self, builder: ir.IRBuilder, width: int, value: Any) -> None:
         self.builder, self.width, self.value = builder, width, value
 
-    def make(self, value):
+    def make(self, value: Any) -> Vector:
         return Vector(self.builder, self.width, value)
 
-    def other(self, x, element=F64):
+    def other(self, x: Vector | float, element: ir.Type = F64) -> Any:
         """Return LLVM's value of a vector, or of a constant in all lanes."""
         return (
             x.value
@@ -61,7 +65,7 @@ class Vector:
             else ir.Constant(wide(element, self.width), x if self.width == 1 else [x] * self.width)
         )
 
-    def call(self, name, *others):
+    def call(self, name: str, *others: Vector | float) -> Vector:
         """Call one of LLVM's own functions of doubles."""
         kind, values = wide(F64, self.width), [self.value, *map(self.other, others)]
         name = f"llvm.{name}.f64" if self.width == 1 else f"llvm.{name}.v{self.width}f64"
@@ -73,41 +77,41 @@ class Vector:
         )
         return self.make(self.builder.call(function, values))
 
-    def __add__(self, x):
+    def __add__(self, x: Vector | float) -> Vector:
         return self.make(self.builder.fadd(self.value, self.other(x)))
 
-    def __sub__(self, x):
+    def __sub__(self, x: Vector | float) -> Vector:
         return self.make(self.builder.fsub(self.value, self.other(x)))
 
-    def __mul__(self, x):
+    def __mul__(self, x: Vector | float) -> Vector:
         return self.make(self.builder.fmul(self.value, self.other(x)))
 
-    def __truediv__(self, x):
+    def __truediv__(self, x: Vector | float) -> Vector:
         return self.make(self.builder.fdiv(self.value, self.other(x)))
 
-    def __neg__(self):
+    def __neg__(self) -> Vector:
         return self.make(self.builder.fneg(self.value))
 
-    def compare(self, symbol, x):
+    def compare(self, symbol: str, x: Vector | float) -> Vector:
         """Compare; false where one is nan, but for `!=`."""
         form = self.builder.fcmp_unordered if symbol == "!=" else self.builder.fcmp_ordered
         return self.make(form(symbol, self.value, self.other(x)))
 
-    def choose(self, x, y):
+    def choose(self, x: Vector | float, y: Vector | float) -> Vector:
         """Return x where this mask holds and y elsewhere."""
         return self.make(self.builder.select(self.value, self.other(x), self.other(y)))
 
-    def fma(self, x, y):
+    def fma(self, x: Vector | float, y: Vector | float) -> Vector:
         return self.call("fmuladd", x, y)
 
-    def polynomial(self, coefficients):
+    def polynomial(self, coefficients: Sequence[float]) -> Vector:
         """Return the polynomial of given coefficients, the lowest first, by Horner's scheme."""
         total = self.make(self.other(coefficients[-1]))
         for coefficient in coefficients[-2::-1]:
             total = total.fma(self, coefficient)
         return total
 
-    def halved_bits(self, of, mask):
+    def halved_bits(self, of: int, mask: int | None) -> Vector:
         """Return (of - bits) / 2, or of - bits / 2 where nothing is masked."""
         builder, one = self.builder, self.other(1, I64)
         bits = builder.bitcast(self.value, wide(I64, self.width))
@@ -117,27 +121,27 @@ class Vector:
             bits = builder.and_(builder.lshr(builder.sub(self.other(of, I64), bits), one), self.other(mask, I64))
         return self.make(builder.bitcast(bits, wide(F64, self.width)))
 
-    def half_power(self):
+    def half_power(self) -> Vector:
         """Return 2^(n - 1) of n + ROUND, n from -1021 to 1024."""
         whole = self.builder.bitcast(self.value, wide(I64, self.width))
         bits = self.builder.shl(self.builder.add(whole, self.other(1022, I64)), self.other(52, I64))
         return self.make(self.builder.bitcast(bits, wide(F64, self.width)))
 
 
-def maximum(a, b):
+def maximum(a: Vector, b: Vector | float) -> Vector:
     """nan stays nan, as in NumPy."""
     return a.make(a.builder.or_(a.compare(">", b).value, a.compare("!=", a).value)).choose(a, b)
 
 
-def minimum(a, b):
+def minimum(a: Vector, b: Vector | float) -> Vector:
     return a.make(a.builder.or_(a.compare("<", b).value, a.compare("!=", a).value)).choose(a, b)
 
 
-def sign(x):
+def sign(x: Vector) -> Vector:
     return x.compare(">", 0.0).choose(1.0, x.compare("<", 0.0).choose(-1.0, x))
 
 
-def exp(x):
+def exp(x: Vector) -> Vector:
     """Below -708, where doubles lose digits, 0 is returned."""
     bounded = minimum(maximum(x, -708.0), 710.0)
     shifted = bounded.fma(1 / math.log(2), ROUND)
@@ -147,20 +151,20 @@ def exp(x):
     return x.compare("<", -708.0).choose(0.0, mantissa * shifted.half_power() * 2.0)
 
 
-def erf(x):
+def erf(x: Vector) -> Vector:
     y = minimum(x.call("fabs"), 6.0)
     w = y / y.fma(0.3, 1.0)
     scaled = w.fma(w.fma(-ERFC_SCALE, 1.0).polynomial(ERFC), 1.0)
     return (-exp(-(y * y))).fma(scaled, 1.0).call("copysign", x)
 
 
-def tanh(x):
+def tanh(x: Vector) -> Vector:
     y = x.call("fabs")
     two = y.make(y.other(2.0))
     return (-(two / (exp(y * 2.0) + 1.0)) + 1.0).call("copysign", x)
 
 
-def newton(x):
+def newton(x: Vector) -> Vector:
     """Two steps of Newton's kind, of third and of fifth order: 3e-2, 1e-4, rounding."""
     y = x.halved_bits(ROOT_BITS, None)
     for series in ((1 / 2, 3 / 8), (1 / 2, 3 / 8, 5 / 16, 35 / 128)):
@@ -169,7 +173,7 @@ def newton(x):
     return y
 
 
-def power(x, n):
+def power(x: Vector, n: int) -> Vector:
     """x^n for a whole number n, by squaring."""
     one = x.make(x.other(1.0))
     found, base, left = one, x, abs(n)

@@ -29,7 +29,7 @@ def closed_forms(model: TeacherStudent) -> Any:
     return model.theory
 
 
-def has_closed_forms(model):
+def has_closed_forms(model: TeacherStudent) -> bool:
     """Return whether a model has a theory in closed form at all; what there is may still ask for more."""
     try:
         closed_forms(model)

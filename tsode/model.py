@@ -2,14 +2,18 @@
 
 import dataclasses
 import functools
+from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from . import _checks
 from ._display import Report
 from ._parameters import about, is_default, overlap, plain, readout, short, width
 from .activations import SHIPPED, Activation, NoClosedForm, activation_of
+from .activations.squared_error import LossCurvature
 from .rules import Rule, rule_of
 
 __all__ = ["CONSTRAINTS", "TeacherStudent", "check_model", "parameters"]
@@ -76,6 +80,7 @@ class TeacherStudent(Report):
     array([0.25, 0.25, 0.25, 0.25])
     """
 
+    # what types are ignored for: a default here is what is given, and __post_init__ makes of it what is held
     # fmt: off
     p: int = field(metadata=about(
         "student width", "width of the student", "p", width, title="widths", default=4,
@@ -90,42 +95,60 @@ class TeacherStudent(Report):
         "label noise variance", "variance of the label noise", "Δ",
         lambda name, value, _: _checks.number(name, value, minimum=0.0),
         title="run", short="noise variance", metavar="VAR", plural="variances of the label noise"))
-    student_readout: np.ndarray = field(default=None, metadata=about(
+    student_readout: np.ndarray = field(default=None, metadata=about(  # type: ignore[arg-type]
         "student readout", "second layer of the student", "v", readout("p")))
-    teacher_readout: np.ndarray = field(default=None, metadata=about(
+    teacher_readout: np.ndarray = field(default=None, metadata=about(  # type: ignore[arg-type]
         "teacher readout", "second layer of the teacher", "v*", readout("p_star")))
-    teacher_overlap: np.ndarray = field(default=None, metadata=about(
+    teacher_overlap: np.ndarray = field(default=None, metadata=about(  # type: ignore[arg-type]
         "teacher overlap", "overlap of the teacher's rows", "P", overlap))
     constraint: str = field(default="free", metadata=about(
         "constraint", "constraint on the student's rows", "",
         lambda name, value, _: _checks.choice(name, value, CONSTRAINTS),
         title="loss", choices=CONSTRAINTS, plural="constraints on the student's rows"))
     _: KW_ONLY
-    activation: Activation = field(default="quadratic", metadata=about(
+    activation: Activation = field(default="quadratic", metadata=about(  # type: ignore[assignment]
         "activation", "activation of the hidden units", "σ", lambda name, value, _: activation_of(value, name),
         title="widths", rare=True, choices=tuple(SHIPPED), plural="activations of the hidden units"))
-    teacher_activation: Activation = field(default=None, metadata=about(
+    teacher_activation: Activation = field(default=None, metadata=about(  # type: ignore[assignment]
         "teacher activation", "activation of the teacher's units; None: the student's", "σ*", _teacher_activation,
         title="widths", rare=True, choices=tuple(SHIPPED),
         plural="activations of the teacher's units; None: the student's"))
-    rule: Rule = field(default="gradient", metadata=about(
+    rule: Rule = field(default="gradient", metadata=about(  # type: ignore[assignment]
         "learning rule", "what one sample changes", "", lambda name, value, _: rule_of(value), title="run", rare=True))
     # fmt: on
 
-    def __post_init__(self):
-        known = {}
+    if TYPE_CHECKING:  # what is taken is more than what is held
+
+        def __init__(
+            self,
+            p: int,
+            p_star: int,
+            learning_rate: float,
+            noise_variance: float = 0.0,
+            student_readout: ArrayLike | None = None,
+            teacher_readout: ArrayLike | None = None,
+            teacher_overlap: ArrayLike | None = None,
+            constraint: str = "free",
+            *,
+            activation: str | Mapping[str, Any] | Activation = "quadratic",
+            teacher_activation: str | Mapping[str, Any] | Activation | None = None,
+            rule: str | Rule = "gradient",
+        ) -> None: ...
+
+    def __post_init__(self) -> None:
+        known: dict[str, Any] = {}
         for one in dataclasses.fields(self):
             known[one.name] = one.metadata["check"](one.name, getattr(self, one.name), known)
         for name, value in known.items():
             object.__setattr__(self, name, value)
 
     @property
-    def spherical(self):
+    def spherical(self) -> bool:
         """Whether the student's rows are kept at norm sqrt(N)."""
         return self.constraint == "spherical"
 
     @property
-    def is_uniform(self):
+    def is_uniform(self) -> bool:
         """Whether all v are one number, all v* another, and P is the identity: the case of the closed forms."""
         return bool(
             np.ptp(self.student_readout) == 0
@@ -133,7 +156,7 @@ class TeacherStudent(Report):
             and np.array_equal(self.teacher_overlap, np.eye(self.p_star))
         )
 
-    def replace(self, **changes):
+    def replace(self, **changes: Any) -> "TeacherStudent":
         """Return a model with some parameters changed; readouts and P left at their default follow the widths.
 
         Parameters
@@ -164,7 +187,7 @@ class TeacherStudent(Report):
                 raise TypeError(f"`changes` must name some of {', '.join(kept)}, but names {name!r}")
         return TeacherStudent(**{**kept, **changes})
 
-    def to_dict(self):
+    def to_dict(self) -> dict[str, Any]:
         """Return the parameters as plain numbers, strings and lists, as JSON takes them.
 
         Activations and rule are left out where they are the default.
@@ -180,19 +203,19 @@ class TeacherStudent(Report):
             if not (one.metadata.get("rare") and is_default(self, one))
         }
 
-    def __eq__(self, other):
+    def __eq__(self, other: object) -> bool:
         return self.to_dict() == other.to_dict() if isinstance(other, TeacherStudent) else NotImplemented
 
-    def __hash__(self):
+    def __hash__(self) -> int:
         return hash(repr(self.to_dict()))
 
     @property
-    def is_plain(self):
+    def is_plain(self) -> bool:
         """Whether one activation serves both sides and the rule is gradient descent: what closed forms ask for."""
         return self.teacher_activation == self.activation and self.rule == rule_of("gradient")
 
     @functools.cached_property
-    def theory(self):
+    def theory(self) -> Any:
         """What is known in closed form: see :func:`tsode.closed_forms.closed_forms`."""
         if not self.is_plain:
             raise NoClosedForm(
@@ -202,13 +225,13 @@ class TeacherStudent(Report):
         return self.activation.closed_forms(self)
 
     @property
-    def natural_time(self):
+    def natural_time(self) -> float:
         r"""Unit of time in which the model learns, :math:`1 / (\eta \max|v| \max|v^*|)`, float."""
         v, v_star = np.abs(self.student_readout).max(), np.abs(self.teacher_readout).max()
         return 1 / (self.learning_rate * v * v_star)
 
     @property
-    def solution_ratio(self):
+    def solution_ratio(self) -> float:
         """Squared norm of a student's row over a teacher's at which both put out the same, for the largest readouts.
 
         1 for an activation that is not homogeneous; huge but finite where the student puts out nothing.
@@ -220,11 +243,11 @@ class TeacherStudent(Report):
         return float(min(ratio ** (2 / self.activation.degree), 1e200))
 
     @property
-    def solution_size(self):
+    def solution_size(self) -> float:
         """The tr M M^T of a student that has learned as many directions of the teacher as it can, P = 1, float."""
         return min(self.p, self.p_star) * self.solution_ratio
 
-    def excess_loss(self, M, Q):
+    def excess_loss(self, M: np.ndarray, Q: np.ndarray) -> np.ndarray:
         """Return the population loss for Gaussian inputs without the label noise.
 
         Parameters
@@ -250,7 +273,7 @@ class TeacherStudent(Report):
         self._check_overlaps(M, Q)
         return self.rule.excess_loss(self, M, Q)
 
-    def loss_slopes(self, M, Q, P=None):
+    def loss_slopes(self, M: np.ndarray, Q: np.ndarray, P: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
         """Return the derivatives L_M and L_Q of the loss at overlaps M, Q and P, by default the model's.
 
         Shapes are (..., p, p_star), (..., p, p) and (p_star, p_star), and those of M and Q for the derivatives. Q_kl
@@ -264,7 +287,7 @@ class TeacherStudent(Report):
         self._check_overlaps(M, Q)
         return self.rule.loss_slopes(self, M, Q, self.teacher_overlap if P is None else P)
 
-    def loss_curvature(self, M, Q, P=None):
+    def loss_curvature(self, M: np.ndarray, Q: np.ndarray, P: np.ndarray | None = None) -> LossCurvature:
         """Return the second derivative of the loss at M, Q and P, arguments as in :meth:`loss_slopes`, one point only.
 
         It is a function that takes changes dM and dQ, shapes (..., p, p_star) and (..., p, p) with dQ symmetric, to
@@ -284,7 +307,7 @@ class TeacherStudent(Report):
             if np.shape(array)[-2:] != shape:
                 raise ValueError(f"`{name}` must have shape (..., {shape[0]}, {shape[1]}), but has {np.shape(array)}")
 
-    def __getstate__(self):
+    def __getstate__(self) -> dict[str, Any]:
         # the parameters alone: what is cached beside them is neither to be pickled nor to be hashed
         return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
 
@@ -299,7 +322,7 @@ class TeacherStudent(Report):
         return f"TeacherStudent, {short(self.activation)} activation"
 
 
-def parameters():
+def parameters() -> dict[str, dict[str, Any]]:
     """Return what is said of each parameter that the command line and grids take, dict of str to dict.
 
     To what stands in the class are added its `kind`, a type, and its `default`.
@@ -311,6 +334,6 @@ def parameters():
     }
 
 
-def check_model(model, name="model"):
+def check_model(model: TeacherStudent, name: str = "model") -> TeacherStudent:
     """Return `model` if it is a TeacherStudent; `name` is the argument's name in messages."""
     return _checks.instance(name, model, TeacherStudent, "a TeacherStudent")

@@ -25,14 +25,28 @@ The derivatives of L with respect to Q and M are :math:`L_Q = G_{QQ}` and :math:
 :math:`\Omega` twice.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from .base import Activation
 
 __all__ = ["LossCurvature", "loss_slopes", "squared_error"]
 
 
-def squared_error(student, teacher, v, v_star, M, Q, P):
+def squared_error(
+    student: Activation,
+    teacher: Activation,
+    v: np.ndarray,
+    v_star: np.ndarray,
+    M: np.ndarray,
+    Q: np.ndarray,
+    P: np.ndarray,
+) -> np.ndarray:
     """Return the mean of the squared error without noise, 2 L, shape (...) of M and Q."""
     q, d = np.diagonal(Q, axis1=-2, axis2=-1), np.diagonal(P)
     own = student.pair(student, q[..., :, None], Q, q[..., None, :])
@@ -41,7 +55,15 @@ def squared_error(student, teacher, v, v_star, M, Q, P):
     return np.maximum(found + v_star @ teacher.pair(teacher, d[:, None], P, d) @ v_star, 0.0)  # rounding aside
 
 
-def loss_slopes(student, teacher, v, v_star, M, Q, P):
+def loss_slopes(
+    student: Activation,
+    teacher: Activation,
+    v: np.ndarray,
+    v_star: np.ndarray,
+    M: np.ndarray,
+    Q: np.ndarray,
+    P: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray]:
     """Return L_M and L_Q, shapes (..., p, p_star) and (..., p, p) of M and Q."""
     p = len(v)
     xx, xz = _weighted("pair_slopes", 2, student, teacher, v, v_star, M, Q, P)
@@ -66,12 +88,21 @@ class LossCurvature:
     xz_xz: np.ndarray
 
     @classmethod
-    def of(cls, student, teacher, v, v_star, M, Q, P):
+    def of(
+        cls,
+        student: Activation,
+        teacher: Activation,
+        v: np.ndarray,
+        v_star: np.ndarray,
+        M: np.ndarray,
+        Q: np.ndarray,
+        P: np.ndarray,
+    ) -> LossCurvature:
         """Return it at M and Q, shapes (p, p_star) and (p, p)."""
         xx, xx_xz, xx_zz, xz_xz = _weighted("pair_curvatures", 4, student, teacher, v, v_star, M, Q, P)
         return cls(xx.sum(axis=1), xx_xz, xx_zz[:, : len(v)], xz_xz)
 
-    def __call__(self, dM, dQ):
+    def __call__(self, dM: np.ndarray, dQ: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return dL_M and dL_Q for changes of the shapes (..., p, p_star) and (..., p, p), dQ symmetric."""
         p = len(self.xx)
         dq, rows = np.diagonal(dQ, axis1=-2, axis2=-1), np.concatenate([dQ, dM], axis=-1)

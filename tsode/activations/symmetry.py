@@ -7,7 +7,7 @@ __all__ = ["beside", "commuting", "planes"]
 SAME = 1e-6  # difference of eigenvalues, relative to the largest, that counts as rounding
 
 
-def beside(readout, rows):
+def beside(readout: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return rotations of inputs orthogonal to all units that are read out, and the axes: for any activation."""
     used = rows[readout != 0]
     values, axes = _eigenvalues(used.T @ used)
@@ -15,13 +15,13 @@ def beside(readout, rows):
     return planes(axes, np.zeros(len(axes))), axes
 
 
-def commuting(matrix):
+def commuting(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return rotations that commute with a symmetric matrix, and the axes in its null space."""
     values, axes = _eigenvalues(matrix)
     return planes(axes, values, SAME), axes[np.abs(values) < SAME]
 
 
-def planes(axes, values, tolerance=0.0):
+def planes(axes: np.ndarray, values: np.ndarray, tolerance: float = 0.0) -> np.ndarray:
     """Return the rotations in the planes of any two axes, rows of an orthonormal matrix, whose values are the same."""
     found = [
         np.outer(axes[i], axes[j]) - np.outer(axes[j], axes[i])

@@ -6,7 +6,7 @@ import numpy as np
 
 from .. import _checks
 from .._display import Report
-from ..trajectory import check_trajectory
+from ..trajectory import Trajectory, check_trajectory
 from .population import population_spectrum
 from .spectrum import check_tolerance
 
@@ -53,7 +53,7 @@ class HessianPath(Report):
         return "Population Hessian along a trajectory"
 
 
-def along(trajectory, N=None, run=None, tolerance=1e-6):
+def along(trajectory: Trajectory, N: int | None = None, run: int | None = None, tolerance: float = 1e-6) -> HessianPath:
     """Return index, nullity and extreme eigenvalues of the population Hessian along a trajectory.
 
     Parameters

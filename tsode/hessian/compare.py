@@ -1,14 +1,17 @@
 """The plateau beside the solution manifold: two spectra, two verdicts, and what the zero modes are."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from .. import _checks
 from .._display import Table
 from .._parameters import describe
 from ..manifold import dimension, solution, tangent_basis
 from ..model import TeacherStudent, check_model
+from ..overlaps import Overlaps
 from ..plateaus import plateau
 from .nullspace import Family, NullSpace, null_space, rotations
 from .population import population_spectrum
@@ -45,7 +48,7 @@ class Comparison(Table):
 
     model: TeacherStudent
     N: int
-    points: tuple
+    points: tuple[Overlaps, Overlaps]
     plateau: Spectrum
     manifold: Spectrum
     plateau_modes: NullSpace
@@ -53,7 +56,7 @@ class Comparison(Table):
     tangent_dimension: int
     escape_rate: float
 
-    def to_dict(self):
+    def to_dict(self) -> dict[str, Any]:
         """Return all of it as plain numbers, strings and lists, as JSON takes them.
 
         Examples
@@ -113,7 +116,9 @@ class Comparison(Table):
         return f"Hessians at {describe(self.model, 'loss', self.N)}", ("", "plateau", "solution manifold"), rows
 
 
-def compare(model, N, rotation=None, tolerance=TOLERANCE):
+def compare(
+    model: TeacherStudent, N: int, rotation: ArrayLike | None = None, tolerance: float = TOLERANCE
+) -> Comparison:
     r"""Compare the population Hessian on the plateau of gradient flow with that on the solution manifold.
 
     Parameters
@@ -177,7 +182,7 @@ def compare(model, N, rotation=None, tolerance=TOLERANCE):
     )
 
 
-def gradient_flow_plateau(model):
+def gradient_flow_plateau(model: TeacherStudent) -> tuple[Overlaps, float]:
     """Return the plateau of gradient flow, a critical point of the loss, and its escape rate per learning rate.
 
     Parameters

@@ -10,15 +10,19 @@ population are zero modes on any samples.
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from .. import _checks
 from .._display import Table
 from .._parameters import describe
 from .._random import run_sequence, seed_sequence
+from .._types import Seed
 from ..manifold import solution_weights
+from ..model import TeacherStudent
 from .compare import Comparison, compare
 from .empirical import empirical_spectrum
 from .samples import check_ratios, gaussian_samples
+from .spectrum import Spectrum
 
 __all__ = ["Convergence", "convergence"]
 
@@ -41,11 +45,11 @@ class Convergence(Table):
 
     population: Comparison
     ratios: np.ndarray
-    plateau: tuple
-    manifold: tuple
+    plateau: tuple[Spectrum, ...]
+    manifold: tuple[Spectrum, ...]
 
     @property
-    def distances(self):
+    def distances(self) -> np.ndarray:
         """Mean distance of the ordered eigenvalues from the population's (Wasserstein-1), ndarray of shape (2, R).
 
         First row the plateau, second row the manifold; falls as the root of N/n.
@@ -75,7 +79,7 @@ class Convergence(Table):
         return title, header, [*rows, limit]
 
 
-def convergence(model, N=100, ratios=RATIOS, seed=0):
+def convergence(model: TeacherStudent, N: int = 100, ratios: ArrayLike = RATIOS, seed: Seed = 0) -> Convergence:
     """Return the empirical spectra at the plateau and on the manifold as n/N grows, by dense diagonalisation.
 
     Parameters

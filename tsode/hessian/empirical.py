@@ -14,20 +14,29 @@ a product is X Z^T, a little arithmetic, and C^T X. The kernel does all three fo
 stay in cache in between, so X is read from memory once and not twice; nothing of size n N is made.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 from numba import njit
+from numpy.typing import ArrayLike
 
 from .. import _checks
+from ..model import TeacherStudent
 from .population import check_weights
 from .spectrum import TOLERANCE, Spectrum, check_tolerance
 from .spheres import curvature, on_spheres, project, tangent_basis
+
+if TYPE_CHECKING:
+    from scipy.sparse.linalg import LinearOperator
 
 __all__ = ["empirical_gradient", "empirical_operator", "empirical_spectrum"]
 
 TILE = 2**15  # numbers in the rows of X that are used together: a quarter of a megabyte, any second-level cache
 
 
-def empirical_operator(model, W, X, y):
+def empirical_operator(model: TeacherStudent, W: ArrayLike, X: ArrayLike, y: ArrayLike) -> LinearOperator:
     r"""Return the Hessian of the empirical loss as a SciPy LinearOperator.
 
     Parameters
@@ -87,7 +96,7 @@ def empirical_operator(model, W, X, y):
     return LinearOperator((U.size, U.size), matvec=matvec, rmatvec=matvec, dtype=np.float64)
 
 
-def empirical_gradient(model, W, X, y):
+def empirical_gradient(model: TeacherStudent, W: ArrayLike, X: ArrayLike, y: ArrayLike) -> np.ndarray:
     """Return the gradient of the empirical loss with respect to W / sqrt(N).
 
     Parameters
@@ -120,7 +129,9 @@ def empirical_gradient(model, W, X, y):
     return project(U, g) if model.spherical else g
 
 
-def empirical_spectrum(model, W, X, y, tolerance=TOLERANCE):
+def empirical_spectrum(
+    model: TeacherStudent, W: ArrayLike, X: ArrayLike, y: ArrayLike, tolerance: float = TOLERANCE
+) -> Spectrum:
     """Return all eigenvalues of the empirical Hessian, by dense diagonalisation: for small p N.
 
     Parameters
@@ -162,7 +173,7 @@ def empirical_spectrum(model, W, X, y, tolerance=TOLERANCE):
     for k in range(p):
         for l in range(k + 1):
             weight = J[:, k] * J[:, l] + (R[:, k] if k == l else 0.0)
-            H[k, :, l] = (X * weight[:, None]).T @ X / len(X)
+            H[k, :, l] = (X * weight[:, None]).T @ X / len(D)
             H[l, :, k] = H[k, :, l].T
     H = H.reshape(p * N, p * N)
     g = _gradient(X, D, J)

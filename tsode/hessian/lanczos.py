@@ -7,15 +7,24 @@ not reorthogonalised: converged eigenvalues then occur several times among the n
 to the right one (Greenbaum, Linear Algebra Appl. 113, 7 (1989)), and memory stays that of three vectors.
 """
 
+from __future__ import annotations
+
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.linalg import eigh_tridiagonal
 
 from .. import _checks
 from .._display import Report
 from .._random import generator
+from .._types import Seed
 from .spectrum import smooth
+
+if TYPE_CHECKING:
+    from scipy.sparse.linalg import LinearOperator
 
 __all__ = ["SpectralDensity", "spectral_density"]
 
@@ -36,7 +45,7 @@ class SpectralDensity(Report):
     weights: np.ndarray
     dimension: int
 
-    def density(self, x, width):
+    def density(self, x: ArrayLike, width: float) -> np.ndarray:
         """Return the normalised density, every node broadened to a Gaussian.
 
         Parameters
@@ -59,7 +68,7 @@ class SpectralDensity(Report):
         """
         return smooth(x, width, self.nodes.ravel(), self.weights.ravel() / len(self.nodes))
 
-    def mean(self, function):
+    def mean(self, function: Callable[[np.ndarray], ArrayLike]) -> tuple[float, float]:
         """Return the estimated mean of a function over the eigenvalues, and its standard error over the probes.
 
         Parameters
@@ -106,7 +115,9 @@ class SpectralDensity(Report):
         return "Spectral density by Lanczos quadrature"
 
 
-def spectral_density(operator, steps=80, probes=4, rng=0):
+def spectral_density(
+    operator: LinearOperator | np.ndarray, steps: int = 80, probes: int = 4, rng: Seed = 0
+) -> SpectralDensity:
     """Estimate the spectral density of a symmetric operator.
 
     Parameters

@@ -22,8 +22,11 @@ overlap twice (:mod:`tsode.activations.squared_error`). With the rows x of U and
     + \sum_c \bigl( F_{kc} x_{ci} x_{cj} + 2 B_{kc} (x_{ci} u_{kj} + u_{ki} x_{cj}) \bigr) \Bigr] .
 """
 
+from collections.abc import Callable
+
 import numpy as np
 
+from ..model import TeacherStudent
 from .spheres import curvature, project, tangent_basis
 
 __all__ = ["Point"]
@@ -47,13 +50,13 @@ class Point:
         Gradient in flat space.
     """
 
-    def __init__(self, model, U, U_star):
+    def __init__(self, model: TeacherStudent, U: np.ndarray, U_star: np.ndarray) -> None:
         self.model, self.U, self.U_star = model, U, U_star
         self.overlaps = U @ U_star.T, U @ U.T, U_star @ U_star.T
         L_M, self.L_Q = model.loss_slopes(*self.overlaps)
         self.gradient = 2 * self.L_Q @ U + L_M @ U_star
 
-    def product(self):
+    def product(self) -> Callable[[np.ndarray], np.ndarray]:
         """Return the function Z -> H Z in flat space, both of shape (p, n)."""
         change, U, U_star, L_Q = self.model.loss_curvature(*self.overlaps), self.U, self.U_star, self.L_Q
 
@@ -64,7 +67,7 @@ class Point:
 
         return apply
 
-    def dense(self):
+    def dense(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return the Hessian as a matrix, with a basis and the gradient.
 
         Returns

@@ -8,14 +8,17 @@ nearby solution of :math:`\partial L / \partial y = 0`. If z is tangent to a man
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from .. import _checks
 from .._display import Report
 from .._random import generator
-from ..model import check_model
+from .._types import Seed
+from ..model import TeacherStudent, check_model
+from ..overlaps import Overlaps
 from .landscape import Point
 from .reduction import Reduction
 from .spectrum import TOLERANCE
@@ -49,10 +52,10 @@ class Family:
     """
 
     name: str
-    inside: np.ndarray = field(default=())
-    outside: np.ndarray = field(default=())
+    inside: ArrayLike = ()
+    outside: ArrayLike = ()
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         _checks.instance("name", self.name, str, "a str")
         for name, ndim in (("inside", 3), ("outside", 2)):
             array = _checks.real_array(name, getattr(self, name))
@@ -75,12 +78,12 @@ class NullSpace(Report):
         to rounding, nan for an empty class.
     """
 
-    names: tuple
-    counts: tuple
-    orders: tuple
+    names: tuple[str, ...]
+    counts: tuple[int, ...]
+    orders: tuple[float, ...]
 
     @property
-    def nullity(self):
+    def nullity(self) -> int:
         """Number of all zero modes, int."""
         return sum(self.counts)
 
@@ -97,7 +100,14 @@ class NullSpace(Report):
         return "Zero modes"
 
 
-def null_space(model, overlaps, N, families=(), tolerance=TOLERANCE, rng=0):
+def null_space(
+    model: TeacherStudent,
+    overlaps: Overlaps,
+    N: int,
+    families: Iterable[Family] = (),
+    tolerance: float = TOLERANCE,
+    rng: Seed = 0,
+) -> NullSpace:
     r"""Sort the zero modes of the population Hessian at a critical point into classes, and measure their orders.
 
     Parameters
@@ -164,7 +174,7 @@ def null_space(model, overlaps, N, families=(), tolerance=TOLERANCE, rng=0):
     return NullSpace(tuple(names), tuple(counts), tuple(orders))
 
 
-def rotations(model, overlaps):
+def rotations(model: TeacherStudent, overlaps: Overlaps) -> Family:
     r"""Return the family of directions in which rotations of the inputs and of the hidden units move a point.
 
     Rotations of the inputs leave the loss alone if they leave the teacher's output alone: those of directions

@@ -8,20 +8,28 @@ Since SGD moves :math:`u` by :math:`-(\eta / N)\, \partial \ell / \partial u` a 
 negative eigenvalue at a saddle is the rate, per unit of :math:`\eta \alpha`, at which gradient flow escapes from it.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, overload
+
 import numpy as np
+from numpy.typing import ArrayLike
 
 from .. import _checks
-from ..model import check_model
-from ..overlaps import LARGEST_WEIGHT
+from ..model import TeacherStudent, check_model
+from ..overlaps import LARGEST_WEIGHT, Overlaps
 from .landscape import Point
 from .reduction import Reduction
-from .spectrum import TOLERANCE
+from .spectrum import TOLERANCE, Spectrum
 from .spheres import on_spheres, project
+
+if TYPE_CHECKING:
+    from scipy.sparse.linalg import LinearOperator
 
 __all__ = ["check_weights", "population_gradient", "population_operator", "population_spectrum"]
 
 
-def population_spectrum(model, overlaps, N, tolerance=TOLERANCE):
+def population_spectrum(model: TeacherStudent, overlaps: Overlaps, N: int, tolerance: float = TOLERANCE) -> Spectrum:
     r"""Return the exact spectrum of the population Hessian at dimension N, with respect to W / sqrt(N).
 
     Parameters
@@ -66,7 +74,7 @@ def population_spectrum(model, overlaps, N, tolerance=TOLERANCE):
     return Reduction.of(model, overlaps, N).spectrum(tolerance)
 
 
-def population_operator(model, W, W_star):
+def population_operator(model: TeacherStudent, W: ArrayLike, W_star: ArrayLike) -> LinearOperator:
     r"""Return the population Hessian at given weights as a SciPy LinearOperator.
 
     Parameters
@@ -115,7 +123,7 @@ def population_operator(model, W, W_star):
     return LinearOperator((U.size, U.size), matvec=matvec, rmatvec=matvec, dtype=np.float64)
 
 
-def population_gradient(model, W, W_star):
+def population_gradient(model: TeacherStudent, W: ArrayLike, W_star: ArrayLike) -> np.ndarray:
     """Return the gradient of the population loss with respect to W / sqrt(N).
 
     Parameters
@@ -148,7 +156,13 @@ def population_gradient(model, W, W_star):
     return project(U, g) if model.spherical else g
 
 
-def check_weights(model, W, *W_star):
+@overload
+def check_weights(model: TeacherStudent, W: ArrayLike) -> np.ndarray: ...
+@overload
+def check_weights(model: TeacherStudent, W: ArrayLike, W_star: ArrayLike, /) -> tuple[np.ndarray, np.ndarray]: ...
+def check_weights(
+    model: TeacherStudent, W: ArrayLike, *W_star: ArrayLike
+) -> np.ndarray | tuple[np.ndarray, np.ndarray]:
     """Return W / sqrt(N) and W_star / sqrt(N), or the first alone, after checking shapes and constraint."""
     check_model(model)
     W = _checks.float_array("W", W, (model.p, None), "(p, N)", LARGEST_WEIGHT)
@@ -164,4 +178,4 @@ def check_weights(model, W, *W_star):
     if not W_star:
         return U
     shape = (model.p_star, W.shape[1])
-    return U, _checks.float_array("W_star", *W_star, shape, "(p_star, N)", LARGEST_WEIGHT) / root
+    return U, _checks.float_array("W_star", W_star[0], shape, "(p_star, N)", LARGEST_WEIGHT) / root

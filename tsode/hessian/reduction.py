@@ -7,13 +7,15 @@ N - r times that of the p x p matrix :math:`2 L_Q`. On a product of spheres (:mo
 outside the span are all tangent, so the matrix loses the diagonal c, and the block shrinks to p (r - 1).
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 
 import numpy as np
 
 from .. import _checks
-from ..model import check_model
-from ..overlaps import check_start
+from ..model import TeacherStudent, check_model
+from ..overlaps import Overlaps, check_start
 from .landscape import Point
 from .spectrum import Spectrum
 from .spheres import curvature
@@ -50,7 +52,7 @@ class Reduction:
     gradient: np.ndarray
 
     @classmethod
-    def of(cls, model, overlaps, N):
+    def of(cls, model: TeacherStudent, overlaps: Overlaps, N: int) -> Reduction:
         """Return the reduction at given overlaps and input dimension; checks the arguments."""
         overlaps = check_start(check_model(model), overlaps, "overlaps")
         N = _checks.integer("N", N, minimum=model.p + model.p_star)
@@ -64,7 +66,7 @@ class Reduction:
         inside, basis, g = point.dense()
         return cls(U, U_star, basis, inside, outside, N - r, g)
 
-    def spectrum(self, tolerance):
+    def spectrum(self, tolerance: float) -> Spectrum:
         """Return the Spectrum of the whole Hessian."""
         inside, outside = np.linalg.eigvalsh(self.inside), np.linalg.eigvalsh(self.outside)
         counts = np.repeat([1, self.copies], [len(inside), len(outside)])

@@ -9,11 +9,13 @@ its own. So both are asked for, gap and direction.
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from .. import _checks
 from .._display import Table
 from .._parameters import describe
 from .._random import run_sequence, seed_sequence
+from .._types import Seed
 from ..model import TeacherStudent, check_model
 from .compare import gradient_flow_plateau
 from .empirical import empirical_operator
@@ -53,7 +55,7 @@ class Separation(Table):
     alignment: np.ndarray
 
     @property
-    def separated(self):
+    def separated(self) -> np.ndarray:
         """Whether outliers and bulk are apart, ndarray of bool, shape (R,).
 
         The gap above the `index` lowest eigenvalues must be larger than the spread of as many (and one) next
@@ -65,7 +67,7 @@ class Separation(Table):
         return (gap > spread) & (self.alignment > 0.5)
 
     @property
-    def threshold(self):
+    def threshold(self) -> float:
         """Smallest ratio from which on all are separated, float; inf if the last is not."""
         mixed = np.flatnonzero(~self.separated)
         first = mixed[-1] + 1 if mixed.size else 0
@@ -84,7 +86,7 @@ class Separation(Table):
         return title, ("n/N", f"lowest {k}", "next", "alignment", "separate"), rows
 
 
-def separation(model, N=200, ratios=RATIOS, seed=0):
+def separation(model: TeacherStudent, N: int = 200, ratios: ArrayLike = RATIOS, seed: Seed = 0) -> Separation:
     """Measure from which n/N on the plateau's negative outliers are separate from the bulk of the spectrum.
 
     Parameters

@@ -2,8 +2,10 @@
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from .. import _checks
 from .._display import Report
@@ -44,11 +46,21 @@ class Spectrum(Report):
     """
 
     values: np.ndarray
-    multiplicities: np.ndarray = None
+    multiplicities: np.ndarray = None  # type: ignore[assignment]  # an array once it is made
     gradient_norm: float = 0.0
     tolerance: float = TOLERANCE
 
-    def __post_init__(self):
+    if TYPE_CHECKING:  # what is taken is more than what is held
+
+        def __init__(
+            self,
+            values: ArrayLike,
+            multiplicities: ArrayLike | None = None,
+            gradient_norm: float = 0.0,
+            tolerance: float = TOLERANCE,
+        ) -> None: ...
+
+    def __post_init__(self) -> None:
         values = _checks.float_array("values", self.values, (None,), "(n,)")
         counts = np.ones(len(values)) if self.multiplicities is None else self.multiplicities
         counts = _checks.float_array("multiplicities", counts, values.shape, "(n,)", _checks.LARGEST_INTEGER)
@@ -66,42 +78,42 @@ class Spectrum(Report):
             object.__setattr__(self, name, value)
 
     @property
-    def zero(self):
+    def zero(self) -> float:
         """What counts as zero: the tolerance times the largest absolute eigenvalue, float."""
         return self.tolerance * float(np.max(np.abs(self.values)))
 
     @property
-    def dimension(self):
+    def dimension(self) -> int:
         """Number of eigenvalues with their multiplicities, int."""
         return int(self.multiplicities.sum())
 
     @property
-    def index(self):
+    def index(self) -> int:
         """Number of negative eigenvalues, int: the directions of descent."""
         return int(self.multiplicities[self.values < -self.zero].sum())
 
     @property
-    def nullity(self):
+    def nullity(self) -> int:
         """Number of eigenvalues that count as zero, int."""
         return int(self.multiplicities[np.abs(self.values) <= self.zero].sum())
 
     @property
-    def lowest(self):
+    def lowest(self) -> float:
         """Smallest eigenvalue, float."""
         return float(self.values[0])
 
     @property
-    def highest(self):
+    def highest(self) -> float:
         """Largest eigenvalue, float."""
         return float(self.values[-1])
 
     @property
-    def trace(self):
+    def trace(self) -> float:
         """Sum of the eigenvalues with their multiplicities, float."""
         return float(self.values @ self.multiplicities)
 
     @property
-    def verdict(self):
+    def verdict(self) -> str:
         """What the point is, to second order, str.
 
         "not a critical point" if the gradient is not zero; else "saddle", "maximum" (some direction of
@@ -115,11 +127,11 @@ class Spectrum(Report):
         return "marginal minimum" if self.nullity else "strict minimum"
 
     @cached_property
-    def expanded(self):
+    def expanded(self) -> np.ndarray:
         """Every eigenvalue as often as it occurs, ascending, ndarray of shape (dimension,)."""
         return np.repeat(self.values, self.multiplicities)
 
-    def density(self, x, width):
+    def density(self, x: ArrayLike, width: float) -> np.ndarray:
         """Return the normalised spectral density, every eigenvalue broadened to a Gaussian.
 
         Parameters
@@ -166,12 +178,12 @@ class Spectrum(Report):
         return "Spectrum of a Hessian"
 
 
-def check_tolerance(tolerance):
+def check_tolerance(tolerance: float) -> float:
     """Return `tolerance` as a float below 1: else everything would count as zero."""
     return _checks.number("tolerance", tolerance, minimum=0.0, maximum=0.5)
 
 
-def smooth(x, width, values, weights):
+def smooth(x: ArrayLike, width: float, values: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """Return the sum of Gaussians of standard deviation `width` at `values`, each of area `weights`, at `x`."""
     x = _checks.float_array("x", x, (None,), "(m,)")
     width = _checks.number("width", width, above=0.0)

@@ -11,22 +11,26 @@ the Riemannian Hessian is :math:`\Pi (H - c) \Pi` with the projector :math:`\Pi`
 Mahony & Sepulchre, Optimization Algorithms on Matrix Manifolds, 2008, section 5.5).
 """
 
+from collections.abc import Callable
+
 import numpy as np
 
 __all__ = ["curvature", "on_spheres", "project", "tangent_basis"]
 
 
-def curvature(U, gradient):
+def curvature(U: np.ndarray, gradient: np.ndarray) -> np.ndarray:
     """Return c, shape (p,), for rows U and a gradient, both of shape (p, n)."""
     return np.einsum("ki,ki->k", gradient, U) / np.einsum("ki,ki->k", U, U)
 
 
-def project(U, Z):
+def project(U: np.ndarray, Z: np.ndarray) -> np.ndarray:
     """Return the tangent part of Z: each row without its component along the row of U."""
     return Z - curvature(U, Z)[:, None] * U
 
 
-def on_spheres(apply, U, gradient):
+def on_spheres(
+    apply: Callable[[np.ndarray], np.ndarray], U: np.ndarray, gradient: np.ndarray
+) -> Callable[[np.ndarray], np.ndarray]:
     """Return the function Z -> Riemannian Hessian times Z, given that of flat space; 0 along the rows of U."""
     c = curvature(U, gradient)[:, None]
 
@@ -37,7 +41,7 @@ def on_spheres(apply, U, gradient):
     return riemannian
 
 
-def tangent_basis(U):
+def tangent_basis(U: np.ndarray) -> np.ndarray:
     """Return an orthonormal basis of the tangent vectors as columns, shape (p n, p (n - 1))."""
     p, n = U.shape
     basis = np.zeros((p, n, p, n - 1))

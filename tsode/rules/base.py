@@ -5,9 +5,20 @@ A sample moves the weights by :math:`W \leftarrow W + C x^T / \sqrt N` and train
 of the noise, of :math:`|x|^2 / N` and of s. Hence every engine and every average asks the rule and nothing else.
 """
 
+from __future__ import annotations
+
 from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import numpy as np
 
 from ..activations import NoClosedForm
+from ..activations.error_averages import Averages
+from ..activations.squared_error import LossCurvature
+
+if TYPE_CHECKING:
+    from ..model import TeacherStudent
 
 __all__ = ["Rule"]
 
@@ -21,14 +32,14 @@ class Rule(ABC):
         What it is called in files and on the command line.
     """
 
-    name = ""
+    name: str = ""
 
     @abstractmethod
-    def noises(self, model):
+    def noises(self, model: TeacherStudent) -> int:
         """Return how many standard normal numbers a sample needs beside its input."""
 
     @abstractmethod
-    def step(self, model):
+    def step(self, model: TeacherStudent) -> Callable[..., None]:
         """Return the jitable function (lam, mu, noise, size, scalars, parameters, change, scalar_change).
 
         The arrays have shapes (p, lanes), (p_star, lanes), (noises, lanes), (1, lanes) with :math:`|x|^2 / N`,
@@ -37,30 +48,32 @@ class Rule(ABC):
         """
 
     @abstractmethod
-    def parameters(self, model):
+    def parameters(self, model: TeacherStudent) -> np.ndarray:
         """Return the numbers that `step` reads, ndarray of shape (n_parameters,)."""
 
     @abstractmethod
-    def averages(self, model):
+    def averages(self, model: TeacherStudent) -> Averages:
         """Return the :class:`tsode.activations.Averages` that drive the ODEs."""
 
     @abstractmethod
-    def excess_loss(self, model, M, Q):
+    def excess_loss(self, model: TeacherStudent, M: np.ndarray, Q: np.ndarray) -> np.ndarray:
         """Return the population loss without the label noise, shape (...) of M and Q."""
 
-    def loss_slopes(self, model, M, Q, P):
+    def loss_slopes(
+        self, model: TeacherStudent, M: np.ndarray, Q: np.ndarray, P: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Return the derivatives L_M and L_Q of the population loss: see :meth:`tsode.TeacherStudent.loss_slopes`."""
         raise NoClosedForm(f"`rule` must have a loss with derivatives, but {self!r} has none")
 
-    def loss_curvature(self, model, M, Q, P):
+    def loss_curvature(self, model: TeacherStudent, M: np.ndarray, Q: np.ndarray, P: np.ndarray) -> LossCurvature:
         """Return the second derivative of the loss: see :meth:`tsode.TeacherStudent.loss_curvature`."""
         raise NoClosedForm(f"`rule` must have a loss with derivatives, but {self!r} has none")
 
-    def __eq__(self, other):
+    def __eq__(self, other: object) -> bool:
         return type(other) is type(self)
 
-    def __hash__(self):
+    def __hash__(self) -> int:
         return hash(type(self))
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"{type(self).__name__}()"

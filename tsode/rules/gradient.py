@@ -5,15 +5,23 @@ r"""Gradient descent on half the squared error, :math:`\ell = D^2 / 2`.
     C_k = -\eta\, v_k D\, \sigma'(\lambda_k) .
 """
 
+from __future__ import annotations
+
 import functools
 import math
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .._compiled import jitable, with_name_of
 from .._lanes import load, store
 from ..activations import squared_error
+from ..activations.error_averages import Averages
 from .base import Rule
+
+if TYPE_CHECKING:
+    from ..model import TeacherStudent
 
 __all__ = ["Gradient"]
 
@@ -23,42 +31,46 @@ class Gradient(Rule):
 
     name = "gradient"
 
-    def noises(self, model):
+    def noises(self, model: TeacherStudent) -> int:
         """Return 1 where labels are noisy, else 0."""
         return int(model.noise_variance > 0)
 
-    def step(self, model):
+    def step(self, model: TeacherStudent) -> Callable[..., None]:
         """Return the jitable step of the model's two activations."""
         return gradient_step(model.activation.function, model.teacher_activation.function, bool(self.noises(model)))
 
-    def parameters(self, model):
+    def parameters(self, model: TeacherStudent) -> np.ndarray:
         """Return learning rate, standard deviation of the noise, v and -v*."""
         head = [model.learning_rate, math.sqrt(model.noise_variance)]
         return np.concatenate([head, model.student_readout, -model.teacher_readout])
 
-    def averages(self, model):
+    def averages(self, model: TeacherStudent) -> Averages:
         """Return the Averages of the model's two activations."""
         return model.activation.averages(model.teacher_activation)
 
-    def excess_loss(self, model, M, Q):
+    def excess_loss(self, model: TeacherStudent, M: np.ndarray, Q: np.ndarray) -> np.ndarray:
         """Return half the mean squared error without noise, shape (...) of M and Q."""
         mean_square = model.activation.squared_error
         P = model.teacher_overlap
         return mean_square(model.teacher_activation, model.student_readout, model.teacher_readout, M, Q, P) / 2
 
-    def loss_slopes(self, model, M, Q, P):
+    def loss_slopes(
+        self, model: TeacherStudent, M: np.ndarray, Q: np.ndarray, P: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Return L_M and L_Q, shapes (..., p, p_star) and (..., p, p)."""
         sides = model.activation, model.teacher_activation, model.student_readout, model.teacher_readout
         return squared_error.loss_slopes(*sides, M, Q, P)
 
-    def loss_curvature(self, model, M, Q, P):
+    def loss_curvature(
+        self, model: TeacherStudent, M: np.ndarray, Q: np.ndarray, P: np.ndarray
+    ) -> squared_error.LossCurvature:
         """Return the :class:`~tsode.activations.squared_error.LossCurvature`."""
         sides = model.activation, model.teacher_activation, model.student_readout, model.teacher_readout
         return squared_error.LossCurvature.of(*sides, M, Q, P)
 
 
 @functools.lru_cache
-def gradient_step(student, teacher, noisy):
+def gradient_step(student: Callable[..., Any], teacher: Callable[..., Any], noisy: bool) -> Callable[..., None]:
     """Return the step for two activations, with or without label noise."""
 
     @jitable

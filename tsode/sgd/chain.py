@@ -26,13 +26,18 @@ owns its columns of the random state, so its numbers do not depend on its neighb
 same, to the bit, alone or in company.
 """
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+
 import numpy as np
 
 from .._compiled import step_function
 from .._lanes import WIDTH, aligned
 from .._linear_algebra import semidefinite_root
 from .._random import run_sequence
-from ..overlaps import random_rows
+from ..model import TeacherStudent
+from ..overlaps import Overlaps, random_rows
 from .chain_kernel import chain_kernel
 from .random_numbers import stream_state
 
@@ -44,7 +49,7 @@ ALONE = 3  # so many runs a thread are quicker one by one than in lockstep
 STEPS_A_CALL = 1 << 22  # samples times runs times widths between two looks at the stop flag
 
 
-def groups(runs, threads):
+def groups(runs: int, threads: int) -> list[range]:
     """Return the ranges of runs that go together: WIDTH of them, and one by one what is left over if it is little."""
     full = 0 if runs <= ALONE * threads else runs - runs % WIDTH
     together = [range(first, first + WIDTH) for first in range(0, full, WIDTH)]
@@ -77,7 +82,14 @@ class ChainRuns:
         Sample at which a run diverged, or -1.
     """
 
-    def __init__(self, model, start, N, sequences, limit):
+    def __init__(
+        self,
+        model: TeacherStudent,
+        start: Overlaps | None,
+        N: int,
+        sequences: Sequence[np.random.SeedSequence],
+        limit: float,
+    ) -> None:
         self.model, self.N, self.limit = model, N, limit
         p, p_star, self.runs, self.step = model.p, model.p_star, len(sequences), 0
         lanes = WIDTH if self.runs > 1 else 1
@@ -108,7 +120,7 @@ class ChainRuns:
 
     exhausted = False
 
-    def advance(self, stop):
+    def advance(self, stop: int) -> bool:
         """Run up to `stop` samples in all, or a bounded part of the way; return False where no run is left."""
         stop = min(stop, self.step + max(BATCH, STEPS_A_CALL // self.A.size))
         rows = (self.parameters, self.A, self.L, self.normals, self.rest, self.work, self.ended)
@@ -121,7 +133,7 @@ class ChainRuns:
         )  # fmt: skip
         return bool((self.ended[: self.runs] < 0).any())
 
-    def overlaps(self):
+    def overlaps(self) -> tuple[np.ndarray, np.ndarray]:
         """Return M, Q of the runs, shapes (runs, p, p_star) and (runs, p, p)."""
         A, L = (np.ascontiguousarray(array[..., : self.runs].T) for array in (self.A, self.L))
         return A @ self.T.T, A @ np.swapaxes(A, 1, 2) + L @ np.swapaxes(L, 1, 2)

@@ -1,18 +1,22 @@
 """One call for SGD: checks, streams, threads, records, progress; the engines do the steps."""
 
+from __future__ import annotations
+
 import threading
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 
 import numba
 import numpy as np
+from numpy.typing import ArrayLike
 from threadpoolctl import threadpool_limits
 
 from .. import _checks
 from .._divergence import divergence_limit
 from .._progress import progress_bar
 from .._random import run_sequence, seed_sequence
-from ..model import check_model
+from .._types import Seed
+from ..model import TeacherStudent, check_model
 from ..overlaps import Overlaps, check_start
 from ..trajectory import Trajectory, versions
 from .chain import ChainRuns, groups
@@ -33,12 +37,22 @@ class InputsExhausted(ValueError):
         What was recorded until then, with status "exhausted".
     """
 
-    def __init__(self, message, trajectory):
+    def __init__(self, message: str, trajectory: Trajectory) -> None:
         super().__init__(message)
         self.trajectory = trajectory
 
 
-def simulate(model, start, alpha, N, runs=1, seed=0, engine="chain", inputs="gaussian", progress=False):
+def simulate(
+    model: TeacherStudent,
+    start: Overlaps | tuple[ArrayLike, ArrayLike] | None,
+    alpha: ArrayLike,
+    N: int,
+    runs: int = 1,
+    seed: Seed = 0,
+    engine: str = "chain",
+    inputs: str | ArrayLike | Iterable[ArrayLike] = "gaussian",
+    progress: bool = False,
+) -> Trajectory:
     r"""Run one-pass SGD at input dimension N and record the overlaps.
 
     Parameters
@@ -145,7 +159,7 @@ def _check_size(model, alpha, N, runs, engine):
         _checks.memory("`N`", width * N)
 
 
-def _check_start(model, start, N):
+def _check_start(model: TeacherStudent, start: object, N: int) -> Overlaps | tuple[np.ndarray, np.ndarray] | None:
     """Return a start that fits: Overlaps, a pair of weight arrays, or None."""
     if start is None or isinstance(start, Overlaps):
         return start if start is None else check_start(model, start)
@@ -173,7 +187,7 @@ def _check_inputs(inputs, N, runs):
 class _Recorder:
     """Drives the runs over a pool of threads and collects what they record."""
 
-    def __init__(self, model, runs, steps, limit, progress):
+    def __init__(self, model: TeacherStudent, runs: int, steps: np.ndarray, limit: float, progress: bool) -> None:
         self.model, self.runs, self.steps, self.limit = model, runs, steps, limit
         self.M = np.full((runs, len(steps), model.p, model.p_star), np.nan)
         self.Q = np.full((runs, len(steps), model.p, model.p), np.nan)

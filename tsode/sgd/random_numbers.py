@@ -25,7 +25,7 @@ LN2 = math.log(2.0)
 ROOT3 = math.sqrt(3.0)
 
 
-def stream_state(sequence, lanes=LANES):
+def stream_state(sequence: np.random.SeedSequence, lanes: int = LANES) -> np.ndarray:
     """Return the state of a stream, shape (4, lanes), from a SeedSequence."""
     return sequence.generate_state(4 * lanes, np.uint64).reshape(4, lanes)
 
@@ -109,7 +109,7 @@ def uniform_lanes(s0, s1, s2, s3, out, low, width):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def fill(state, out, law):
+def fill(state: np.ndarray, out: np.ndarray, law: int) -> None:
     """Fill a one-dimensional array, its length a multiple of 2 LANES, with independent numbers of a law."""
     lanes = state.shape[1]
     s0, s1, s2, s3 = state[0], state[1], state[2], state[3]

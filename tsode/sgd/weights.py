@@ -16,14 +16,18 @@ Weights and inputs are kept in tiles of columns, (n_tiles, rows, width), so that
 between its products; columns past N are zero. Student rows come first, teacher rows after them.
 """
 
+from __future__ import annotations
+
 import itertools
 import math
+from collections.abc import Iterator
 
 import numpy as np
 from numba import njit
 
 from .._compiled import call_step, step_function
 from .._random import run_sequence
+from ..model import TeacherStudent
 from ..overlaps import Overlaps, impose_overlaps
 from .random_numbers import GAUSSIAN, LANES, LAWS, fill, stream_state
 
@@ -53,7 +57,15 @@ class WeightsRun:
         Sum of squared preactivations that counts as diverged.
     """
 
-    def __init__(self, model, start, N, sequence, inputs, limit):
+    def __init__(
+        self,
+        model: TeacherStudent,
+        start: Overlaps | tuple[np.ndarray, np.ndarray] | None,
+        N: int,
+        sequence: np.random.SeedSequence,
+        inputs: str | Iterator[np.ndarray],
+        limit: float,
+    ) -> None:
         self.model, self.N, self.limit = model, N, limit
         self.law = LAWS[inputs] if isinstance(inputs, str) else None
         self.rows = None if isinstance(inputs, str) else inputs
@@ -89,7 +101,7 @@ class WeightsRun:
         if model.spherical:
             W[:, :p] /= np.sqrt(np.einsum("tki,tki->k", W[:, :p], W[:, :p]) / N)[:, None]
 
-    def advance(self, stop):
+    def advance(self, stop: int) -> bool:
         """Run up to `stop` samples in all, or a bounded part of the way; return False where the run ended."""
         chunk = max(BLOCK, SAMPLES_A_CALL // self.N)
         stop = min(stop, self.step + chunk)
@@ -98,10 +110,10 @@ class WeightsRun:
             self.ended[0] = self.step
         return going
 
-    def overlaps(self):
+    def overlaps(self) -> tuple[np.ndarray, np.ndarray]:
         """Return M, Q of the present weights, shapes (1, p, p_star) and (1, p, p)."""
         p = self.model.p
-        gram = sum(tile[:p] @ tile.T for tile in self.W) / self.N
+        gram = sum((tile[:p] @ tile.T for tile in self.W), np.zeros(())) / self.N
         return gram[None, :, p:], (gram[None, :, :p] + gram[:, :p].T) / 2
 
     def _constants(self):

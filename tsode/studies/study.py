@@ -1,5 +1,7 @@
 """The whole comparison for one model in one call: SGD beside its ODE, plateau, escape, chosen solution, Hessians."""
 
+from typing import Any
+
 import numpy as np
 
 from .. import _checks
@@ -87,7 +89,7 @@ def study(
         return np.unique(np.rint(np.linspace(0, end, POINTS) * N)) / N
 
     ode = integrate(model, start, times(alpha_max))
-    options = {"N": N, "engine": engine, "progress": progress}
+    options: dict[str, Any] = {"N": N, "engine": engine, "progress": progress}
     sgd = simulate(model, start, times(alpha_max), runs=runs, seed=runs_sequence, **options)
     many = ESCAPE_RUNS * runs if engine == "chain" else runs
     # Who interrupts the first runs does not want to wait for more: of these there is then the start alone.

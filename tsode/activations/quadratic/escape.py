@@ -32,9 +32,18 @@ leading order, while the widths enter through the second term and S only. Norms 
 longer than that: then the escape begins on the way.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from ..base import NoClosedForm
+
+if TYPE_CHECKING:
+    from ..._passage_law import Variance
+    from ...model import TeacherStudent
+    from .theory import Theory
 
 __all__ = ["escape_variance"]
 
@@ -56,12 +65,13 @@ def _rates(model, q):
     return (0 * f, gamma - 2 * eta_v * f, d) if model.spherical else (4 * eta_v * f, gamma, d)
 
 
-def escape_variance(theory, log_q):
+def escape_variance(theory: Theory, log_q: float) -> Variance:
     """Return sigma^2(alpha) from Q = q 1, along the ODE for q at M = 0 up to where q is that of the plateau."""
     from ..._passage_law import Variance  # scipy.stats takes longer to import than all of tsode
 
     model, eta = theory.model, theory.model.learning_rate
     y = theory.branch.point(eta)
+    assert y is not None  # asked for where there is a plateau
     g, q = theory.branch.escape_rate(eta, y), theory.branch.norms(y)[0]
     d = q * _rates(model, q)[2]
     if log_q == np.log(q):
@@ -81,7 +91,7 @@ class Transient:
         ln sigma^2 at the end.
     """
 
-    def __init__(self, model, log_q, plateau_q):
+    def __init__(self, model: TeacherStudent, log_q: float, plateau_q: float) -> None:
         self.model, self.log_q = model, log_q
         step = 1e-4
         below, above = (_rates(model, plateau_q * factor)[0] for factor in (1 - step, 1 + step))
@@ -108,13 +118,13 @@ class Transient:
         self.log_end, self.solution = self.log_q + log_sigma, found.sol
         self.nodes = np.unique(np.concatenate([found.t, found.t_events[1]]))
 
-    def rates(self, state):
+    def rates(self, state: np.ndarray) -> np.ndarray:
         """Return the derivatives of ln sigma^2 and ln q, both in units of q at the start, which may be tiny."""
         log_sigma, log_norm = state
         # the solver tries long steps while norms are tiny, and rejects those that end where the bounds are
         norm_rate, gamma, d = _rates(self.model, np.exp(np.minimum(self.log_q + log_norm, self.log_largest + 1)))
         return np.array([2 * gamma + d * np.exp(np.minimum(log_norm - log_sigma, 100.0)), norm_rate])
 
-    def __call__(self, alpha):
+    def __call__(self, alpha: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         state = self.solution(alpha)
         return self.log_q + state[0], self.rates(state)[0]

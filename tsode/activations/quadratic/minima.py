@@ -137,7 +137,7 @@ class Minima:
         kept = self.vectors[:, : self.p]
         return polar(Y @ kept) @ kept.T
 
-    def squared_distance(self, M, Q, rotation):
+    def squared_distance(self, M: np.ndarray, Q: np.ndarray, rotation: np.ndarray) -> np.ndarray:
         """Return the squared distance of weights with overlaps M, Q to the solutions of rotations, shape (...)."""
         weights = self.weights / self.weights.mean()
         C = self.coefficients(rotation)

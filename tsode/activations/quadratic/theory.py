@@ -12,6 +12,7 @@ from .fixed_points import Branch, branch_of
 from .minima import Minima
 
 if TYPE_CHECKING:
+    from ..._passage_law import Variance
     from ...model import TeacherStudent
 
 __all__ = ["Theory"]
@@ -34,7 +35,7 @@ class Theory:
         """Fixed points at M = 0 along the learning rate."""
         return branch_of(self.model)
 
-    def escape_variance(self, log_q):
+    def escape_variance(self, log_q: float) -> Variance:
         """Return the variance of M on the way from Q = q 1 through the escape, :class:`tsode._passage_law.Variance`."""
         return escape.escape_variance(self, log_q)
 
