@@ -1,5 +1,7 @@
 """The scan itself: grids, results, errors, batches and threads."""
 
+import functools
+import io
 import subprocess
 import sys
 
@@ -56,6 +58,57 @@ def test_models_and_sequences_are_values_too():
     np.testing.assert_allclose(table["value"], [[0.1, 0.2], [0.2, 0.4]])
     assert '"learning_rate": 0.2' in table["model"].values[1]
     assert list(table["ends"].values) == ["[0, 1]", "[0, 2]"]
+
+
+@pytest.mark.parametrize(
+    ("values", "kind"),
+    [([1, 2**63 - 1], "i"), ([-1, 1 - 2**63], "i"), ([1, 2**63], "U"), ([-(2**63), 0.5], "U"), ([1, 0.5], "f"),
+     ([0.5, np.nan], "f"), ([True, False], "b"), ([True, 2], "U"), ([1, "a"], "U"), ([None, 1], "U")],
+)  # fmt: skip
+def test_coordinates_are_numbers_where_nothing_is_lost(values, kind):
+    """Else their text: beyond 64 bits, where kinds are mixed, and where they are no numbers."""
+    table = scan(lambda x: 0, {"x": values})
+    assert table["x"].dtype.kind == kind
+    texts = {True: "true", False: "false", None: "null"}
+    wanted = [texts.get(x, str(x)) if isinstance(x, (bool, type(None))) else str(x) for x in values]
+    np.testing.assert_array_equal(table["x"], wanted if kind == "U" else values)
+
+
+def test_whole_numbers_of_400_digits_are_points_too():
+    digits = scan(lambda x: len(str(x)), {"x": [10**400 - 1, 1 - 10**400]})
+    np.testing.assert_array_equal(digits["value"], [400, 401])
+    for x in (10**400, -(10**400)):
+        with pytest.raises(ValueError, match="`grid` must have whole numbers below 1e400, but `x` has about "):
+            scan(lambda x: 0, {"x": x})
+
+
+def test_results_without_entries_stay_empty():
+    table = scan(lambda x: {"none": [], "some": np.zeros((2, 0))}, {"x": [1, 2]})
+    assert table["none"].shape == (2, 0)
+    assert table["some"].shape == (2, 2, 0)
+
+
+def test_a_whole_names_its_function_and_version():
+    for function in (product, functools.partial(product), functools.partial(functools.partial(product))):
+        assert scan(function, {"x": [1], "y": [1]}).attrs == {"function": "product", "tsode": tsode.__version__}
+    assert scan(batched(product_of_points), {"x": [1]}).attrs["function"] == "product_of_points"
+    assert scan(Called(), {"x": [1]}).attrs["function"] == "Called"
+
+
+def product_of_points(points):
+    return [0 for point in points]
+
+
+class Called:
+    def __call__(self, x):
+        return x
+
+
+def test_pairs_name_dimensions_only_by_strings():
+    table = scan(lambda x: {"pair": (x, x), "named": (("t",), [x, x])}, {"x": [1, 2]})
+    assert table["pair"].dims == ("x", "pair_axis0")
+    assert table["named"].dims == ("x", "t")
+    np.testing.assert_array_equal(table["pair"], [[1, 1], [2, 2]])
 
 
 def test_dicts_arrays_strings_and_named_dimensions():
@@ -158,6 +211,8 @@ def test_whole_goes_to_a_file_and_back(suffix, tmp_path):
         (lambda x: {}, {"x": [1]}, {}, TypeError, "`function` must return .*, but returned no value"),
         (lambda x: [[1], [1, 2]], {"x": [1]}, {}, TypeError, "but returned list as 'value'"),
         (lambda x: {"a": ("t", [[1]])}, {"x": [1]}, {}, ValueError, "must return 'a' with 2 different names of dim"),
+        (lambda x: {"a": (("t", "t"), [[1]])}, {"x": [1]}, {}, ValueError, "must return 'a' with 2 different names"),
+        (lambda x: {"a": ("a", [1])}, {"x": [1]}, {}, ValueError, "must return 'a' with 1 different .* none its own"),
         (lambda x: [1] if x else 1, {"x": [0, 1]}, {}, ValueError, "'value' with the same dimensions at every point"),
     ],
 )  # fmt: skip
@@ -229,6 +284,42 @@ def test_points_have_one_thread_and_what_was_set_is_restored(options):
 def test_no_progress_bar_in_a_pipe(capsys):
     scan(product, {"x": [1, 2], "y": [1]}, progress=True)
     assert capsys.readouterr() == ("", "")
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def test_progress_bar_starts_where_the_folder_ends(tmp_path, monkeypatch):
+    """By points, also where batches hold several; nothing is drawn where all are there, or nobody wants it."""
+    ten = batched(lambda points: [10 * point["x"] for point in points], size=2)
+    shown = []
+    for count, progress in ((4, True), (6, True), (10, False), (10, True)):
+        monkeypatch.setattr(sys, "stderr", Terminal())
+        scan(ten, {"x": range(count)}, path=tmp_path, progress=progress)
+        shown.append([line.strip() for line in sys.stderr.getvalue().replace("\n", "\r").split("\r") if line.strip()])
+    first, second, unwanted, nothing = shown
+    assert "| 0/4 [" in first[0]
+    assert "| 4/4 [" in first[-1]
+    assert "| 4/6 [" in second[0]
+    assert "| 6/6 [" in second[-1]
+    assert unwanted == nothing == []
+
+
+@pytest.mark.parametrize("keep", [True, False])
+def test_interrupted_scan_says_how_far_it_came(keep, tmp_path):
+    def interrupted(x):
+        if x == 3:
+            raise KeyboardInterrupt
+        return x
+
+    path = tmp_path if keep else None
+    with pytest.raises(KeyboardInterrupt) as caught:
+        scan(interrupted, {"x": range(5)}, path=path)
+    why = f"the same call goes on from {tmp_path}" if keep else "nothing is kept without `path`"
+    assert str(caught.value) == f"interrupted after 3 of 5 points; {why}"
+    assert len(list(tmp_path.glob("points/*.npz"))) == (3 if keep else 0)
 
 
 def test_import_leaves_the_extra_alone():

@@ -3,6 +3,7 @@
 import functools
 import json
 import os
+import shutil
 import subprocess
 import sys
 
@@ -69,6 +70,12 @@ def test_seed_of_the_last_digit(x, n):
     assert point_seed({"x": x, "n": n}) != point_seed({"x": x, "n": n + 1})
 
 
+def test_seeds_fill_128_bits():
+    """Each bit is 1 in half of 256 points: within 5 standard deviations."""
+    ones = np.array([[point_seed({"x": x}) >> bit & 1 for bit in range(128)] for x in range(256)]).sum(axis=0)
+    assert np.abs(ones - 128).max() < 5 * 8
+
+
 # --- what a kept point depends on
 
 
@@ -110,6 +117,82 @@ def test_digest_follows_source_helpers_constants_and_bound_values(monkeypatch):
     assert function_digest(batched(product, 3)) == function_digest(batched(product, 4))
     compiled = numba.njit(helper)
     assert function_digest(compiled) != function_digest(numba.njit(product))
+
+
+COUNT, PRIVATE = 0, 1.0
+
+
+def counting():
+    """Count calls in a global, in a variable around the function, and in one that an inner function assigns."""
+    outer = inner = 0
+
+    def count(x):
+        global COUNT
+        nonlocal outer
+        COUNT, outer = COUNT + 1, outer + 1
+
+        def note():
+            nonlocal inner
+            inner += 1
+
+        note()
+        return x
+
+    return count
+
+
+def test_digest_does_not_follow_what_the_function_itself_assigns():
+    count = counting()
+    before = function_digest(count)
+    assert [count(1), count(2)] == [1, 2]
+    assert function_digest(count) == before
+
+
+def within(x):
+    def inner():
+        return PRIVATE * x
+
+    return inner()
+
+
+def test_digest_follows_what_an_inner_function_reads(monkeypatch):
+    first = function_digest(within)
+    monkeypatch.setitem(globals(), "PRIVATE", 2.0)
+    assert function_digest(within) != first
+
+
+def reading(x):
+    return x + len(TUPLE) + np.sign(x)
+
+
+TUPLE = ()
+
+
+@pytest.mark.parametrize(("one", "other", "same"), [
+    ((1, 2), (1, 3), False), (("a", None), ("a", 0), False), (([1],), ([2],), True), ([1], [2], True),
+    ({"a": 1}, {"a": 2}, True), (len, max, False), (np, functools, False), (tsode.Overlaps, tsode.Trajectory, False),
+])  # fmt: skip
+def test_digest_follows_globals_that_cannot_change(one, other, same, monkeypatch):
+    """Numbers, strings and tuples of them by value, functions and modules elsewhere by name; lists may grow."""
+    monkeypatch.setitem(globals(), "TUPLE", one)
+    first = function_digest(reading)
+    monkeypatch.setitem(globals(), "TUPLE", other)
+    assert (function_digest(reading) == first) == same
+
+
+def test_functions_of_packages_are_read_as_those_of_scripts(monkeypatch):
+    """Only those of tsode itself are left to its version: not all that stand in a package."""
+    monkeypatch.setattr(within, "__module__", "a_package.a_module")
+    first = function_digest(within)
+    monkeypatch.setitem(globals(), "PRIVATE", 2.0)
+    assert function_digest(within) != first
+
+
+def test_what_cannot_be_hashed_is_named():
+    with pytest.raises(TypeError, match="`function` must bind values that can be hashed, but 'y' is a generator: "):
+        function_digest(functools.partial(product, y=(i for i in range(3))))
+    with pytest.raises(TypeError, match="but 0 is a generator: "):
+        function_digest(functools.partial(product, (i for i in range(3))))
 
 
 def with_default(value):
@@ -216,8 +299,9 @@ def test_a_file_is_trusted_if_it_says_that_it_is_the_point(tmp_path):
     assert scanned() == 7  # by its address and format it is the point
     for header, reason in (({"format": 2}, "its format is 2, newer than 1"), ({"address": "0" * 40}, "something else")):
         one_point(tmp_path, 8, **header)
-        with pytest.warns(UserWarning, match=f"is no finished point .*{reason}.*; it is computed again"):
+        with pytest.warns(UserWarning, match=f"is no finished point .*{reason}.*; it is computed again") as caught:
             assert scanned() == 6
+        assert [warning.filename for warning in caught] == [__file__]  # where the scan was called
         assert scanned() == 6
 
 
@@ -243,6 +327,16 @@ def test_points_that_another_process_finishes_meanwhile_are_not_computed_again(t
     table = scan(nested, {"x": [0, 1, 2]}, path=tmp_path)
     assert table["value"].values.tolist() == [0, 10, 20]
     assert calls == [0, 2, 1]
+
+
+def test_a_folder_that_vanishes_is_made_again(tmp_path):
+    def sweep(x):
+        shutil.rmtree(tmp_path / "new", ignore_errors=x > 1)
+        return x
+
+    for _ in range(2):  # the second time it is there
+        scan(sweep, {"x": [1, 2]}, path=tmp_path / "new")
+        assert len(list((tmp_path / "new" / "points").iterdir())) == 1
 
 
 def test_digest_is_the_same_in_another_process():

@@ -162,6 +162,26 @@ def test_points_and_seeds_have_streams_of_their_own(scan, name):
     assert np.abs(correlations).max() < 5 / np.sqrt(192)
 
 
+def test_one_run_that_lasts_has_a_mean_and_no_error():
+    limit = tsode.plateau(tsode.TeacherStudent(4, 1, 0.1)).max_learning_rate
+    grid = {"p": 4, "p_star": 1, "learning_rate": 0.9 * limit, "dimension": 10}
+    found = []
+    for seed in range(12):
+        table = tsode.scans.deviation(grid, runs=2, seed=seed, n_jobs=1).squeeze()
+        lasting = np.isfinite(table["deviation"].values)
+        if lasting.sum() == 1:
+            assert table["mean"].item() == table["deviation"].values[lasting].item()
+        assert np.isnan(table["std_error"]) == (lasting.sum() < 2)
+        found.append(lasting.sum())
+    assert 1 in found
+
+
+def test_very_fast_learning_diverges():
+    """In a time far below 1, from which the records have to start at 0."""
+    table = tsode.scans.stability({"p": 1, "p_star": [1, 3], "learning_rate": [30.0, 300.0]}, n_jobs=1)
+    assert (table["fate"] == "diverges").all()
+
+
 def test_runs_that_never_escape_are_no_part_of_the_mean():
     """At N = 10 and 0.95 of the largest learning rate some runs diverge on the way."""
     limit = tsode.plateau(tsode.TeacherStudent(4, 1, 0.1)).max_learning_rate
@@ -194,6 +214,7 @@ def test_deviation_is_the_root_mean_square_of_all_elements_and_times(p, p_star, 
     error = np.hypot(stats.sem(wanted), table["std_error"].item())
     assert error < 0.05 * wanted.mean()
     assert abs(table["mean"].item() - wanted.mean()) < 4.5 * error
+    assert stats.ks_2samp(wanted, table["deviation"]).pvalue > 1e-5  # run by run
 
 
 def test_all_dimensions_have_one_start_and_each_seed_its_own():

@@ -90,11 +90,7 @@ def test_default_times_without_an_escape():
     result = tsode.study(diverging, N=5000, runs=2)
     assert result.ode.status == "diverged"
     assert 120 < len(result.ode.alpha) < 241
-    largest = tsode.plateau(diverging).max_learning_rate
-    assert (
-        f"The ODE diverged at alpha = {result.ode.stopped_at:.4g}; no plateau above learning rate {largest:.4g}."
-        in (repr(result))
-    )
+    assert f"The ODE diverged at alpha = {result.ode.stopped_at:.4g}." in repr(result)
 
 
 def test_default_times_wait_for_the_last_escape():

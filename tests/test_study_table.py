@@ -66,6 +66,94 @@ def test_plateau_is_the_level_where_the_loss_rests(study):
     np.testing.assert_allclose(row["sgd_error"], stats.sem(levels), rtol=2e-2)
 
 
+def resting(loss, runs=None):
+    """A trajectory of hardly any overlap that has this excess loss (above 1.25), shape (T,) or (runs, T)."""
+    norm, lead = 0.5 + np.sqrt(np.asarray(loss) - 1.25), () if runs is None else (runs,)
+    M = np.broadcast_to([[6e-7], [8e-7]], (*norm.shape, 2, 1))
+    alpha = np.linspace(0.0, 100.0, norm.shape[-1])
+    ends = {"status": np.full(lead, "completed")[()], "stopped_at": np.full(lead, alpha[-1])[()]}
+    return tsode.Trajectory(MODEL, alpha, M, norm[..., None, None] * np.eye(2), N=None if runs is None else N, **ends)
+
+
+def test_level_of_the_plateau_is_the_mean_of_a_twentieth_of_the_times_before_the_fall():
+    """The loss rests at 60 % of its fall, slowest halfway between two records; at 40 % and at its end it stands still.
+
+    Two of three runs stand out by one record: by 1/21 of that they differ, in opposite directions.
+    """
+    i = np.arange(420)
+    shelf = 2.32 - 1e-4 * (i - 160.5) - 1e-7 * (i - 160.5) ** 3
+    loss = np.interp(i, [0, 100, 220, 270, 380, 395, 420], [3, 2.35, 2.29, 1.98, 1.98, 1.3, 1.3])
+    loss[100:221] = shelf[100:221]
+    out = np.zeros((3, 420))
+    out[:, 160] = 0.1, -0.1, 0
+    study = tsode.Study(resting(loss), sgd := resting(loss + out, 3), sgd)
+    wanted = loss[150:171].mean() + out[:, 160] / 21
+    row = study.results["plateau excess loss"]
+    assert_row(row, tsode.plateau(MODEL).excess_loss, wanted[2], wanted, rel=1e-9)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_what_a_few_records_say(count):
+    """An interrupted study has few: three are enough for a level, two for a deviation of what differs in the runs."""
+    loss = np.array([3, 2.5, 2.4])[:count]
+    study = tsode.Study(resting(loss), sgd := resting(np.stack([loss, loss, loss + 0.1]), 3), sgd)
+    level, final = (study.results[f"{name} excess loss"] for name in ("plateau", "final"))
+    assert (level["ode"], final["ode"]) == pytest.approx((3 if count == 3 else np.nan, loss[-1]), nan_ok=True)
+    M, Q = (study.results[f"largest deviation of {which} (standard errors)"] for which in "MQ")
+    assert Q["sgd"] == pytest.approx(1 if count > 1 else np.nan, nan_ok=True)
+    assert np.isfinite(Q["theory"]) == (count > 1)
+    assert np.isnan([M["sgd"], M["theory"]]).all()  # the same in all runs has no statistical error
+    rms = study.results["rms deviation of M"]["sgd"]
+    assert rms == 0 if count > 1 else np.isnan(rms)
+
+
+def test_one_run_that_lasts_has_no_deviation(study):
+    M, Q = study.sgd.M.copy(), study.sgd.Q.copy()
+    M[1:, 100:], Q[1:, 100:] = np.nan, np.nan
+    status, stopped_at = np.array(["completed", *["diverged"] * 4]), np.array([100.0, *[49.75] * 4])
+    sgd = tsode.Trajectory(M=M, Q=Q, status=status, stopped_at=stopped_at, model=MODEL, alpha=ALPHA, N=N)
+    results = tsode.Study(study.ode, sgd, study.escapes).results
+    assert np.isnan(results["largest deviation of M (standard errors)"]["sgd"])
+    assert results["final excess loss"]["sgd"] == pytest.approx(study.sgd.excess_loss[0, -1])
+    assert np.isnan(results["final excess loss"]["sgd_error"])
+
+
+def growing(logs, runs=None):
+    """M whose tr M M^T is exp(logs), one record a unit of alpha."""
+    size, lead = np.exp(np.asarray(logs) / 2), () if runs is None else (runs,)
+    M = size[..., None, None] * [[0.6], [0.8]]
+    alpha = np.arange(float(size.shape[-1]))
+    ends = {"status": np.full(lead, "completed")[()], "stopped_at": np.full(lead, alpha[-1])[()]}
+    Q = 0.3 * np.eye(2) + M * np.swapaxes(M, -1, -2)
+    return tsode.Trajectory(MODEL, alpha, M, Q, N=None if runs is None else N, **ends)
+
+
+def test_escape_rate_is_fitted_to_the_first_way_from_a_fifth_of_the_threshold_to_it(study):
+    """Four records are enough, three are not; before and behind them the growth is another."""
+    four = [-9, -1.705, -1.5, -1.05, -0.6, -0.15, 0.3, -0.5]
+    steeper = [-9, -1.705, -1.58, -1.06, -0.54, -0.02, 0.3, -0.5]
+    three = [-9, -1.705, -1.35, -0.9, -0.45, 0.05, 0.3, -0.5]
+    never = [-9, -1.705, -1.5, -1.05, -0.6, -0.15, -0.1, -0.5]
+    logs = np.log(study.escape[1]) + np.array([four, steeper, three, never])
+    row = tsode.Study(growing(logs[0]), sgd := growing(logs, 4), sgd).results["escape rate"]
+    assert_row(row, tsode.plateau(MODEL).escape_rate, 0.225, np.array([0.225, 0.26]))
+
+
+@pytest.mark.parametrize("widths", [(4, 2), (2, 3)])
+def test_threshold_of_the_escape_is_far_from_start_and_end(widths):
+    """2 % of the solutions', unless random weights, p p* / N on average, come near: then as far from both."""
+    model = tsode.TeacherStudent(*widths, 0.1)
+    end = model.solution_size
+    for N in (5 * model.p * model.p_star / (0.02 * end * near) for near in (0.9, 1.1)):
+        sgd = tsode.simulate(model, None, [0.0, 0.1], N=round(N), runs=2)
+        ode = tsode.integrate(model, sgd.overlaps(0, 0), [0.0, 0.1])
+        start, threshold = model.p * model.p_star / round(N), tsode.Study(ode, sgd, sgd).escape[1]
+        if start < 0.004 * end:
+            assert threshold == pytest.approx(0.02 * end, rel=1e-12)
+        else:
+            assert threshold / start == pytest.approx(end / threshold, rel=1e-12)
+
+
 def test_escape_rate_is_that_of_the_runs_from_random_weights(study):
     assert_row(study.results["escape rate"], tsode.plateau(MODEL).escape_rate, 0.07, RATES, rel=1e-8)
 
@@ -100,12 +188,19 @@ def test_distances_of_the_ends_are_run_by_run(study):
     assert "theory" not in {**found, **random}
 
 
-@pytest.mark.parametrize(("widths", "name"), [((2, 1), "exponent in alpha"), ((2, 2), "rate")])
-def test_late_times_are_those_of_gradient_flow(widths, name):
+@pytest.mark.parametrize(
+    ("widths", "readouts", "name"),
+    [
+        ((2, 1), {}, "exponent in alpha"),
+        ((2, 1), {"teacher_readout": [0.1]}, "exponent in alpha"),
+        ((2, 2), {}, "rate"),
+    ],
+)
+def test_late_times_are_those_of_gradient_flow(widths, readouts, name):
     """The exponent does not depend on the learning rate, the rate is proportional to it; both agree with theory."""
     rows = []
     for rate in (0.02, 0.4):
-        model = tsode.TeacherStudent(*widths, rate)
+        model = tsode.TeacherStudent(*widths, rate, **readouts)
         start = tsode.Overlaps.random(model, 1000, rng=0)
         ode = tsode.integrate(model, start, [0.0, 1.0])
         sgd = tsode.simulate(model, start, [0.0, 1.0], N=1000, runs=2)
@@ -156,6 +251,30 @@ def test_runs_that_ended_early_do_not_count(study):
             assert row == pytest.approx(wanted.results[name], rel=1e-9, nan_ok=True), name
     assert "1 of 5 SGD runs did not finish, the first ended at alpha = 49.75" in repr(found)
     assert "did not finish" not in repr(wanted)
+
+
+@pytest.mark.parametrize(("factor", "activation"), [(0.97, "quadratic"), (1.05, "quadratic"), (0.97, "erf")])
+def test_remarks_say_what_diverged_and_above_which_learning_rate(study, factor, activation):
+    """Once: the title names the largest learning rate where the model's is above it; without theory nobody knows it."""
+    largest = tsode.plateau(MODEL).max_learning_rate
+    model = MODEL.replace(learning_rate=factor * largest, activation=activation, teacher_activation=activation)
+    M, Q = study.sgd.M.copy(), study.sgd.Q.copy()
+    M[1:3, 100:], Q[1:3, 100:] = np.nan, np.nan
+    status, stopped_at = np.array(["completed", *["diverged"] * 2, *["completed"] * 2]), np.full(RUNS, 100.0)
+    stopped_at[1:3] = 49.9, 49.8
+    sgd = tsode.Trajectory(M=M, Q=Q, status=status, stopped_at=stopped_at, model=model, alpha=ALPHA, N=N)
+    ode = trajectory(0.07, 0.3, model=model, status="diverged", stopped_at=100.2)
+    lines = repr(tsode.Study(ode, sgd, sgd)).splitlines()
+    known = (factor, activation) == (0.97, "quadratic")
+    limit = f"; no plateau above learning rate {largest:.4g}." if known else "."
+    found = [line.strip() for line in lines if "ended at" in line or "ODE diverged" in line]
+    assert found[0] == f"The ODE diverged at alpha = 100.2{limit}"
+    assert found[1].startswith(f"2 of 5 SGD runs did not finish, the first ended at alpha = 49.8{limit}")
+    text = " ".join(lines)
+    assert ("no attracting fixed point above" in text) == (factor > 1)
+    assert "Deviations: " in text
+    assert ("The end's solution is" in text) == (activation == "quadratic")
+    assert ("its rate is fitted" in text) == known
 
 
 def cells(row, tag):

@@ -4,7 +4,7 @@ r"""Mutation testing: change one operator or number at a time, and see whether a
     python tests/mutation/run.py break     # all mutants; what is known already in the output folder is kept
     python tests/mutation/run.py report    # score by module, and the survivors
 
-for the physics, with `--group studies` for what stands above it, with `--modules measurements scans`, say, for a part.
+for the physics, with `--group studies` for what stands above it, with `--modules studies scans`, say, for a part.
 
 The mutants are those of cosmic-ray, one replacement for each operator (`OPERATORS` of mutants.py) and both neighbours
 of every number. In the physics the compiler is off, so that the kernels count and their lines can be told; the studies
@@ -30,14 +30,14 @@ from mutants import ROOT, attempt, identity, mutants_of
 ENVIRONMENT = {"OPENBLAS_NUM_THREADS": "1", "MPLBACKEND": "Agg", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
 OUT = ROOT / "out" / "mutation"
 PHYSICS = (
-    "model", "moments", "overlaps", "ode", "ode_batch", "sgd", "fixed_points", "plateaus", "escape",
-    "_passage_law", "manifold", "hessian",
+    "model", "overlaps", "activations", "rules", "closed_forms", "ode", "sgd", "plateaus", "_passage_law", "manifold",
+    "hessian",
 )  # fmt: skip
-STUDIES = ("measurements", "studies", "study_results", "scans", "cli", "cli_scan")
+STUDIES = ("studies", "scans", "cli")
 STUDIES_TESTS = (
     "test_study.py", "test_study_table.py", "test_scans.py", "test_scans_errors.py", "test_scans_keys.py",
     "test_scans_ready.py", "test_scans_command.py", "test_faults_loading.py", "test_determinism.py",
-    "test_bad_inputs.py", "test_bad_commands.py", "test_defaults.py", "test_reprs.py",
+    "test_bad_inputs.py", "test_bad_commands.py", "test_defaults.py", "test_reprs.py", "test_memory_limits.py",
 )  # fmt: skip
 GROUPS = {"physics": PHYSICS, "studies": STUDIES}
 # Left out: notebooks and claims (minutes each), and what runs in processes of its own, where no mutant is.
@@ -48,7 +48,9 @@ IN_PROCESSES = (
 )  # fmt: skip
 OWN = 0.2  # a test of the mutant's own room comes before others that take this fraction of its time
 CONTROLS = 60  # at most; one in ten of a sample
-SECONDS_A_TEST = {"0": 60, "1": 6}  # by NUMBA_DISABLE_JIT: what takes longer takes no part
+SECONDS_A_TEST = {"0": 60, "1": 6}  # of processor time, by NUMBA_DISABLE_JIT: what takes longer takes no part
+WAIT = 10  # as many times that by the clock: others may use the machine
+PATHS = (str(ROOT), str(ROOT / "tests" / "mutation"))
 
 
 def main():
@@ -86,9 +88,9 @@ def set_up(studies):
 
 
 def module_files(name):
-    """Return the files of a module or a package."""
+    """Return the files of a module, or of a package and those in it."""
     path = ROOT / "tsode" / name
-    files = sorted(path.glob("*.py")) if path.is_dir() else [path.with_suffix(".py")]
+    files = sorted(path.rglob("*.py")) if path.is_dir() else [path.with_suffix(".py")]
     return [str(file.relative_to(ROOT)) for file in files if file.name != "__init__.py"]
 
 
@@ -96,19 +98,20 @@ def module_files(name):
 
 
 def cover(processes, tests):
-    """Run all quick tests, or some; note lines and seconds of every test that passes."""
+    """Run all quick tests, or some; note lines and processor seconds of every test that passes."""
     ignored = " ".join(f"--ignore={path}" for path in LEFT_OUT)
     longest = SECONDS_A_TEST[os.environ["NUMBA_DISABLE_JIT"]]
     report = OUT / f"tests-{len(list(OUT.glob('tests-*.xml')))}.xml"
     environment = {key: value for key, value in os.environ.items() if key != "PYTEST_DISABLE_PLUGIN_AUTOLOAD"}
     subprocess.run(
         [
-            sys.executable, "-m", "pytest", *tests, "-q", "-n", str(processes), f"--timeout={longest}",
-            "--cov=tsode", "--cov-context=test", "--cov-report=term", "--cov-append", "-p", "no:cacheprovider",
+            sys.executable, "-m", "pytest", *tests, "-q", "-n", str(processes), f"--timeout={WAIT * longest}",
+            "-p", "processor_time", "-p", "no:cacheprovider",
+            "--cov=tsode", "--cov-context=test", "--cov-report=term", "--cov-append",
             f"--junitxml={report}", "-o", "junit_family=xunit1",
             "-o", f"addopts=--doctest-modules -m 'not slow' {ignored}",
         ],
-        env={**environment, "COVERAGE_FILE": str(OUT / "coverage")},
+        env={**environment, "COVERAGE_FILE": str(OUT / "coverage"), "PYTHONPATH": os.pathsep.join(PATHS)},
     )  # fmt: skip
 
 
@@ -116,13 +119,14 @@ def seconds_of_tests():
     """Return {name of test as in the coverage data: seconds} of those that passed, read from pytest's report."""
     from xml.etree import ElementTree
 
+    longest = SECONDS_A_TEST[os.environ["NUMBA_DISABLE_JIT"]]
     seconds = {}
     for file in OUT.glob("tests-*.xml"):
         for case in ElementTree.parse(file).iter("testcase"):
             elsewhere = any(word in case.get("name") for word in IN_PROCESSES)
             if len(case) == 0 and not elsewhere:  # neither failed nor skipped
                 seconds[case.get("file"), case.get("name")] = float(case.get("time"))
-    return seconds
+    return {test: time for test, time in seconds.items() if time <= longest}
 
 
 class Tests:
@@ -147,9 +151,10 @@ class Tests:
         files = {c.split("::")[0] for c in contexts.get(first_line, []) if c.endswith("|setup")}
         files.discard("tests/test_bad_inputs.py")
         names |= {f"{file}::{test}" for file, test in self.seconds if file in files}
-        room = pathlib.Path(path).with_suffix("").parts[1:]
+        parts = pathlib.Path(path).with_suffix("").parts[1:]
+        room = [part.strip("_").removesuffix("s").removesuffix("ie") for part in parts]  # tests of studies: test_study
         timed = [
-            (max(self.seconds[key], 0.03), any(part.strip("_").rstrip("s") in key[0] for part in room), name)
+            (max(self.seconds[key], 0.03), any(part in key[0] for part in room), name)
             for name in names
             if (key := key_of(name)) in self.seconds
         ]

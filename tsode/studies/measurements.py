@@ -140,9 +140,11 @@ def deviation(ode: np.ndarray, sgd: np.ndarray) -> tuple[float, float, float]:
         return np.nan, np.nan, np.nan
     difference = sgd.mean(axis=0) - ode[1:times]
     error = sgd.std(axis=0, ddof=1) / np.sqrt(len(sgd))
-    moving = error > 1e-12
-    level = stdtrit(len(sgd) - 1, 1 - 0.025 / max(1, moving.sum()))
-    return np.max(np.abs(difference[moving]) / error[moving]), level, np.sqrt(np.mean(difference**2))
+    typical, moving = np.sqrt(np.mean(difference**2)), error > 1e-12
+    if not moving.any():
+        return np.nan, np.nan, typical
+    level = stdtrit(len(sgd) - 1, 1 - 0.025 / moving.sum())
+    return np.max(np.abs(difference[moving]) / error[moving]), level, typical
 
 
 def time_to_learn(model: TeacherStudent, start: Overlaps, threshold: float) -> float:
