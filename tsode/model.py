@@ -11,9 +11,9 @@ from numpy.typing import ArrayLike
 
 from . import _checks
 from ._display import Report
+from ._loss import Loss
 from ._parameters import about, is_default, overlap, plain, readout, short, width
 from .activations import SHIPPED, Activation, NoClosedForm, activation_of
-from .activations.squared_error import LossCurvature
 from .rules import Rule, rule_of
 
 __all__ = ["CONSTRAINTS", "TeacherStudent", "check_model", "parameters"]
@@ -26,7 +26,7 @@ def _teacher_activation(name, value, known):
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class TeacherStudent(Report):
+class TeacherStudent(Report, Loss):
     r"""A student of width p that learns from a teacher of width p*, both with one hidden layer.
 
     With preactivations :math:`\lambda = W x / \sqrt N` and :math:`\mu = W^* x / \sqrt N` of one Gaussian
@@ -246,66 +246,6 @@ class TeacherStudent(Report):
     def solution_size(self) -> float:
         """The tr M M^T of a student that has learned as many directions of the teacher as it can, P = 1, float."""
         return min(self.p, self.p_star) * self.solution_ratio
-
-    def excess_loss(self, M: np.ndarray, Q: np.ndarray) -> np.ndarray:
-        """Return the population loss for Gaussian inputs without the label noise.
-
-        Parameters
-        ----------
-        M, Q : ndarray, shapes (..., p, p_star), (..., p, p)
-            Overlaps.
-
-        Returns
-        -------
-        ndarray, shape (...)
-
-        Raises
-        ------
-        ValueError
-            If an array has another shape.
-
-        Examples
-        --------
-        >>> import numpy as np
-        >>> float(TeacherStudent(p=1, p_star=1, learning_rate=0.4).excess_loss(np.zeros((1, 1)), np.eye(1)))
-        2.0
-        """
-        self._check_overlaps(M, Q)
-        return self.rule.excess_loss(self, M, Q)
-
-    def loss_slopes(self, M: np.ndarray, Q: np.ndarray, P: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
-        """Return the derivatives L_M and L_Q of the loss at overlaps M, Q and P, by default the model's.
-
-        Shapes are (..., p, p_star), (..., p, p) and (p_star, p_star), and those of M and Q for the derivatives. Q_kl
-        and Q_lk count as independent entries: dL is the sum of L_M dM and L_Q dQ over all.
-
-        Examples
-        --------
-        >>> TeacherStudent(p=1, p_star=1, learning_rate=0.4).loss_slopes(np.zeros((1, 1)), np.eye(1))[1]
-        array([[2.]])
-        """
-        self._check_overlaps(M, Q)
-        return self.rule.loss_slopes(self, M, Q, self.teacher_overlap if P is None else P)
-
-    def loss_curvature(self, M: np.ndarray, Q: np.ndarray, P: np.ndarray | None = None) -> LossCurvature:
-        """Return the second derivative of the loss at M, Q and P, arguments as in :meth:`loss_slopes`, one point only.
-
-        It is a function that takes changes dM and dQ, shapes (..., p, p_star) and (..., p, p) with dQ symmetric, to
-        those of L_M and L_Q: a :class:`tsode.activations.squared_error.LossCurvature`.
-
-        Examples
-        --------
-        >>> change = TeacherStudent(p=1, p_star=1, learning_rate=0.4).loss_curvature(np.zeros((1, 1)), np.eye(1))
-        >>> change(dM=np.zeros((1, 1)), dQ=np.eye(1))[1]
-        array([[3.]])
-        """
-        self._check_overlaps(M, Q)
-        return self.rule.loss_curvature(self, M, Q, self.teacher_overlap if P is None else P)
-
-    def _check_overlaps(self, M, Q):
-        for name, array, shape in (("M", M, (self.p, self.p_star)), ("Q", Q, (self.p, self.p))):
-            if np.shape(array)[-2:] != shape:
-                raise ValueError(f"`{name}` must have shape (..., {shape[0]}, {shape[1]}), but has {np.shape(array)}")
 
     def __getstate__(self) -> dict[str, Any]:
         # the parameters alone: what is cached beside them is neither to be pickled nor to be hashed
