@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from tables import rows
 
 import tsode
 from tsode.activations.quadratic.fixed_points import EqualBranch, FollowedBranch
@@ -210,9 +211,43 @@ def test_rows_that_cannot_live_or_move():
 
 def test_result_is_readable():
     saddle = tsode.plateau(MODELS["noisy"])
-    assert "escape rate g          0.168581" in repr(saddle)
+    assert rows(saddle)["escape rate g"] == ["0.168581"]
     assert "0.168581" in saddle._repr_html_()
     with pytest.raises(TypeError, match="`model` must be a TeacherStudent, but is int"):
         tsode.plateau(3)
     with pytest.raises(TypeError, match="`gradient_flow` must be True or False"):
         tsode.plateau(MODELS["noisy"], gradient_flow=1)
+
+
+def test_plateau_of_unequal_readouts_shows_its_norms():
+    saddle = tsode.plateau(tsode.TeacherStudent(2, 1, 0.1, student_readout=[0.75, 0.25], constraint="spherical"))
+    assert saddle.q == 1.0
+    assert rows(saddle)["norm q"] == ["1"]
+    dead = tsode.plateau(tsode.TeacherStudent(2, 1, 0.01, student_readout=[0.5, -0.5]))
+    assert dead.q[1] == 0
+    assert " ".join(rows(dead)["norm q"]).split() == str(dead.q).split()
+
+
+def test_loss_on_the_plateau_by_hand():
+    """p = p* = 1, v = v* = 1, gradient flow: q = 1/3, hence the loss ((1 - q)^2 + 2 (q^2 + 1) + Delta) / 2."""
+    saddle = tsode.plateau(tsode.TeacherStudent(1, 1, 0.01, 0.6), gradient_flow=True)
+    assert saddle.q == pytest.approx(1 / 3, rel=1e-14)
+    assert saddle.excess_loss == pytest.approx(((2 / 3) ** 2 + 2 * (1 / 9 + 1)) / 2, rel=1e-14)
+    assert saddle.loss == pytest.approx(saddle.excess_loss + 0.3, rel=1e-14)
+    assert saddle.escape_rate == pytest.approx(4 * 0.01, rel=1e-14)
+    assert all(np.isnan(getattr(saddle, name)) for name in saddle.reasons)
+    assert "gradient flow knows no learning rate" in repr(saddle)
+
+
+def test_plateau_is_that_of_sgd_by_default():
+    model = tsode.TeacherStudent(4, 2, 0.4)
+    assert tsode.plateau(model).q == tsode.plateau(model, gradient_flow=False).q > tsode.plateau(model, True).q
+    assert tsode.plateau(model).max_learning_rate == pytest.approx(1.2)
+
+
+def test_what_is_missing_above_the_largest_learning_rate():
+    saddle = tsode.plateau(tsode.TeacherStudent(4, 2, 1.3))
+    assert saddle.overlaps is None
+    assert np.isnan([saddle.q, saddle.loss, saddle.excess_loss, saddle.escape_rate]).all()
+    assert saddle.max_learning_rate == pytest.approx(1.2)
+    assert set(saddle.reasons) == {"q", "loss", "excess_loss", "escape_rate", "escape_learning_rate"}
