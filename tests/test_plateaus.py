@@ -1,10 +1,9 @@
 import numpy as np
 import pytest
+from reference import derivatives
 from tables import rows
 
 import tsode
-from tsode.activations.quadratic.fixed_points import EqualBranch, FollowedBranch
-from tsode.ode.rhs import right_hand_side
 
 MODELS = {
     "default": tsode.TeacherStudent(4, 2, 0.4),
@@ -31,6 +30,17 @@ def all_of(models):
 
 def flatten(overlaps):
     return np.concatenate([overlaps.M.ravel(), overlaps.Q.ravel()])
+
+
+def right_hand_side(model, gradient_flow=False):
+    """The plain ODE, of M and Q in a row."""
+    n, shape = model.p * model.p_star, (model.p, model.p_star)
+
+    def slope(_, y):
+        dM, dQ = derivatives(model, y[:n].reshape(shape), y[n:].reshape(model.p, model.p), gradient_flow)
+        return np.concatenate([dM.ravel(), dQ.ravel()])
+
+    return slope
 
 
 def jacobian(function, y, h=0.01):
@@ -100,16 +110,6 @@ def test_random_models(seed):
     assert np.abs(function(0, y)).max() < 1e-11 * scale
     assert np.linalg.eigvals(J[:n, :n]).real.max() == pytest.approx(saddle.escape_rate, abs=1e-9 * scale)
     assert np.linalg.eigvals(J[n:, n:]).real.max() < 1e-9 * scale
-
-
-@all_of({name: MODELS[name] for name in ("default", "noisy", "underparameterised", "one student", "negative outputs")})
-def test_closed_form_agrees_with_the_followed_branch(model):
-    closed, followed = EqualBranch(model), FollowedBranch(model)
-    assert followed.end == pytest.approx(closed.end, rel=1e-11)
-    assert followed.escape == pytest.approx(closed.escape, rel=1e-11, nan_ok=True)
-    assert followed.fastest == pytest.approx(closed.fastest, rel=1e-6)
-    for eta in np.linspace(0.05, 0.95, 5) * closed.end:
-        np.testing.assert_allclose(followed.point(eta), closed.point(eta), rtol=1e-11)
 
 
 @all_of(FREE)
