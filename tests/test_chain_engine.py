@@ -1,104 +1,12 @@
+"""The chain beside the weights engine and the ODE, in law and in the limit."""
+
 import numba
 import numpy as np
 import pytest
 from models import GENERAL, MODELS, generic_start
 from scipy import stats
-from twins import python_twin
 
 import tsode
-from tsode._lanes import WIDTH
-from tsode.sgd import chain, chain_draws, chain_kernel, random_numbers
-
-
-def group(model, N=500, runs=3, seed=0, limit=1e8, start=None):
-    sequences = [np.random.SeedSequence(seed, spawn_key=(run,)) for run in range(runs)]
-    return chain.ChainRuns(model, start, N, sequences, limit)
-
-
-def test_one_step_is_the_step_of_the_weights(model):
-    """M and Q after one sample against M + c mu^T and Q + c lam^T + lam c^T + c c^T |x|^2 / N, c scaled as Q."""
-    N, rng = 40, np.random.default_rng(0)
-    runs = group(model, N, runs=WIDTH, start=generic_start(model))
-    p, p_star = model.p, model.p_star
-    M, Q = runs.overlaps()
-    Z = rng.standard_normal((p + p_star + 1 + (model.noise_variance > 0), WIDTH))
-    rest = rng.chisquare(N - p - p_star, WIDTH)
-    noise = np.sqrt(model.noise_variance) * Z[-1]
-    u, g = Z[:p_star], Z[p_star : p_star + p]
-    lam = np.einsum("rkl,rl->kl", runs.A, u) + np.einsum("jkl,jl->kl", runs.L, g)
-    mu = runs.T @ u
-    D = model.student_readout @ lam**2 - model.teacher_readout @ mu**2 - noise
-    c = -2 * model.learning_rate / N * model.student_readout[:, None] * D * lam
-    length = np.sum(u**2, axis=0) + np.sum(g**2, axis=0) + rest
-    wanted_M = M + np.einsum("kl,rl->lkr", c, mu)
-    cross = np.einsum("kl,jl->lkj", c, lam)
-    wanted_Q = Q + cross + np.swapaxes(cross, 1, 2) + np.einsum("kl,jl,l->lkj", c, c, length)
-    if model.spherical:
-        norms = np.sqrt(np.diagonal(wanted_Q, axis1=1, axis2=2))
-        wanted_M = wanted_M / norms[:, :, None]
-        wanted_Q = wanted_Q / (norms[:, :, None] * norms[:, None, :])
-    runs.step, runs.normals[1], runs.rest[1] = 1, Z, rest  # in the place of a second sample
-    assert runs.advance(2)
-    np.testing.assert_allclose(runs.overlaps()[0], wanted_M, atol=1e-13)
-    np.testing.assert_allclose(runs.overlaps()[1], wanted_Q, atol=1e-13)
-    assert not np.tril(np.moveaxis(runs.L, -1, 0), -1).any()
-
-
-@pytest.mark.parametrize("together", [1, 2])
-def test_kernels_agree_with_their_python_twins(model, together, monkeypatch):
-    """The whole chain compiled against the whole chain in Python, down to the generator."""
-    results = []
-    for python in (False, True):
-        if python:
-            for module, names in (
-                (random_numbers, ("xoshiro", "minus_two_log", "normal_pair", "normal_lanes", "uniform_lanes")),
-                (chain_draws, ("xoshiro", "normal_pair", "normal_lanes", "uniform_lanes", "decide_kernel",
-                               "draw_kernel")),
-                (chain_kernel, ("draw_kernel", "project", "collect", "finish", "add", "absorb", "normalise", "retire")),
-                (chain, ("chain_kernel",)),
-            ):  # fmt: skip
-                for name in names:
-                    monkeypatch.setattr(module, name, python_twin(getattr(module, name)))
-        runs = group(model, N=9, runs=together, seed=4)
-        if python:
-            monkeypatch.setattr(runs.rule, "pointer", model.rule.step(model))
-        with np.errstate(over="ignore"):
-            runs.advance(70)
-        results.append(runs.overlaps())
-    for a, b in zip(*results):
-        np.testing.assert_allclose(a, b, rtol=1e-8, atol=1e-10)
-
-
-@pytest.mark.parametrize("degrees", [0, 1, 2, 3, 10, 1000, 10**6])
-def test_chi_squared_is_exact(degrees):
-    """Kolmogorov-Smirnov of 65536 draws at each number of degrees: p above 1e-4."""
-    runs, draws = group(tsode.TeacherStudent(2, 1, 0.1), runs=WIDTH, seed=degrees), []
-    for _ in range(256):
-        chain_draws.draw_kernel(runs.normals, runs.rest, runs.state, runs.redraw_state, 3, degrees)
-        draws.append(runs.rest.copy())
-    draws = np.ravel(draws)
-    if degrees == 0:
-        assert not draws.any()
-    else:
-        assert stats.kstest(draws, stats.chi2(degrees).cdf).pvalue > 1e-4
-
-
-def test_chi_squared_at_huge_degrees():
-    """At 1e15 degrees the law is normal with relative deviation sqrt(2/n); doubles still resolve it."""
-    n, runs, draws = 10**15, group(tsode.TeacherStudent(2, 1, 0.1), runs=WIDTH, seed=1), []
-    for _ in range(256):
-        chain_draws.draw_kernel(runs.normals, runs.rest, runs.state, runs.redraw_state, 3, n)
-        draws.append((runs.rest - n) / np.sqrt(2 * n))
-    assert stats.kstest(np.ravel(draws), "norm").pvalue > 1e-4
-
-
-def test_quick_acceptance_is_a_lower_bound():
-    """1 - 1.4 d y^4 <= exp(h) on y > -1/2, so that nothing is accepted that Marsaglia and Tsang would reject."""
-    for d in (2 / 3, 1.0, 5.0, 100.0, 1e6):
-        y = np.concatenate([np.linspace(-0.4999, 4, 20001), np.linspace(-1, 1, 2001) * d**-0.25])
-        y = y[(y > -0.5) & (1.4 * d * y**4 < 1) & (np.abs(y) > 1e-3)]
-        h = d * (1.5 * y**2 - 3 * y - y**3 + 3 * np.log1p(y))
-        assert np.all(1 - 1.4 * d * y**4 <= np.exp(h))
 
 
 def same_law(a, b):
@@ -262,8 +170,6 @@ def test_diverging_runs_leave_the_others_alone():
         alive = sgd.alpha < sgd.stopped_at[run]
         assert np.isfinite(sgd.loss[run, alive]).all()
         assert not np.isfinite(sgd.loss[run, ~alive]).any()
-    alone = group(model, N=60, runs=1, seed=0, limit=1e99)
-    assert alone.advance(10)
 
 
 def test_rank_deficient_end_keeps_q_semidefinite():

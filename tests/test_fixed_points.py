@@ -5,6 +5,7 @@ from functools import cache
 import numpy as np
 import pytest
 from reference import derivatives
+from test_plateaus import MODELS
 
 import tsode
 from tsode.activations.quadratic.fixed_points import Branch, EqualBranch, FollowedBranch, SphericalBranch, branch_of
@@ -342,3 +343,13 @@ def test_followed_branch_escapes_fastest_where_it_says(readout):
     assert 0.05 < branch.fastest / branch.end < 0.95
     for factor in (0.99, 1.01):
         assert rate(factor * branch.fastest) < best
+
+
+@every({name: MODELS[name] for name in ("default", "noisy", "underparameterised", "one student", "negative outputs")})
+def test_closed_form_agrees_with_the_followed_branch(model):
+    closed, followed = EqualBranch(model), FollowedBranch(model)
+    assert followed.end == pytest.approx(closed.end, rel=1e-11)
+    assert followed.escape == pytest.approx(closed.escape, rel=1e-11, nan_ok=True)
+    assert followed.fastest == pytest.approx(closed.fastest, rel=1e-6)
+    for eta in np.linspace(0.05, 0.95, 5) * closed.end:
+        np.testing.assert_allclose(followed.point(eta), closed.point(eta), rtol=1e-11)

@@ -1,16 +1,24 @@
-import json
+"""The plateau beside the solutions, and the Hessian along a trajectory."""
 
-import matplotlib.pyplot as plt
+import json
+import types
+
 import numpy as np
 import pytest
+from models import GENERAL
+from tables import rows
 
 import tsode
-from tsode import hessian, plot
+from tsode import hessian
+from tsode.hessian import Comparison, HessianPath, NullSpace, Spectrum
 
 
 @pytest.fixture
 def model():
     return tsode.TeacherStudent(4, 2, 0.1)
+
+
+# ---- plateau beside solutions
 
 
 def test_plateau_beside_manifold(model):
@@ -47,16 +55,14 @@ def test_other_models(arguments, verdict):
     assert both.escape_rate == pytest.approx(-both.plateau.lowest, abs=1e-12)
 
 
-def test_tables_and_dictionary(model):
-    both = hessian.compare(model, 1000)
-    text, page = repr(both), both._repr_html_()
-    for word in ("saddle", "marginal minimum", "-0.5 x 8", "order 4.000", "solution manifold"):
-        assert word in text
-        assert word in page
-    found = json.loads(json.dumps(both.to_dict(), allow_nan=False))
-    assert found["plateau"]["multiplicities"] == both.plateau.multiplicities.tolist()
-    assert found["manifold"]["zero_modes"][1]["count"] == 2 * 998
-    assert found["tangent_dimension"] == 5
+@pytest.mark.parametrize(("p", "p_star"), [(3, 2), (2, 2), (2, 3)])
+def test_comparison_of_small_networks(p, p_star):
+    both = hessian.compare(tsode.TeacherStudent(p, p_star, 0.3), 8)
+    assert both.escape_rate == pytest.approx(4 / (p * p_star), rel=1e-12)
+    used = min(p, p_star)  # the solutions are the frames of that many orthonormal vectors in max(p, p_star) dimensions
+    assert both.tangent_dimension == both.manifold_modes.counts[0] == p * p_star - used * (used + 1) // 2
+    assert both.plateau_modes.counts == (p * (8 - p - p_star) + p * (p - 1) // 2, 0)
+    assert (both.N, both.points[0].p_star, both.plateau.dimension) == (8, p_star, 8 * p)
 
 
 def test_rotation_says_which_solution():
@@ -80,6 +86,64 @@ def test_bad_input(model):
         hessian.compare(model, 5)
     with pytest.raises(ValueError, match="`rotation`"):
         hessian.compare(model, 100, rotation=np.ones((4, 2)))
+
+
+def test_no_plateau_no_comparison():
+    model = tsode.TeacherStudent(2, 1, 0.1, student_readout=[0.0, 0.0])
+    with pytest.raises(ValueError, match="`model` must have a plateau, but has none: the student"):
+        hessian.gradient_flow_plateau(model)
+    with pytest.raises(ValueError, match="`N` must be at least 3"):
+        hessian.compare(tsode.TeacherStudent(2, 1, 0.1), 2)
+
+
+def comparison(plateau, manifold, plateau_modes, manifold_modes):
+    model = tsode.TeacherStudent(2, 1, 0.1)
+    return Comparison(model, 1000, (), plateau, manifold, plateau_modes, manifold_modes, 3, 0.25)
+
+
+def test_tables_and_dictionary(model):
+    both = hessian.compare(model, 1000)
+    text, page = repr(both), both._repr_html_()
+    for word in ("saddle", "marginal minimum", "-0.5 x 8", "order 4.000", "solution manifold"):
+        assert word in text
+        assert word in page
+    found = json.loads(json.dumps(both.to_dict(), allow_nan=False))
+    assert found["plateau"]["multiplicities"] == both.plateau.multiplicities.tolist()
+    assert found["manifold"]["zero_modes"][1]["count"] == 2 * 998
+    assert (found["N"], found["escape_rate"], found["tangent_dimension"]) == (1000, both.escape_rate, 5)
+
+
+def test_table_of_a_comparison_lists_eight_values_and_abbreviates_nine():
+    names = ("known", "others")
+    both = comparison(
+        Spectrum(np.arange(9.0) - 3, np.arange(9) + 1, 0.125),
+        Spectrum([-0.25, 0.0, 1, 2, 3, 4, 5, 6], tolerance=0.25 / 6),
+        NullSpace(names, (4, 1500), (np.inf, 3.0)),
+        NullSpace(names, (2, 0), (np.inf, np.nan)),
+    )
+    found = rows(both)
+    assert found["verdict"] == ["not a critical point", "marginal minimum"]
+    assert found["index (negative)"] == ["6", "0"]
+    assert found["nullity"] == ["4", "2"]
+    assert found["rotations | tangent"] == ["4", "2"]
+    assert found["others, order of the loss"] == ["1,500, order 3.000", "0"]
+    assert found["trace"] == ["105", "20.75"]
+    assert repr(both).count(" x ") == 8 + 8  # nine values, of which one is left out, and eight
+    assert repr(both).count("...") == 1
+
+
+def test_a_trace_of_rounding_size_and_constant_others_in_the_table():
+    both = comparison(
+        Spectrum([-1.0, 1.0 - 2**-7], tolerance=2**-8),  # the trace is minus just what two zeros may add up to
+        Spectrum([-1.0, 1.0 - 2**-6], tolerance=2**-8),
+        NullSpace(("a", "b", "c"), (1, 2, 3), (np.inf, 4.0, np.inf)),
+        NullSpace(("a", "b", "c"), (1, 2, 3), (np.inf, np.inf, 6.0)),
+    )
+    assert rows(both)["trace"] == ["0", "-0.015625"]
+    assert rows(both)["others, order of the loss"] == ["3, loss constant", "3, order 6.000"]
+    found = both.to_dict()
+    assert [mode["order"] for mode in found["plateau"]["zero_modes"]] == [None, 4.0, None]
+    assert [mode["count"] for mode in found["manifold"]["zero_modes"]] == [1, 2, 3]
 
 
 # ---- along a trajectory
@@ -109,6 +173,38 @@ def test_along_a_simulated_run(model):
     assert "<table>" in path._repr_html_()
 
 
+@pytest.mark.parametrize("arguments", [{"p": 1, "p_star": 1, "learning_rate": 0.1}, GENERAL])
+def test_the_path_is_the_spectrum_at_every_time(arguments):
+    model = tsode.TeacherStudent(**arguments)
+    ode = tsode.integrate(model, tsode.Overlaps.random(model, 50, rng=1), [0.0, 1.0, 4.0, 9.0])
+    path = hessian.along(ode, N=50)
+    assert (path.N, path.tolerance) == (50, 1e-6)
+    np.testing.assert_array_equal(path.alpha, ode.alpha)
+    for name in ("index", "nullity", "lowest", "highest", "gradient_norm"):
+        spectra = [hessian.population_spectrum(model, ode.overlaps(i), 50, 1e-6) for i in range(4)]
+        np.testing.assert_array_equal(getattr(path, name), [getattr(spectrum, name) for spectrum in spectra])
+
+
+def test_the_path_of_a_run_ends_where_the_run_ended():
+    model = tsode.TeacherStudent(2, 1, 0.1)
+    points = [tsode.Overlaps.random(model, 50, rng=seed) for seed in range(3)]
+    M, Q = (np.stack([[getattr(point, name) for point in points]] * 2) for name in "MQ")
+    M[1, 2], Q[1, 2] = np.nan, np.nan
+    status, ends = np.array(["completed", "diverged"]), np.array([2.0, 1.5])
+    runs = tsode.Trajectory(model, np.array([0.0, 1.0, 2.0]), M, Q, status, ends, N=50)
+    assert len(hessian.along(runs, run=0).lowest) == 3
+    early = hessian.along(runs, run=1)
+    assert (early.alpha.tolist(), early.N) == ([0.0, 1.0], 50)
+    assert early.lowest[1] == hessian.population_spectrum(model, points[1], 50).lowest
+    assert hessian.along(runs, N=60, run=0).N == 60
+    with pytest.raises(ValueError, match="`run` must be one of 2 runs"):
+        hessian.along(runs)
+    with pytest.raises(ValueError, match="`N` must be at least 3"):
+        hessian.along(runs, N=2, run=0)
+    with pytest.raises(TypeError, match="`trajectory` must be a Trajectory, but is SimpleNamespace"):
+        hessian.along(types.SimpleNamespace(model=model))
+
+
 def test_bad_trajectories(model):
     ode = tsode.integrate(model, tsode.Overlaps.random(model, 100, rng=0), [0.0, 1.0])
     with pytest.raises(TypeError, match="`trajectory`"):
@@ -119,151 +215,21 @@ def test_bad_trajectories(model):
         hessian.along(ode, N=100, run=0)
 
 
-# ---- on samples
-
-
-@pytest.fixture(scope="module")
-def approach():
-    return hessian.convergence(tsode.TeacherStudent(4, 2, 0.1), N=60, seed=3)
-
-
-def test_empirical_spectra_approach_the_population(approach):
-    # Over seeds 0 to 7 the slopes are -0.456(30) and -0.467(22), a bit above -1/2 as n/N = 2 is far from the limit.
-    slopes = np.polyfit(np.log(approach.ratios), np.log(approach.distances.T), 1)[0]
-    assert np.all(np.abs(slopes + 0.46) < 0.1)
-    assert approach.plateau[-1].lowest == pytest.approx(-0.5, abs=0.15)
-    assert all(spectrum.verdict == "not a critical point" for spectrum in approach.plateau)
-
-
-def test_empirical_spectra_approach_those_of_a_teacher_with_correlated_units():
-    """P = [[1, 0.6], [0.6, 0.7]]: distances at n/N = 1024 below 0.03, those to the spectra with P = 1 above 0.05."""
-    model = tsode.TeacherStudent(3, 2, 0.1, teacher_overlap=[[1.0, 0.6], [0.6, 0.7]])
-    result = hessian.convergence(model, N=16, ratios=[8, 1024], seed=0)
-    assert np.all(result.distances[:, 1] < 0.03)
-    other = hessian.compare(model.replace(teacher_overlap=None), 16)
-    for found, limit in ((result.plateau, other.plateau), (result.manifold, other.manifold)):
-        assert np.mean(np.abs(found[1].expanded - limit.expanded)) > 0.05
-    outliers = hessian.separation(model, N=16, ratios=[1024], seed=0)
-    np.testing.assert_allclose(outliers.lowest[0, :3], result.population.plateau.lowest, rtol=0.05)
-
-
-def test_surplus_directions_are_flat_on_any_samples_without_noise(approach):
-    assert all(s.nullity == approach.population.manifold.nullity for s in approach.manifold)
-    assert all(s.verdict == "marginal minimum" for s in approach.manifold)
-    noisy = hessian.convergence(tsode.TeacherStudent(4, 2, 0.1, noise_variance=0.3), N=60, ratios=[8], seed=3)
-    assert noisy.manifold[0].nullity < 10
-    assert noisy.manifold[0].index > 0
-
-
-def test_samples_are_nested(approach):
-    again = hessian.convergence(tsode.TeacherStudent(4, 2, 0.1), N=60, ratios=[8, 128], seed=3)
-    np.testing.assert_allclose(again.plateau[0].expanded, approach.plateau[1].expanded, atol=1e-12)
-
-
-def test_outliers_separate_from_the_bulk():
-    result = hessian.separation(tsode.TeacherStudent(4, 2, 0.1), N=100, seed=1)
-    assert result.index == 8
-    assert 5 < result.threshold < 23  # over seeds 0 to 9: 8 twice, 11.3 five times, 16 three times
-    k = result.index
-    assert np.all(np.diff(result.lowest, axis=1) >= 0)
-    assert result.separated[-1]
-    assert not result.separated[0]
-    assert result.alignment[-1] > 0.85
-    assert result.lowest[-1, k - 1] < -0.45
-    assert result.lowest[-1, k] > -0.25
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("N", [100, 200])
-def test_the_threshold_belongs_to_n_over_N(N):
-    # Medians of 10 seeds on a grid of steps root 2; 11.3 was measured at both N.
-    model = tsode.TeacherStudent(4, 2, 0.1)
-    grid = 2.0 ** (np.arange(4, 11) / 2)
-    found = [hessian.separation(model, N=N, ratios=grid, seed=seed).threshold for seed in range(10)]
-    assert np.median(found) == pytest.approx(8 * 2**0.5)
-
-
-@pytest.mark.slow
-def test_distances_fall_as_the_root_of_samples():
-    # 8 seeds at large n/N: the standard error of the mean slope is 0.01.
-    model = tsode.TeacherStudent(4, 2, 0.1)
-    slopes = []
-    for seed in range(8):
-        result = hessian.convergence(model, N=60, ratios=[32, 128, 512], seed=seed)
-        slopes.append(np.polyfit(np.log(result.ratios), np.log(result.distances.T), 1)[0])
-    np.testing.assert_allclose(np.mean(slopes, axis=0), -0.5, atol=0.04)
-
-
-def test_a_gap_of_single_samples_is_no_separation():
-    result = hessian.separation(tsode.TeacherStudent(2, 1, 0.1), N=200, ratios=[1.0, 1.5], seed=0)
-    assert not result.separated.any()
-    assert result.threshold == np.inf
-
-
-def test_sample_representations(approach):
-    result = hessian.separation(tsode.TeacherStudent(2, 1, 0.1), N=60, ratios=[4, 64])
-    for text in (repr(approach), approach._repr_html_()):
-        assert "n/N" in text
-        assert "infinite" in text
-    for text in (repr(result), result._repr_html_()):
-        assert "alignment" in text
-
-
-def test_bad_samples(model):
-    for function in (hessian.convergence, hessian.separation):
-        with pytest.raises(ValueError, match="`ratios`"):
-            function(model, N=20, ratios=[4, 2])
-        with pytest.raises(ValueError, match="`ratios`"):
-            function(model, N=20, ratios=[])
-        with pytest.raises(ValueError, match="`N`"):
-            function(model, N=3)
-        with pytest.raises(TypeError, match="`seed`"):
-            function(model, N=20, ratios=[2], seed="x")
-    with pytest.raises(ValueError, match="directions of descent"):
-        hessian.separation(tsode.TeacherStudent(3, 2, 0.1, teacher_readout=[-0.5, -0.5]), N=30)
-
-
-# ---- figures
-
-
-@pytest.fixture
-def close():
-    yield
-    plt.close("all")
-
-
-@pytest.mark.usefixtures("close")
-def test_figure_of_two_spectra(model, approach):
-    ax = plot.hessian_spectra(hessian.compare(model, 10**6))
-    legend = [text.get_text() for text in ax.get_legend().get_texts()]
-    assert legend == ["plateau: saddle", "solution manifold: marginal minimum"]
-    texts = {text.get_text() for text in ax.texts}
-    assert {"8", "3,999,982", "9", "1", "2,000,001", "1,999,996", "2"} <= texts
-    assert ax.get_yscale() == "log"
-    mine = plt.figure().subplots()
-    assert plot.hessian_spectra(approach.population, (approach.plateau[-1], approach.manifold[-1]), ax=mine) is mine
-    assert len(mine.get_legend().get_texts()) == 4
-
-
-@pytest.mark.usefixtures("close")
-def test_figure_of_the_approach(approach):
-    for which in ("plateau", "manifold"):
-        ax = plot.hessian_convergence(approach, which)
-        legend = [text.get_text() for text in ax.get_legend().get_texts()]
-        assert legend[:4] == ["n/N = 2", "n/N = 8", "n/N = 32", "n/N = 128"]
-        assert "eigenvalue" in ax.get_xlabel()
-    with pytest.raises(ValueError, match="`which`"):
-        plot.hessian_convergence(approach, "both")
-
-
-@pytest.mark.usefixtures("close")
-def test_figures_of_separation_and_path(model):
-    result = hessian.separation(tsode.TeacherStudent(2, 1, 0.1), N=60, ratios=[4, 64])
-    ax = plot.hessian_separation(result)
-    assert ax.get_xscale() == "log"
-    assert f"separate from {result.threshold:.3g}" in [text.get_text() for text in ax.get_legend().get_texts()]
-    ode = tsode.integrate(model, tsode.Overlaps.random(model, 100, rng=0), 20.0)
-    path = hessian.along(ode, N=100)
-    ax = plot.hessian_path(path)
-    np.testing.assert_array_equal(ax.lines[0].get_ydata(), path.lowest)
-    assert "alpha" in ax.get_xlabel()
+def test_table_of_a_path_from_first_to_last_point():
+    path = HessianPath(
+        alpha=np.array([0.5, 1.0, 2.0, 3.0]),
+        index=np.array([4, 9, 1200, 3]),
+        nullity=np.zeros(4, int),
+        lowest=np.array([-0.5, -0.25, -0.75, -0.125]),
+        highest=np.ones(4),
+        gradient_norm=np.array([0.1, 0.2, 0.3, 0.4]),
+        N=1000,
+        tolerance=1e-6,
+    )
+    assert rows(path) == {
+        "time alpha": ["0.5 to 3, 4 points"],
+        "input dimension N": ["1,000"],
+        "index (negative)": ["4 to 3, at most 1,200"],
+        "lowest eigenvalue": ["-0.5 to -0.125, at least -0.75"],
+        "gradient norm": ["0.1 to 0.4"],
+    }

@@ -1,3 +1,5 @@
+"""The Hessian on samples: formula, operator, use with SciPy, and the limit of many samples."""
+
 import tracemalloc
 
 import numpy as np
@@ -32,9 +34,6 @@ def at_the_plateau(p, p_star, N, n, seed=0):
     return model, W, W_star, X, np.square(X @ W_star.T) @ model.teacher_readout / N
 
 
-# ---- the formula, from the loss itself
-
-
 def test_dense_formula_against_differences_of_the_loss():
     for model, W, X, y in cases(3, 4, 9, 1, "free"):
         numerical = numerical_hessian(lambda u, m=model, X=X, y=y: sample_loss(m, u, X, y), W / 2)
@@ -58,25 +57,18 @@ def test_operator_gradient_and_spectrum_against_dense(constraint, n):
         if model.spherical:
             values = np.linalg.eigvalsh(spherical(H, U, g))
             np.testing.assert_allclose(found, np.sort([*values, *np.zeros(model.p)]), atol=1e-11 * scale)
+            radial = np.zeros((model.p, model.p, 9))
+            radial[range(model.p), range(model.p)] = U
+            operator = hessian.empirical_operator(model, W, X, y)
+            np.testing.assert_allclose(operator @ radial.reshape(model.p, -1).T, 0, atol=1e-11 * scale)
+            g = g - np.sum(g * U, axis=1, keepdims=True) * U
         else:
             values = np.linalg.eigvalsh(H)
             np.testing.assert_allclose(found, values, atol=1e-11 * scale)
         spectrum = hessian.empirical_spectrum(model, W, X, y)
         np.testing.assert_allclose(spectrum.expanded, values, atol=1e-10 * scale)
-        norm = np.linalg.norm(hessian.empirical_gradient(model, W, X, y))
-        assert spectrum.gradient_norm == pytest.approx(norm, rel=1e-9)
-
-
-@pytest.mark.parametrize("tile", [1, 64, 10**6])
-@pytest.mark.parametrize("n", [1, 8, 21])
-def test_kernel_against_its_python_twin(tile, n):
-    rng = np.random.default_rng(3)
-    Z, X = rng.standard_normal((3, 11)), rng.standard_normal((n, 11))
-    J, R = rng.standard_normal((2, n, 3))
-    compiled = product_kernel(Z, X, J, R, tile)
-    np.testing.assert_allclose(compiled, python_twin(product_kernel)(Z, X, J, R, tile), rtol=1e-12, atol=1e-14)
-    C = J * np.sum(J * (X @ Z.T), axis=1, keepdims=True) + R * (X @ Z.T)
-    np.testing.assert_allclose(compiled, C.T @ X / n, rtol=1e-12, atol=1e-14)
+        np.testing.assert_allclose(hessian.empirical_gradient(model, W, X, y), g, atol=1e-11 * (1 + np.abs(g).max()))
+        assert spectrum.gradient_norm == pytest.approx(np.linalg.norm(g), rel=1e-9)
 
 
 @pytest.mark.parametrize("constraint", CONSTRAINTS)
@@ -106,6 +98,11 @@ def test_taylor_remainder_has_slope_three(constraint):
             second = step * np.sum(g * Z) + step**2 / 2 * (Z.ravel() @ (H @ Z.ravel()))
             remainder.append(abs(sample_loss(model, moved, X, y) - sample_loss(model, U, X, y) - second))
         assert np.polyfit(np.log(steps), np.log(remainder), 1)[0] == pytest.approx(3.0, abs=0.1)
+
+
+def test_tolerance_is_kept():
+    model, W, _, X, y = at_the_plateau(2, 1, 6, 5)
+    assert hessian.empirical_spectrum(model, W, X, y, tolerance=1e-7).tolerance == 1e-7
 
 
 # ---- use with SciPy
@@ -147,6 +144,8 @@ def test_other_layouts_and_integers_are_taken():
     expected = hessian.empirical_operator(model, W, X, y) @ np.ones(40)
     for other in (np.asfortranarray(X), X.tolist(), np.repeat(X, 2, axis=0)[::2]):
         np.testing.assert_allclose(hessian.empirical_operator(model, W, other, y) @ np.ones(40), expected)
+    gradient = hessian.empirical_gradient(model, W, X, y)
+    np.testing.assert_array_equal(hessian.empirical_gradient(model, W, X.tolist(), y.tolist()), gradient)
     whole = np.rint(3 * X).astype(int)
     found = hessian.empirical_operator(model, W, whole, y) @ np.ones(40, dtype=int)
     np.testing.assert_allclose(found, hessian.empirical_operator(model, W, whole * 1.0, y) @ np.ones(40))
@@ -164,44 +163,6 @@ def test_operator_approaches_the_population_as_the_root_of_samples():
     assert np.polyfit(np.log(sizes), np.log(errors), 1)[0] == pytest.approx(-0.5, abs=0.06)
 
 
-# ---- spectral density
-
-
-def test_density_moments_against_dense_eigenvalues():
-    model, W, _, X, y = at_the_plateau(4, 2, 80, 640)
-    H = hessian.empirical_operator(model, W, X, y)
-    values = hessian.empirical_spectrum(model, W, X, y).expanded
-    estimate = hessian.spectral_density(H, steps=60, probes=30, rng=1)
-    np.testing.assert_allclose(estimate.weights.sum(axis=1), 1.0, atol=1e-12)
-    for function in (lambda x: x, np.square, lambda x: np.exp(-x), lambda x: x**4):
-        mean, error = estimate.mean(function)
-        assert abs(mean - function(values).mean()) < 5 * error  # 5 standard errors, 29 degrees of freedom: 3e-5
-    x = np.linspace(-2, 3, 400)
-    width = 0.1
-    exact = np.mean(np.exp(-(((x[:, None] - values) / width) ** 2) / 2), axis=1) / (width * np.sqrt(2 * np.pi))
-    assert np.abs(estimate.density(x, width) - exact).max() < 0.05 * exact.max()
-
-
-def test_density_without_reorthogonalisation_keeps_the_weights_of_spikes():
-    # 200 steps on 4 distinct eigenvalues: Lanczos breaks down after 4, or makes copies whose weights add up.
-    model = tsode.TeacherStudent(4, 2, 0.1)
-    W, W_star = hessian.gradient_flow_plateau(model)[0].realise(100, rng=0)
-    estimate = hessian.spectral_density(hessian.population_operator(model, W, W_star), steps=200, probes=50, rng=2)
-    for value, count in ((-0.5, 8), (0.0, 382), (1 / 3, 9), (1.0, 1)):
-        mean, error = estimate.mean(lambda x, value=value: (np.abs(x - value) < 1e-6).astype(float))
-        assert abs(400 * mean - count) < 5 * 400 * error
-
-
-def test_density_takes_matrices_and_repeats_itself():
-    matrix = np.diag([1.0, 2.0, 2.0, 3.0])
-    first, second = (hessian.spectral_density(matrix, rng=7) for _ in range(2))
-    np.testing.assert_array_equal(first.nodes, second.nodes)
-    assert first.dimension == 4
-    assert np.isnan(hessian.spectral_density(matrix, probes=1).mean(np.square)[1])
-    assert "Lanczos" in repr(first)
-    assert "<table>" in first._repr_html_()
-
-
 # ---- bad input
 
 
@@ -215,7 +176,8 @@ def test_bad_input():
         (ValueError, "`X`", (model, W, X[:, :10], y)),
         (ValueError, "`X`", (model, W, X[:0], y[:0])),
         (ValueError, r"`X` must be finite, but has nan at index \(3, 4\)", (model, W, holed, y)),
-        (TypeError, "`X`", (model, W, X.astype(complex), y)),
+        (ValueError, "`X` must be finite, but has inf", (model, W, np.where(np.isclose(X, X[1, 2]), np.inf, X), y)),
+        (TypeError, "`X` must be an array of real numbers", (model, W, X.astype(complex), y)),
         (TypeError, "`X`", (model, W, "inputs", y)),
         (ValueError, "`y`", (model, W, X, y[1:])),
         (ValueError, "`W` must have rows of squared norm", (model.replace(constraint="spherical"), W, X, y)),
@@ -225,12 +187,25 @@ def test_bad_input():
                 function(*arguments)
 
 
-def test_bad_input_of_the_density():
-    with pytest.raises(TypeError, match="`operator`"):
-        hessian.spectral_density("H")
-    with pytest.raises(ValueError, match="`operator`"):
-        hessian.spectral_density(np.ones((2, 3)))
-    with pytest.raises(ValueError, match="`steps`"):
-        hessian.spectral_density(np.eye(3), steps=0)
-    with pytest.raises(ValueError, match="`probes`"):
-        hessian.spectral_density(np.eye(3), probes=0)
+def test_inputs_of_wrong_shape():
+    model, W, _, X, y = at_the_plateau(2, 1, 6, 5)
+    for wrong in (X[0], X[:, :, None], X[:, :5], X[:0], np.ones((5, 6, 6))):
+        with pytest.raises(ValueError, match=r"`X` must have shape \(n, N\) = \(at least 1, 6\), but has shape"):
+            hessian.empirical_gradient(model, W, wrong, y[: len(wrong)])
+    with pytest.raises(TypeError, match="`X` must be an array of real numbers"):
+        hessian.empirical_gradient(model, W, X.astype(object), y)
+
+
+# ---- kernels
+
+
+@pytest.mark.parametrize("tile", [1, 64, 10**6])
+@pytest.mark.parametrize("n", [1, 8, 21])
+def test_kernel_against_its_python_twin(tile, n):
+    rng = np.random.default_rng(3)
+    Z, X = rng.standard_normal((3, 11)), rng.standard_normal((n, 11))
+    J, R = rng.standard_normal((2, n, 3))
+    compiled = product_kernel(Z, X, J, R, tile)
+    np.testing.assert_allclose(compiled, python_twin(product_kernel)(Z, X, J, R, tile), rtol=1e-12, atol=1e-14)
+    C = J * np.sum(J * (X @ Z.T), axis=1, keepdims=True) + R * (X @ Z.T)
+    np.testing.assert_allclose(compiled, C.T @ X / n, rtol=1e-12, atol=1e-14)

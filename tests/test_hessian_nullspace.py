@@ -1,15 +1,19 @@
+"""Zero modes of solutions and plateaus: how many, which motions explain them, and how the loss changes along them."""
+
 import numpy as np
 import pytest
+from tables import rows
 
 import tsode
 from tsode import hessian
-from tsode.hessian import Family, null_space, rotations
+from tsode.hessian import Family, NullSpace, null_space, rotations
 
 UNEQUAL = {
     "student_readout": [0.2, 0.5, 0.3],
     "teacher_readout": [0.7, 0.2],
     "teacher_overlap": [[1.0, 0.3], [0.3, 0.8]],
 }
+
 N = 25
 
 
@@ -29,6 +33,15 @@ def equal_norm_frame(p, p_star, seed=0):
         if np.ptp(norms) < 1e-15:
             break
     return O
+
+
+def excess(model, W, W_star):
+    N = W.shape[1]
+    B = W.T @ (model.student_readout[:, None] * W) / N - W_star.T @ (model.teacher_readout[:, None] * W_star) / N
+    return np.trace(B) ** 2 / 2 + np.sum(B**2)
+
+
+# ---- solutions
 
 
 @pytest.mark.parametrize(
@@ -71,24 +84,6 @@ def test_without_families_everything_is_flat():
     modes = null_space(model, tsode.manifold.solution(model), N)
     assert modes.names == ("flat to second order",)
     assert modes.nullity == modes.counts[0] == 2 * N + 1
-
-
-@pytest.mark.parametrize("constraint", ["free", "spherical"])
-@pytest.mark.parametrize(("p", "p_star"), [(4, 2), (2, 3), (3, 3), (1, 1)])
-def test_zero_modes_of_the_plateau_are_rotations(p, p_star, constraint):
-    model = tsode.TeacherStudent(p, p_star, 0.1, constraint=constraint)
-    saddle, _ = hessian.gradient_flow_plateau(model)
-    modes = null_space(model, saddle, N, [rotations(model, saddle)])
-    assert modes.counts == (p * (N - p - p_star) + p * (p - 1) // 2, 0)
-    assert modes.orders[0] == np.inf
-
-
-def test_rotations_of_a_teacher_with_an_idle_unit():
-    # The idle unit's input is like any other: the plateau may turn towards it at no cost.
-    model = tsode.TeacherStudent(3, 2, 0.1, teacher_readout=[0.5, 0.0])
-    saddle, _ = hessian.gradient_flow_plateau(model)
-    modes = null_space(model, saddle, N, [rotations(model, saddle)])
-    assert modes.counts == (3 * (N - 4) + 3, 0)
 
 
 def test_zero_modes_of_spherical_solutions():
@@ -142,18 +137,117 @@ def test_loss_rises_in_fourth_order_off_the_manifold_and_stays_zero_along_it():
     assert np.linalg.norm(H @ velocity.ravel()) < 1e-5 * np.linalg.norm(velocity)
 
 
-def excess(model, W, W_star):
-    N = W.shape[1]
-    B = W.T @ (model.student_readout[:, None] * W) / N - W_star.T @ (model.teacher_readout[:, None] * W_star) / N
-    return np.trace(B) ** 2 / 2 + np.sum(B**2)
+def solution_and_tangents(model, rng=1):
+    rotation = tsode.manifold.random_rotation(model, rng=rng)
+    C = tsode.manifold.tangent_basis(model, rotation)
+    family = Family("tangent", np.concatenate([np.zeros((len(C), model.p, model.p)), C], axis=2))
+    return tsode.manifold.solution(model, rotation), family
 
 
-def test_representations():
-    model = tsode.TeacherStudent(4, 2, 0.1)
-    rotation = tsode.manifold.random_rotation(model, rng=3)
-    modes = null_space(model, tsode.manifold.solution(model, rotation), N, [tangents(model, rotation)])
-    assert "loss constant" in repr(modes)
-    assert "order 4.000" in repr(modes)
+@pytest.mark.parametrize("squared_unit", [1e-6, 1.0, 1e6])
+def test_counts_and_orders_do_not_depend_on_the_unit_of_the_weights(squared_unit):
+    model = tsode.TeacherStudent(3, 1, 0.1, teacher_overlap=[[squared_unit]])
+    solution, tangents = solution_and_tangents(model)
+    modes = null_space(model, solution, 12, [tangents])
+    assert modes.counts == (2, 22)
+    assert modes.nullity == 24
+    assert modes.orders == (np.inf, pytest.approx(4.0, abs=0.005))
+    saddle, _ = hessian.gradient_flow_plateau(model)
+    assert null_space(model, saddle, 12, [rotations(model, saddle)]).orders[0] == np.inf
+
+
+@pytest.mark.parametrize("p", [2, 3])
+def test_tangents_of_spherical_solutions_keep_the_loss_constant(p):
+    model = tsode.TeacherStudent(p, p, 0.1, constraint="spherical")
+    solution, tangents = solution_and_tangents(model)
+    modes = null_space(model, solution, 12, [tangents])
+    assert modes.counts == (p * (p - 1) // 2, 0)
+    assert modes.orders[0] == np.inf
+    assert np.isnan(modes.orders[1])
+    assert len(rotations(model, solution).inside) == p * (p - 1) // 2  # of the inputs alone
+
+
+def test_orders_are_along_directions_of_seed_zero_by_default():
+    model = tsode.TeacherStudent(3, 1, 0.1)
+    solution, _ = solution_and_tangents(model)
+    first, second, other = (null_space(model, solution, 12, **rng).orders for rng in ({}, {"rng": 0}, {"rng": 1}))
+    assert first == second != other
+
+
+# ---- plateaus and rotations
+
+
+@pytest.mark.parametrize("constraint", ["free", "spherical"])
+@pytest.mark.parametrize(("p", "p_star"), [(4, 2), (2, 3), (3, 3), (1, 1)])
+def test_zero_modes_of_the_plateau_are_rotations(p, p_star, constraint):
+    model = tsode.TeacherStudent(p, p_star, 0.1, constraint=constraint)
+    saddle, _ = hessian.gradient_flow_plateau(model)
+    modes = null_space(model, saddle, N, [rotations(model, saddle)])
+    assert modes.counts == (p * (N - p - p_star) + p * (p - 1) // 2, 0)
+    assert modes.orders[0] == np.inf
+
+
+def test_rotations_of_a_teacher_with_an_idle_unit():
+    # The idle unit's input is like any other: the plateau may turn towards it at no cost.
+    model = tsode.TeacherStudent(3, 2, 0.1, teacher_readout=[0.5, 0.0])
+    saddle, _ = hessian.gradient_flow_plateau(model)
+    modes = null_space(model, saddle, N, [rotations(model, saddle)])
+    assert modes.counts == (3 * (N - 4) + 3, 0)
+
+
+def test_a_spherical_plateau_turns_at_no_cost():
+    model = tsode.TeacherStudent(2, 1, 0.1, constraint="spherical")
+    saddle, _ = hessian.gradient_flow_plateau(model)
+    modes = null_space(model, saddle, 10, [rotations(model, saddle)])
+    assert (modes.counts, modes.orders[0]) == ((2 * 7 + 1, 0), np.inf)
+    assert null_space(model, saddle, 10).orders == (np.inf,)
+
+
+def test_rotations_are_those_that_readouts_and_teacher_allow():
+    # equal readouts of the teacher alone: one plane of the inputs turns, which at a solution is the tangent
+    model = tsode.TeacherStudent(2, 2, 0.1, student_readout=[0.3, 0.6])
+    solution, tangents = solution_and_tangents(model)
+    family = rotations(model, solution)
+    assert (len(family.inside), len(family.outside)) == (1, 0)
+    assert null_space(model, solution, 12, [family, tangents]).counts == (1, 0, 0)
+    # of opposite sign: none
+    model = tsode.TeacherStudent(2, 2, 0.1, student_readout=[0.3, -0.6], teacher_readout=[0.5, -0.5])
+    start = tsode.Overlaps.random(model, 50, rng=1)
+    assert sum(map(len, (rotations(model, start).inside, rotations(model, start).outside))) == 1 + 2  # off the teacher
+    # two of three readouts equal: one plane of the hidden units
+    model = tsode.TeacherStudent(3, 2, 0.1, student_readout=[0.2, 0.2, 0.3], teacher_readout=[0.1, 0.2])
+    start = tsode.Overlaps.random(model, 50, rng=1)
+    assert (len(rotations(model, start).inside), len(rotations(model, start).outside)) == (3 + 1, 3)
+
+
+def test_small_readouts_of_the_teacher_are_as_unequal_as_large_ones():
+    model = tsode.TeacherStudent(3, 2, 0.1, teacher_readout=[1e-4, 2e-4])
+    saddle, _ = hessian.gradient_flow_plateau(model)
+    family = rotations(model, saddle)
+    assert (len(family.inside), len(family.outside)) == (3 + 3, 3)
+    assert null_space(model, saddle, 12, [family]).counts == (3 * 7 + 3, 0)
+
+
+def test_families_of_a_single_number():
+    # p = 1 at the plateau: the only direction c = 1 moves the unit to an unused input
+    model = tsode.TeacherStudent(1, 1, 0.1)
+    saddle, _ = hessian.gradient_flow_plateau(model)
+    assert null_space(model, saddle, 10, [Family("turn", outside=[[1.0]])]).counts == (8, 0)
+    with pytest.raises(ValueError, match=r"`outside` must have shape \(any, any\)"):
+        null_space(model, saddle, 10, [Family("turn", outside=[1.0])])
+
+
+# ---- tables and bad input
+
+
+def test_table_of_zero_modes():
+    modes = NullSpace(("turns", "flat", "others"), (1000, 7, 0), (np.inf, 3.9996, np.nan))
+    assert rows(modes) == {
+        "turns": ["1,000, loss constant"],
+        "flat": ["7, loss changes with order 4.000"],
+        "others": ["none"],
+        "all zero modes": ["1,007"],
+    }
     assert "<table>" in modes._repr_html_()
 
 

@@ -1,3 +1,5 @@
+"""The Hessian of the population: formula, reduction and operator, and the special points."""
+
 import numpy as np
 import pytest
 from hessian_points import (
@@ -8,18 +10,23 @@ from hessian_points import (
     random_points,
     spherical,
 )
+from models import GENERAL
+from reference import derivatives
 
 import tsode
 from tsode import hessian
-from tsode.ode.rhs import right_hand_side
 
 N = 12
+
 CONSTRAINTS = ("free", "spherical")
+
+
 UNEQUAL = {
     "student_readout": [0.2, 0.5, 0.3],
     "teacher_readout": [0.7, 0.2],
     "teacher_overlap": [[1.0, 0.3], [0.3, 0.8]],
 }
+
 UNIFORM = [(1, 1), (2, 1), (2, 2), (4, 2), (5, 3), (3, 3)]
 
 
@@ -38,6 +45,19 @@ def expected_counts(pairs):
         if count:
             counts[round(value, 9) + 0.0] = counts.get(round(value, 9) + 0.0, 0) + count
     return counts
+
+
+def general_point(constraint, N=6):
+    model = tsode.TeacherStudent(**GENERAL, constraint=constraint)
+    point = tsode.Overlaps.random(model, N, rng=4)
+    return model, *point.realise(N, rng=5)
+
+
+def plain_gradient(model, W, W_star):
+    """2 V (t U + 2 U B), with the N x N matrix B."""
+    U, U_star = (rows / np.sqrt(W.shape[1]) for rows in (W, W_star))
+    B = U.T @ np.diag(model.student_readout) @ U - U_star.T @ np.diag(model.teacher_readout) @ U_star
+    return 2 * np.diag(model.student_readout) @ (np.trace(B) * U + 2 * U @ B)
 
 
 # ---- the formula, from the loss itself
@@ -69,6 +89,15 @@ def test_spherical_hessian_against_differences_along_great_circles():
         assert Z.ravel() @ (H @ Z.ravel()) == pytest.approx(second, rel=1e-4, abs=1e-4)
 
 
+@pytest.mark.parametrize("constraint", CONSTRAINTS)
+def test_gradient_is_that_of_the_formula(constraint):
+    model, W, W_star = general_point(constraint)
+    g, U = plain_gradient(model, W, W_star), W / np.sqrt(6)
+    if model.spherical:
+        g = g - np.sum(g * U, axis=1, keepdims=True) * U
+    np.testing.assert_allclose(hessian.population_gradient(model, W, W_star), g, atol=1e-14)
+
+
 # ---- the reduction
 
 
@@ -93,6 +122,14 @@ def test_spectrum_of_zero_weights():
     spectrum = hessian.population_spectrum(model, tsode.Overlaps(np.zeros((2, 1)), np.zeros((2, 2))), 10)
     assert spectrum.verdict == "maximum"
     assert counted(spectrum) == {-3.0: 2, -1.0: 18}  # -2 v (v* p* + 2 v*) along the teacher, -2 v v* p* elsewhere
+
+
+def test_the_smallest_dimension_has_room_for_all_weights_and_no_more():
+    model = tsode.TeacherStudent(3, 2, 0.1)
+    point = tsode.Overlaps.random(model, 50, rng=1)
+    assert hessian.population_spectrum(model, point, 5).dimension == 15
+    with pytest.raises(ValueError, match="`N` must be at least 5"):
+        hessian.population_spectrum(model, point, 4)
 
 
 # ---- the operator
@@ -247,12 +284,12 @@ def test_lowest_eigenvalue_is_minus_the_escape_rate_of_gradient_flow(constraint,
     assert spectrum.lowest == pytest.approx(-rate, abs=1e-12)
     # and of the ODEs themselves: to first order in M they are linear, the error being of relative order M^2
     model = model.replace(learning_rate=1.0)
-    rhs, size = right_hand_side(model, gradient_flow=True), 1e-8
+    size = 1e-8
     jacobian = np.empty((6, 6))
     for i in range(6):
-        y = np.concatenate([np.zeros(6), saddle.Q.ravel()])
-        y[i] = size
-        jacobian[:, i] = rhs(0.0, y)[:6] / size
+        M = np.zeros((3, 2))
+        M.flat[i] = size
+        jacobian[:, i] = derivatives(model, M, saddle.Q, gradient_flow=True)[0].ravel() / size
     assert np.linalg.eigvals(jacobian).real.max() == pytest.approx(-spectrum.lowest, abs=1e-12)
 
 
@@ -281,13 +318,21 @@ def test_bad_input():
         hessian.population_spectrum(model, (W, W_star), 50)
     with pytest.raises(ValueError, match="`overlaps`"):
         hessian.population_spectrum(model.replace(p=2), point, 50)
-    with pytest.raises(ValueError, match="`N`"):
-        hessian.population_spectrum(model, point, 4)
-    with pytest.raises(ValueError, match="`tolerance`"):
-        hessian.population_spectrum(model, point, 50, tolerance=-1)
+    with pytest.raises(ValueError, match="`tolerance` must be at least 0"):
+        hessian.population_spectrum(model, point, 50, tolerance=-0.5)
     with pytest.raises(ValueError, match="`W`"):
         hessian.population_operator(model, W[:2], W_star)
-    with pytest.raises(ValueError, match="`W_star`"):
-        hessian.population_operator(model, W, W_star[:, :5])
     with pytest.raises(ValueError, match="`W` must have rows of squared norm"):
         hessian.population_operator(model.replace(constraint="spherical"), W, W_star)
+
+
+def test_refused_weights_are_named_with_the_norm_that_is_furthest_off():
+    model = tsode.TeacherStudent(2, 1, 0.1, constraint="spherical")
+    W, W_star = np.eye(2, 4) * 2, np.full((1, 4), 1.0)
+    hessian.population_gradient(model, W * np.sqrt([[1 + 1e-10], [1.0]]), W_star)
+    for squares, said in (([1.6, 0.9], "1.6 N"), ([0.5, 1.2], "0.5 N"), ([1.0, 1 + 1e-8], "1 N")):
+        with pytest.raises(ValueError, match=f"squared norm N under the spherical constraint, but has {said}"):
+            hessian.population_gradient(model, W * np.sqrt(squares)[:, None], W_star)
+    hessian.population_gradient(model.replace(constraint="free"), W * 1.3, W_star)
+    with pytest.raises(ValueError, match=r"`W_star` must have shape \(p_star, N\) = \(1, 4\)"):
+        hessian.population_gradient(model, W, W_star[:, :3])

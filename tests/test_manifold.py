@@ -1,11 +1,16 @@
+"""The set of solutions in closed form: loss, dimension, ties, closest solutions, what is refused."""
+
 import numpy as np
 import pytest
 from scipy.optimize import minimize
 
 import tsode
 from tsode import manifold
+from tsode.activations.quadratic.minima import Minima
 
 P3 = [[1.0, 0.4, 0.2], [0.4, 2.0, -0.3], [0.2, -0.3, 0.5]]
+
+
 MODELS = {
     "surplus students": tsode.TeacherStudent(4, 2, 0.1),
     "equal widths": tsode.TeacherStudent(3, 3, 0.1),
@@ -16,7 +21,9 @@ MODELS = {
     "partly tied": tsode.TeacherStudent(2, 4, 0.1, teacher_overlap=np.diag([3.0, 1.0, 1.0, 1.0])),
     "singular P": tsode.TeacherStudent(3, 2, 0.1, teacher_overlap=[[1.0, 1.0], [1.0, 1.0]]),
 }
+
 CLOSEST = {name: model for name, model in MODELS.items() if name != "partly tied"}
+
 N = 12
 
 
@@ -31,6 +38,80 @@ def loss(model, overlaps):
 
 def teacher(model):
     return tsode.Overlaps(np.zeros((model.p, model.p_star)), np.eye(model.p), model.teacher_overlap).realise(N, 7)[1]
+
+
+def student(p, eigenvalues, readout=1.0, **options):
+    """A model whose teacher has these eigenvalues: orthogonal rows of these squared lengths, readouts 1."""
+    n = len(eigenvalues)
+    return tsode.TeacherStudent(p, n, 0.1, 0.0, [readout] * p, [1.0] * n, np.diag(eigenvalues), **options)
+
+
+def orthogonal(n, seed=0):
+    return np.linalg.qr(np.random.default_rng(seed).standard_normal((n, n)))[0]
+
+
+# --- which models have solutions
+
+
+@pytest.mark.parametrize(
+    ("v", "v_star"),
+    [
+        ([0.5, 0.0, 0.3], [0.7, 0.4]),
+        ([0.0, 0.5, 0.3], [0.7, 0.4]),
+        ([0.5, 0.3, -0.2], [0.7, 0.4]),
+        ([0.5, 0.3, 0.2], [0.7, -0.4]),
+        ([-0.5, -0.3, -0.2], [0.7, 0.4]),
+        ([-0.5, 0.3, 0.2], [0.0, 0.0]),
+    ],
+)
+def test_readouts_of_two_signs_or_a_dead_student_are_refused(v, v_star):
+    with pytest.raises(ValueError, match="readouts of one sign, none zero in the student"):
+        manifold.solution(tsode.TeacherStudent(3, 2, 0.1, 0.0, v, v_star))
+
+
+def test_a_teacher_may_have_dead_neurons():
+    half = manifold.solution(tsode.TeacherStudent(3, 2, 0.1, 0.0, [0.5] * 3, [0.7, 0.0]))
+    np.testing.assert_allclose(np.diagonal(half.Q), [1.4, 0.0, 0.0], rtol=1e-14)
+
+
+@pytest.mark.parametrize("p", [2, 3, 4])
+def test_a_silent_teacher_is_solved_by_a_silent_student(p):
+    model = tsode.TeacherStudent(p, 3, 0.1, teacher_readout=[0.0] * 3)
+    rotation = manifold.random_rotation(model, 0)
+    assert np.abs(manifold.solution(model, rotation).Q).max() == 0
+    start = tsode.Overlaps.random(model, 50, rng=0)
+    assert manifold.distance(model, start, rotation) == pytest.approx(np.sqrt(np.trace(start.Q)))
+
+
+@pytest.mark.parametrize(
+    ("p", "p_star", "options"),
+    [
+        (4, 2, {"student_readout": [0.5] * 4}),
+        (2, 2, {"student_readout": [0.4] * 2}),
+        (2, 2, {"teacher_readout": [0.5, 0.4]}),
+        (2, 2, {"student_readout": [0.5, 0.4], "teacher_readout": [0.5, 0.5]}),
+        (2, 2, {"teacher_overlap": [[1.0, 0.1], [0.1, 1.0]]}),
+    ],
+)
+def test_unit_norms_cut_the_set_of_solutions(p, p_star, options):
+    with pytest.raises(ValueError, match="must be free, or have p = p_star"):
+        manifold.solution(tsode.TeacherStudent(p, p_star, 0.1, constraint="spherical", **options))
+
+
+def test_one_neuron_learns_one_neuron():
+    for constraint in ("free", "spherical"):
+        model = tsode.TeacherStudent(1, 1, 0.1, constraint=constraint)
+        assert manifold.solution(model).Q == [[1.0]]
+        assert manifold.dimension(model) == 0
+        assert manifold.tangent_basis(model).shape == (0, 1, 1)
+
+
+def test_spherical_solutions_of_equal_widths():
+    model = tsode.TeacherStudent(3, 3, 0.1, constraint="spherical")
+    assert loss(model, manifold.solution(model, manifold.random_rotation(model, 0))) < 1e-15
+
+
+# --- the smallest loss
 
 
 def best_loss(model):
@@ -75,6 +156,82 @@ def test_weights_and_overlaps_agree(model):
     np.testing.assert_allclose(found.joint, wanted.joint, rtol=0, atol=1e-13)
 
 
+@pytest.mark.parametrize("p", [2, 3])
+def test_by_default_students_are_the_rows_of_the_teacher_up_to_their_norms(p):
+    P = np.array([[1.0, 0.3], [0.3, 0.8]])
+    model = tsode.TeacherStudent(p, 2, 0.1, 0.0, [0.5, 0.3, 0.2][:p], [0.7, 0.4], P)
+    M = np.sqrt([[0.7 / 0.5], [0.4 / 0.3]]) * P
+    np.testing.assert_allclose(manifold.solution(model).M, np.vstack([M, np.zeros((p - 2, 2))]), rtol=1e-14)
+
+
+@pytest.mark.parametrize("p", [1, 2, 3, 4])
+def test_kept_eigenvalues_and_the_smallest_loss(p):
+    """V^{1/2} Q V^{1/2} keeps the p largest eigenvalues of V* P, each raised by R / (p + 2)."""
+    P = [[1.0, 0.3, 0.1], [0.3, 0.8, -0.2], [0.1, -0.2, 1.5]]
+    v, v_star = np.array([0.5, 0.3, 0.7, 0.2])[:p], np.array([0.7, 0.4, 0.9])
+    best = manifold.solution(tsode.TeacherStudent(p, 3, 0.1, 0.0, -v, -v_star, P))
+    l = np.sort(np.linalg.eigvals(v_star[:, None] * P).real)[::-1]
+    wanted = np.append(l[:p] + l[p:].sum() / (p + 2), np.zeros(max(p - 3, 0)))
+    found = np.linalg.eigvalsh(np.sqrt(np.outer(v, v)) * best.Q)[::-1]
+    np.testing.assert_allclose(found, wanted, rtol=1e-12, atol=1e-14)
+
+
+def test_a_singular_teacher_that_the_student_cannot_hold():
+    """Eigenvalues 4, 2, 0 and one student: R = 2, kept 4 + 2/3."""
+    assert manifold.solution(student(1, [4.0, 2.0, 0.0])).Q[0, 0] == pytest.approx(14 / 3, rel=1e-14)
+
+
+# --- dimension and tangents
+
+
+@all_of(MODELS)
+def test_tangent_basis_spans_the_motions_along_the_solutions(model):
+    W_star, rotation = teacher(model), manifold.random_rotation(model, 5)
+    C = manifold.tangent_basis(model, rotation)
+    assert len(C) == manifold.dimension(model)
+    moves = (C @ W_star).reshape(len(C), -1)
+    np.testing.assert_allclose(moves @ moves.T / N, np.eye(len(C)), rtol=0, atol=1e-9)
+    # along a tangent the loss changes in fourth order, its increase per step^2 vanishes
+    W = manifold.solution_weights(model, W_star, rotation)
+    best = loss(model, manifold.solution(model))
+    for direction in C @ W_star:
+        rise = [loss(model, tsode.Overlaps.from_weights(W + h * direction, W_star)) - best for h in (0.1, 0.05)]
+        assert rise[0] / rise[1] == pytest.approx(16, rel=0.35)
+
+
+@pytest.mark.parametrize(
+    ("p", "eigenvalues", "dimension"),
+    [
+        (4, [1.0, 1.0], 5),
+        (3, [1.0, 1.0, 1.0], 3),
+        (2, [1.0] * 4, 5),
+        (3, [1.0] * 5, 9),
+        (2, [2.0, 1.0, 0.5], 1),
+        (3, [4.0, 3.0, 2.0, 1.0], 3),
+        (2, [3.0, 1.0, 1.0, 1.0], 3),
+        (3, [3.0, 2.0, 2.0, 2.0, 1.0], 5),
+        (1, [1.0, 0.0], 0),
+        (3, [1.0, 0.0, 0.0, 0.0], 2),
+        (4, [1e6, 1e-4], 3),  # eigenvalues below 1e-9 of the largest count as zero
+        (4, [1e6, 1e-2], 5),
+        (2, [1e6, 1 + 5e-4, 1.0, 0.01], 2),  # differences below 1e-9 of the largest count as ties
+        (2, [1e6, 1 + 5e-3, 1.0, 0.01], 1),
+    ],
+)
+def test_dimension(p, eigenvalues, dimension):
+    model = student(p, eigenvalues)
+    assert manifold.dimension(model) == dimension
+    C = manifold.tangent_basis(model)
+    P = model.teacher_overlap
+    gram = np.array([[np.trace(A @ P @ B.T) for B in C] for A in C]).reshape(dimension, dimension)
+    np.testing.assert_allclose(gram, np.eye(dimension), rtol=0, atol=1e-9)
+    if p >= len(eigenvalues):  # along all of them W^T V W stays: C^T O + O^T C = 0
+        np.testing.assert_allclose(P @ (C[:, : len(P)] + np.swapaxes(C[:, : len(P)], 1, 2)) @ P, 0.0, atol=1e-9)
+
+
+# --- the closest one
+
+
 @all_of(CLOSEST)
 def test_closest_solution_is_closer_than_all_others(model):
     W_star = teacher(model)
@@ -99,108 +256,61 @@ def test_closest_solution_is_closer_than_all_others(model):
     assert manifold.distance(model, (closest, W_star)) < 1e-7
 
 
-@all_of(MODELS)
-def test_tangent_basis_spans_the_motions_along_the_solutions(model):
-    W_star, rotation = teacher(model), manifold.random_rotation(model, 5)
-    C = manifold.tangent_basis(model, rotation)
-    assert len(C) == manifold.dimension(model)
-    moves = (C @ W_star).reshape(len(C), -1)
-    np.testing.assert_allclose(moves @ moves.T / N, np.eye(len(C)), rtol=0, atol=1e-9)
-    # along a tangent the loss changes in fourth order, its increase per step^2 vanishes
-    W = manifold.solution_weights(model, W_star, rotation)
-    best = loss(model, manifold.solution(model))
-    for direction in C @ W_star:
-        rise = [loss(model, tsode.Overlaps.from_weights(W + h * direction, W_star)) - best for h in (0.1, 0.05)]
-        assert rise[0] / rise[1] == pytest.approx(16, rel=0.35)
+@pytest.mark.parametrize("eigenvalues", [[3.0, 1.0, 1.0], [3.0, 1.0, 1.0, 0.0], [1.0, 1.0, 1.0, 0.0]])
+def test_closest_solution_is_refused_where_a_tie_leaves_a_choice(eigenvalues):
+    model = student(2, eigenvalues)
+    with pytest.raises(ValueError, match="at places p and p \\+ 1 differ, or are all the same"):
+        manifold.closest_solution(model, tsode.Overlaps.random(model, 50, rng=0))
 
 
-@all_of(CLOSEST)
-def test_tangent_space_is_that_of_all_paths(model):
-    """Rank of the derivatives of random paths through one point: an independent count of the dimension."""
-    W_star, rotation = teacher(model), manifold.random_rotation(model, 5)
-    basis = (manifold.tangent_basis(model, rotation) @ W_star).reshape(-1, model.p * N) / np.sqrt(N)
-    moves = []
-    for seed in range(60):
-        try:
-            ends = manifold.path(model, rotation, manifold.random_rotation(model, seed), [-1e-5, 1e-5])
-        except ValueError:  # the other one lies on another component
-            continue
-        ends = [manifold.solution_weights(model, W_star, end) for end in ends]
-        moves.append(((ends[1] - ends[0]) / 2e-5).ravel() / np.sqrt(N))
-    assert len(moves) > 2 * len(basis)
-    assert np.linalg.matrix_rank(np.array(moves), tol=1e-6) == len(basis) == manifold.dimension(model)
-    np.testing.assert_allclose(moves @ basis.T @ basis, moves, rtol=0, atol=1e-7)
+@pytest.mark.parametrize("eigenvalues", [[2.0, 2.0, 1.0], [1.0, 0.0, 0.0], [1e6, 1e-4, 1e-4]])
+def test_ties_among_the_kept_or_at_zero_leave_no_choice(eigenvalues):
+    model = student(2, eigenvalues)
+    start = tsode.Overlaps.random(model, 50, rng=0)
+    here = manifold.distance(model, start)
+    others = [manifold.distance(model, start, manifold.random_rotation(model, seed)) for seed in range(20)]
+    assert here <= min(others)
+    found = manifold.solution(model, manifold.closest_rotation(model, start))
+    assert np.trace(found.Q) == pytest.approx(sum(eigenvalues[:2]) + eigenvalues[2] / 2, rel=1e-9)
 
 
-@all_of(CLOSEST)
-def test_paths_stay_on_the_solutions(model):
-    first = manifold.random_rotation(model, 0)
-    best = loss(model, manifold.solution(model))
-    joined = 0
-    for seed in range(1, 8):
-        second = manifold.random_rotation(model, seed)
-        try:
-            rotations = manifold.path(model, first, second, np.linspace(0, 1, 7))
-        except ValueError:  # the second one lies on another component
-            continue
-        joined += 1
-        np.testing.assert_allclose(rotations[[0, -1]], [first, second], rtol=0, atol=1e-10)
-        assert max(abs(loss(model, manifold.solution(model, one)) - best) for one in rotations) < 1e-12
-        steps = np.linalg.norm(np.diff(rotations, axis=0), axis=(1, 2))
-        np.testing.assert_allclose(steps, steps[0], rtol=1e-9)  # constant speed
-    assert joined > 0
+def test_a_start_is_overlaps_or_a_pair_of_weights():
+    model = student(2, [1.0, 1.0])
+    W = np.eye(2, 5)
+    for start in ([W, W], (W, W, W), (W,)):
+        with pytest.raises(TypeError, match="`start` must be an Overlaps"):
+            manifold.closest_rotation(model, start)
 
 
-def test_path_turns_by_half_a_circle():
-    """Eigenvalues -1 of a rotation have no principal logarithm; the path must not need it."""
-    model = tsode.TeacherStudent(4, 4, 0.1)
-    rotations = manifold.path(model, np.eye(4), -np.eye(4), np.linspace(0, 1, 5))
-    np.testing.assert_allclose(rotations[-1], -np.eye(4), rtol=0, atol=1e-12)
-    assert max(loss(model, manifold.solution(model, one)) for one in rotations) < 1e-14
+def test_closest_weights_are_those_of_the_closest_rotation():
+    model = tsode.TeacherStudent(3, 2, 0.1, 0.0, [0.5, 0.3, 0.2], [0.7, 0.4])
+    W, W_star = np.random.default_rng(0).standard_normal((3, 40)), np.sqrt(40) * orthogonal(40)[:2]
+    O = manifold.closest_rotation(model, (W, W_star))
+    wanted = np.diag([0.5, 0.3, 0.2]) ** 0.5 @ manifold.closest_solution(model, (W, W_star))
+    np.testing.assert_allclose(wanted, O @ np.diag([0.7, 0.4]) ** 0.5 @ W_star, rtol=0, atol=1e-12)
+    found = manifold.closest_solution(model, tsode.Overlaps.from_weights(W, W_star))
+    assert isinstance(found, tsode.Overlaps)
 
 
-def test_random_rotations_are_uniform():
-    """O_11 of a Haar column in R^4 has variance 1/4 and fourth moment 3/24; 4000 draws, 5 standard errors."""
-    model = tsode.TeacherStudent(4, 2, 0.1)
-    rng = np.random.default_rng(0)
-    first = np.array([manifold.random_rotation(model, rng)[0, 0] for _ in range(4000)])
-    assert abs(first.mean()) < 5 * 0.5 / np.sqrt(4000)
-    assert abs(np.mean(first**2) - 0.25) < 5 * np.sqrt(1 / 8 - 1 / 16) / np.sqrt(4000)
-    assert abs(np.mean(first**4) - 0.125) < 5 * np.std(first**4) / np.sqrt(4000)
+def test_a_solution_is_at_distance_zero_from_itself():
+    """Also where rounding makes the squared distance negative."""
+    model = tsode.TeacherStudent(3, 2, 0.1, 0.0, [0.5, 0.3, 0.2], [0.7, 0.4], [[1.0, 0.3], [0.3, 0.8]])
+    for seed in range(40):
+        rotation = manifold.random_rotation(model, seed)
+        assert 0 <= manifold.distance(model, manifold.solution(model, rotation), rotation) < 1e-7
 
 
 @pytest.mark.parametrize(
     ("call", "error", "message"),
     [
-        (
-            lambda: manifold.solution(MODELS["general"].replace(student_readout=[0.5, 0.3, -0.2])),
-            ValueError,
-            "one sign",
-        ),
-        (
-            lambda: manifold.solution(MODELS["surplus students"].replace(constraint="spherical")),
-            ValueError,
-            "spherical",
-        ),
         (lambda: manifold.solution(MODELS["equal widths"], np.eye(2)), ValueError, r"\(p, p_star\) = \(3, 3\)"),
-        (lambda: manifold.solution(MODELS["equal widths"], np.ones((3, 3))), ValueError, "orthonormal columns"),
-        (lambda: manifold.solution(MODELS["general, too few"], np.eye(3)[[0, 2]]), ValueError, "leading eigenvectors"),
         (lambda: manifold.distance(MODELS["equal widths"], 3), TypeError, "`overlaps` must be an Overlaps"),
         (
             lambda: manifold.distance(MODELS["partly tied"], manifold.solution(MODELS["partly tied"])),
             ValueError,
             "no closed form",
         ),
-        (
-            lambda: manifold.path(MODELS["equal widths"], np.eye(3), np.diag([1, 1, -1]), [0.5]),
-            ValueError,
-            "determinants",
-        ),
         (lambda: manifold.invariants(3), TypeError, "`trajectory` must be a Trajectory"),
-        (lambda: manifold.power_law(MODELS["equal widths"], 1.0), ValueError, "p > p_star"),
-        (lambda: manifold.power_law(MODELS["surplus students"], 0.0), ValueError, "`alpha` must be larger than 0"),
-        (lambda: manifold.relaxation_rate(MODELS["general"]), ValueError, "equal readouts"),
-        (lambda: manifold.loss_floor(MODELS["singular P"]), ValueError, "P = 1"),
     ],
 )
 def test_refusals(call, error, message):
@@ -208,191 +318,10 @@ def test_refusals(call, error, message):
         call()
 
 
-def test_spherical_solutions_of_equal_widths():
-    model = tsode.TeacherStudent(3, 3, 0.1, constraint="spherical")
-    assert loss(model, manifold.solution(model, manifold.random_rotation(model, 0))) < 1e-15
+# --- kernels
 
 
-# --- the dynamics ----------------------------------------------------------------------------------------------------
-
-
-def random_start(model, N=1000, seed=3, q=1.0):
-    M = tsode.Overlaps.random(model, N, rng=seed).M
-    return tsode.Overlaps(M, q * np.eye(model.p))
-
-
-@pytest.mark.parametrize("q", [0.3, 1.0])
-@pytest.mark.parametrize("eta", [0.01, 0.1, 0.3])
-def test_ends_at_the_closest_solution(eta, q):
-    model = tsode.TeacherStudent(2, 2, eta)
-    start = random_start(model, q=q)
-    ode = tsode.integrate(model, start, [0.0, 300 / eta], rtol=1e-11, atol=1e-13)
-    assert manifold.distance(model, ode.overlaps(), manifold.closest_rotation(model, start)) < 1e-6
-    kept = manifold.invariants(ode)
-    assert kept.singular_vectors.applies
-    assert kept.polar_factor.applies
-    assert kept.singular_vectors.drift < 1e-9
-    assert kept.polar_factor.drift < 1e-9
-
-
-@pytest.mark.parametrize(("eta", "gradient_flow"), [(0.05, False), (0.4, False), (0.1, True)])
-def test_surplus_students_end_at_the_closest_solution_too(eta, gradient_flow):
-    """Slowly: the surplus students lose their norm as 1 / tau, so tau = 1e7 leaves 1e-7 in the overlaps."""
-    model = tsode.TeacherStudent(4, 2, eta)
-    start = random_start(model)
-    ode = tsode.integrate(
-        model, start, [0.0, 1e7 / eta], method="LSODA", rtol=1e-9, atol=1e-12, gradient_flow=gradient_flow
-    )
-    wanted = manifold.closest_solution(model, start)
-    assert max(np.abs(ode.M[-1] - wanted.M).max(), np.abs(ode.Q[-1] - wanted.Q).max()) < 1e-6
-
-
-def test_too_few_students_end_at_the_closest_of_the_best_in_gradient_flow():
-    model = tsode.TeacherStudent(2, 4, 0.1)
-    start = random_start(model)
-    ode = tsode.integrate(model, start, [0.0, 3000.0], rtol=1e-11, atol=1e-13, gradient_flow=True)
-    assert manifold.distance(model, ode.overlaps(), manifold.closest_rotation(model, start)) < 1e-6
-    assert manifold.invariants(ode).row_space.drift < 1e-9
-
-
-def test_from_random_weights_the_deviation_falls_with_the_root_of_the_dimension():
-    """Mean distance of the end from the closest solution over 24 starts; slope -0.5 +- 0.1."""
-    model = tsode.TeacherStudent(2, 2, 0.2)
-    dimensions = [10**3, 10**4, 10**5, 10**6]
-    deviations = []
-    for N in dimensions:
-        starts = [tsode.Overlaps.random(model, N, rng=seed) for seed in range(24)]
-        ends = [tsode.integrate(model, start, [0.0, 400.0], rtol=1e-9, atol=1e-12).overlaps() for start in starts]
-        rotations = [manifold.closest_rotation(model, start) for start in starts]
-        deviations.append(np.mean([manifold.distance(model, *pair) for pair in zip(ends, rotations)]))
-    slope = np.polyfit(np.log(dimensions), np.log(deviations), 1)[0]
-    assert slope == pytest.approx(-0.5, abs=0.1)
-
-
-FLOWS = {
-    "equal widths": tsode.TeacherStudent(2, 2, 0.1),
-    "surplus students": tsode.TeacherStudent(4, 2, 0.1),
-    "too few students": tsode.TeacherStudent(2, 3, 0.1),
-    "any teacher": tsode.TeacherStudent(3, 2, 0.1, 0.0, None, [0.7, 0.4], [[1.0, 0.3], [0.3, 0.8]]),
-}
-
-
-@all_of(FLOWS)
-def test_constant_of_gradient_flow(model):
-    """From a general start until rounding takes the student's part outside the teacher: the loss is learned by then."""
-    start = tsode.Overlaps.random(model, 300, rng=2)
-    ode = tsode.integrate(model, start, np.linspace(0, 250, 251), rtol=3e-14, atol=1e-16, gradient_flow=True)
-    kept = manifold.invariants(ode)
-    assert kept.flow_constant.applies
-    assert kept.flow_constant.drift < 1e-6
-    resolved = np.flatnonzero(np.isfinite(kept.flow_constant.change))
-    lost, best = ode.excess_loss - ode.excess_loss[-1], loss(model, manifold.solution(model))
-    assert lost[resolved[-1]] < 0.02 * (ode.excess_loss[0] - best)
-    # the same start is no constant of SGD at finite learning rate, nor of the naive form
-    finite = manifold.invariants(tsode.integrate(model, start, np.linspace(0, 50, 51)))
-    assert not finite.flow_constant.applies
-    assert finite.flow_constant.drift > 0.1
-
-
-def test_invariants_that_are_none_are_said_so():
-    model = tsode.TeacherStudent(3, 2, 0.1, 0.0, [0.5, 0.3, 0.2], [0.7, 0.4])
-    kept = manifold.invariants(tsode.integrate(model, tsode.Overlaps.random(model, 300, rng=2), 100.0))
-    for one in vars(kept).values():
-        assert not one.applies or one is kept.row_space
-    assert kept.singular_vectors.drift > 0.01
-    assert kept.polar_factor.drift > 0.01
-    assert kept.angular_momentum.drift > 0.01
-    few = tsode.TeacherStudent(2, 3, 0.1, 0.0, None, [0.7, 0.4, 0.2])
-    kept = manifold.invariants(tsode.integrate(few, tsode.Overlaps.random(few, 300, rng=2), 100.0))
-    assert not kept.row_space.applies
-    assert kept.row_space.drift > 0.01
-
-
-def test_angular_momentum_from_explicit_weights():
-    """W dW^T of the population gradient of the weights, for equal and for unequal readouts."""
-    for readout in ([1 / 3] * 3, [0.5, 0.3, 0.2]):
-        model = tsode.TeacherStudent(3, 2, 0.1, 0.0, readout)
-        W, W_star = tsode.Overlaps.random(model, 20, rng=1).realise(20, 2)
-        V, V_star = np.diag(model.student_readout), np.diag(model.teacher_readout)
-        B = (W.T @ V @ W - W_star.T @ V_star @ W_star) / 20
-        dW = -2 * V @ W @ (np.trace(B) * np.eye(20) + 2 * B)
-        X = W @ dW.T / 20
-        o = tsode.Overlaps.from_weights(W, W_star)
-        drift = manifold.invariants(tsode.integrate(model, o, [0.0])).angular_momentum.drift
-        assert drift == pytest.approx(np.linalg.norm(X - X.T) / np.linalg.norm(X), abs=1e-13)
-
-
-def test_invariants_of_sgd_have_a_run_axis_and_survive_divergence():
-    model = tsode.TeacherStudent(2, 2, 0.2)
-    sgd = tsode.simulate(model, None, 5.0, N=2000, runs=3, seed=0)
-    kept = manifold.invariants(sgd)
-    assert kept.polar_factor.change.shape == (3, 201)
-    assert kept.polar_factor.drift.shape == (3,)
-    assert not kept.polar_factor.applies
-    assert "exact here" in repr(kept)
-    assert "drift" in repr(kept.polar_factor)
-    assert "drift" in kept._repr_html_() + kept.polar_factor._repr_html_()
-    away = tsode.simulate(tsode.TeacherStudent(2, 1, 8.0), None, 4.0, N=100, runs=3)
-    assert "diverged" in away.status
-    np.testing.assert_array_equal(np.isnan(manifold.invariants(away).polar_factor.change), np.isnan(away.excess_loss))
-
-
-# --- late times ------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("widths", [(4, 2), (5, 3), (2, 1)])
-def test_power_law_of_surplus_students(widths):
-    model = tsode.TeacherStudent(*widths, 0.1)
-    alpha = np.array([0.0, 1e5, 2e5])
-    start = tsode.Overlaps.random(model, 1000, rng=0)
-    ode = tsode.integrate(model, start, alpha, method="LSODA", rtol=1e-9, atol=1e-12, gradient_flow=True)
-    np.testing.assert_allclose(ode.excess_loss[1:], manifold.power_law(model, alpha[1:]), rtol=0.01)
-    assert manifold.relaxation_rate(model) == 0
-
-
-@pytest.mark.parametrize(
-    "model",
-    [
-        tsode.TeacherStudent(2, 2, 0.1),
-        tsode.TeacherStudent(3, 3, 0.1, 0.0, None, [0.9, 0.6, 0.5]),
-        tsode.TeacherStudent(2, 4, 0.1),
-        tsode.TeacherStudent(1, 2, 0.1, 0.0, None, [0.9, 0.6]),
-    ],
-    ids=lambda model: f"{model.p}-{model.p_star}-{model.learning_rate:g}",
-)
-def test_exponential_rate(model):
-    start = tsode.Overlaps.random(model, 1000, rng=0)
-    ode = tsode.integrate(model, start, np.linspace(0, 400, 801), rtol=1e-12, atol=1e-14, gradient_flow=True)
-    excess = ode.excess_loss - loss(model, manifold.solution(model))
-    window = (excess < 1e-5) & (excess > 1e-9)
-    assert window.sum() > 20
-    slope = np.polyfit(ode.alpha[window], np.log(excess[window]), 1)[0]
-    assert -slope == pytest.approx(manifold.relaxation_rate(model), rel=0.01)
-
-
-@pytest.mark.parametrize(
-    "model",
-    [
-        tsode.TeacherStudent(2, 2, 0.1, 0.1),
-        tsode.TeacherStudent(4, 2, 0.3, 0.1),
-        tsode.TeacherStudent(6, 3, 0.5, 0.05),
-        tsode.TeacherStudent(2, 3, 0.1, 0.1),
-        tsode.TeacherStudent(3, 5, 0.2, 0.0),
-    ],
-    ids=lambda model: f"{model.p}-{model.p_star}-{model.learning_rate:g}",
-)
-def test_floor_under_label_noise(model):
-    floor = manifold.loss_floor(model)
-    start = tsode.Overlaps.random(model, 1000, rng=0)
-    ode = tsode.integrate(model, start, [0.0, 20000.0], rtol=1e-11, atol=1e-13)
-    assert ode.excess_loss[-1] == pytest.approx(floor, rel=1e-6)
-
-
-def test_floor_in_closed_form_and_where_it_ends():
-    """p = p*: L = p v v* eta Delta / [1 - 2 eta v v* (p + 2)], up to eta = p^2 / (2 (p + 2))."""
-    for p in (1, 2, 5):
-        last = p**2 / (2 * (p + 2))
-        model = tsode.TeacherStudent(p, p, 0.4 * last, 0.3)
-        assert manifold.loss_floor(model) == pytest.approx(0.4 * last * 0.3 / p / (1 - 0.4), rel=1e-12)
-        assert np.isnan(manifold.loss_floor(model.replace(learning_rate=1.01 * last)))
-    assert manifold.loss_floor(tsode.TeacherStudent(4, 2, 0.3)) == 0
+def test_nothing_ties_where_the_student_keeps_everything():
+    assert Minima(student(3, [2.0, 1.0, 1.0])).tied.size == 0
+    assert Minima(student(4, [1.0, 1.0])).tied.size == 0
+    np.testing.assert_array_equal(Minima(student(2, [3.0, 1.0, 1.0, 0.5])).tied, [1, 2])

@@ -1,26 +1,19 @@
+"""One solution of the ODEs: against plain integrators and closed forms, at its times, tolerances and divergence."""
+
 import numpy as np
 import pytest
 from models import GENERAL, generic_start
-from reference import derivatives, runge_kutta
+from reference import runge_kutta
 
 import tsode
-from tsode.ode import METHODS, rhs
+from tsode.ode import METHODS
+
+SMALL = tsode.TeacherStudent(2, 1, 0.3, 0.1)
 
 TIMES = np.linspace(0.0, 4.0, 5)
 
 
-def flatten(M, Q):
-    return np.concatenate([M.ravel(), Q.ravel()])
-
-
-@pytest.mark.parametrize("blas_width", [1, 1000])
-@pytest.mark.parametrize("gradient_flow", [False, True])
-def test_right_hand_sides_agree(model, start, gradient_flow, blas_width, monkeypatch):
-    """Compiled loops and matrix products, against the formulas term by term."""
-    monkeypatch.setattr(rhs, "BLAS_WIDTH", blas_width)
-    wanted = flatten(*derivatives(model, start.M, start.Q, gradient_flow))
-    found = rhs.right_hand_side(model, gradient_flow)(0.0, flatten(start.M, start.Q))
-    np.testing.assert_allclose(found, wanted, rtol=0, atol=1e-14)
+# --- against plain integrators, closed forms and symmetries
 
 
 @pytest.mark.parametrize("gradient_flow", [False, True])
@@ -112,39 +105,6 @@ def test_spherical_norms_stay_where_the_loss_pulls_them_inwards(gradient_flow):
         np.testing.assert_array_equal(ode.Q, np.broadcast_to(start.Q, ode.Q.shape))
 
 
-def test_divergence_ends_the_run_with_what_it_had():
-    model = tsode.TeacherStudent(p=4, p_star=2, learning_rate=4.0)
-    start = tsode.Overlaps.random(model, 1000, rng=0)
-    for method in METHODS:
-        ode = tsode.integrate(model, start, 50.0, method=method, rtol=1e-6)
-        assert ode.status == "diverged"
-        assert ode.stopped_at == pytest.approx(0.086446, abs=1e-5)
-        assert 0 < len(ode.alpha) < 201
-        assert ode.alpha[-1] <= ode.stopped_at
-        assert np.isfinite(ode.M).all()
-        assert np.isfinite(ode.loss).all()
-        assert np.array_equal(ode.Q[0], start.Q)
-
-
-def test_divergence_in_the_first_step_leaves_the_start():
-    model = tsode.TeacherStudent(p=4, p_star=2, learning_rate=1e30)
-    start = tsode.Overlaps.random(model, 1000, rng=0)
-    ode = tsode.integrate(model, start, [0.0, 1.0])
-    assert ode.status == "diverged"
-    assert ode.stopped_at < 1e-50
-    np.testing.assert_array_equal(ode.Q, start.Q[None])
-
-
-def test_grid_of_times(model, start):
-    ode = tsode.integrate(model, start, 3.0)
-    assert ode.alpha[0] == 0
-    assert ode.alpha[-1] == 3.0
-    coarse = tsode.integrate(model, start, [0.0, 3.0])
-    np.testing.assert_array_equal(coarse.M[-1], ode.M[-1])
-    only = tsode.integrate(model, start, [0.7])
-    assert only.M.shape == (1, model.p, model.p_star)
-
-
 def test_wide_spherical_student_keeps_its_norms():
     model = tsode.TeacherStudent(
         p=64, p_star=4, learning_rate=2.0, teacher_readout=np.full(4, 0.01), constraint="spherical"
@@ -160,6 +120,44 @@ def test_large_width_runs_through_matrix_products():
     ode = tsode.integrate(model, start, [0.0, 0.5], rtol=1e-5, method="RK45")
     assert ode.status == "completed"
     assert ode.loss[-1] < 0.9 * ode.loss[0]
+
+
+# --- times
+
+
+def test_grid_of_times(model, start):
+    ode = tsode.integrate(model, start, 3.0)
+    assert ode.alpha[0] == 0
+    assert ode.alpha[-1] == 3.0
+    coarse = tsode.integrate(model, start, [0.0, 3.0])
+    np.testing.assert_array_equal(coarse.M[-1], ode.M[-1])
+
+
+# --- divergence
+
+
+def test_divergence_ends_the_run_with_what_it_had():
+    model = tsode.TeacherStudent(p=4, p_star=2, learning_rate=4.0)
+    start = tsode.Overlaps.random(model, 1000, rng=0)
+    for method in METHODS:
+        ode = tsode.integrate(model, start, 50.0, method=method, rtol=1e-6)
+        assert ode.status == "diverged"
+        assert ode.stopped_at == pytest.approx(0.086446, abs=1e-5)
+        assert 0 < len(ode.alpha) < 201
+        assert ode.alpha[-1] <= ode.stopped_at
+        assert np.isfinite(ode.M).all()
+        assert np.isfinite(ode.loss).all()
+        assert np.array_equal(ode.Q[0], start.Q)
+
+
+@pytest.mark.parametrize("alpha", [[0.0, 1.0], [0.5, 1.0, 2.0]])
+def test_divergence_in_the_first_step_leaves_the_start(alpha):
+    start = generic_start(SMALL)
+    ode = tsode.integrate(SMALL.replace(learning_rate=1e30), start, alpha)
+    assert ode.status == "diverged"
+    assert abs(ode.stopped_at - alpha[0]) < (1e-12 if alpha[0] else 1e-50)
+    assert ode.alpha.tolist() == alpha[:1]
+    np.testing.assert_array_equal(ode.Q, start.Q[None])
 
 
 def test_rounding_that_grows_out_of_all_overlaps_is_told():

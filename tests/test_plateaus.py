@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
+from reference import derivatives
+from tables import rows
 
 import tsode
-from tsode.activations.quadratic.fixed_points import EqualBranch, FollowedBranch
-from tsode.ode.rhs import right_hand_side
 
 MODELS = {
     "default": tsode.TeacherStudent(4, 2, 0.4),
@@ -30,6 +30,17 @@ def all_of(models):
 
 def flatten(overlaps):
     return np.concatenate([overlaps.M.ravel(), overlaps.Q.ravel()])
+
+
+def right_hand_side(model, gradient_flow=False):
+    """The plain ODE, of M and Q in a row."""
+    n, shape = model.p * model.p_star, (model.p, model.p_star)
+
+    def slope(_, y):
+        dM, dQ = derivatives(model, y[:n].reshape(shape), y[n:].reshape(model.p, model.p), gradient_flow)
+        return np.concatenate([dM.ravel(), dQ.ravel()])
+
+    return slope
 
 
 def jacobian(function, y, h=0.01):
@@ -99,16 +110,6 @@ def test_random_models(seed):
     assert np.abs(function(0, y)).max() < 1e-11 * scale
     assert np.linalg.eigvals(J[:n, :n]).real.max() == pytest.approx(saddle.escape_rate, abs=1e-9 * scale)
     assert np.linalg.eigvals(J[n:, n:]).real.max() < 1e-9 * scale
-
-
-@all_of({name: MODELS[name] for name in ("default", "noisy", "underparameterised", "one student", "negative outputs")})
-def test_closed_form_agrees_with_the_followed_branch(model):
-    closed, followed = EqualBranch(model), FollowedBranch(model)
-    assert followed.end == pytest.approx(closed.end, rel=1e-11)
-    assert followed.escape == pytest.approx(closed.escape, rel=1e-11, nan_ok=True)
-    assert followed.fastest == pytest.approx(closed.fastest, rel=1e-6)
-    for eta in np.linspace(0.05, 0.95, 5) * closed.end:
-        np.testing.assert_allclose(followed.point(eta), closed.point(eta), rtol=1e-11)
 
 
 @all_of(FREE)
@@ -210,9 +211,43 @@ def test_rows_that_cannot_live_or_move():
 
 def test_result_is_readable():
     saddle = tsode.plateau(MODELS["noisy"])
-    assert "escape rate g          0.168581" in repr(saddle)
+    assert rows(saddle)["escape rate g"] == ["0.168581"]
     assert "0.168581" in saddle._repr_html_()
     with pytest.raises(TypeError, match="`model` must be a TeacherStudent, but is int"):
         tsode.plateau(3)
     with pytest.raises(TypeError, match="`gradient_flow` must be True or False"):
         tsode.plateau(MODELS["noisy"], gradient_flow=1)
+
+
+def test_plateau_of_unequal_readouts_shows_its_norms():
+    saddle = tsode.plateau(tsode.TeacherStudent(2, 1, 0.1, student_readout=[0.75, 0.25], constraint="spherical"))
+    assert saddle.q == 1.0
+    assert rows(saddle)["norm q"] == ["1"]
+    dead = tsode.plateau(tsode.TeacherStudent(2, 1, 0.01, student_readout=[0.5, -0.5]))
+    assert dead.q[1] == 0
+    assert " ".join(rows(dead)["norm q"]).split() == str(dead.q).split()
+
+
+def test_loss_on_the_plateau_by_hand():
+    """p = p* = 1, v = v* = 1, gradient flow: q = 1/3, hence the loss ((1 - q)^2 + 2 (q^2 + 1) + Delta) / 2."""
+    saddle = tsode.plateau(tsode.TeacherStudent(1, 1, 0.01, 0.6), gradient_flow=True)
+    assert saddle.q == pytest.approx(1 / 3, rel=1e-14)
+    assert saddle.excess_loss == pytest.approx(((2 / 3) ** 2 + 2 * (1 / 9 + 1)) / 2, rel=1e-14)
+    assert saddle.loss == pytest.approx(saddle.excess_loss + 0.3, rel=1e-14)
+    assert saddle.escape_rate == pytest.approx(4 * 0.01, rel=1e-14)
+    assert all(np.isnan(getattr(saddle, name)) for name in saddle.reasons)
+    assert "gradient flow knows no learning rate" in repr(saddle)
+
+
+def test_plateau_is_that_of_sgd_by_default():
+    model = tsode.TeacherStudent(4, 2, 0.4)
+    assert tsode.plateau(model).q == tsode.plateau(model, gradient_flow=False).q > tsode.plateau(model, True).q
+    assert tsode.plateau(model).max_learning_rate == pytest.approx(1.2)
+
+
+def test_what_is_missing_above_the_largest_learning_rate():
+    saddle = tsode.plateau(tsode.TeacherStudent(4, 2, 1.3))
+    assert saddle.overlaps is None
+    assert np.isnan([saddle.q, saddle.loss, saddle.excess_loss, saddle.escape_rate]).all()
+    assert saddle.max_learning_rate == pytest.approx(1.2)
+    assert set(saddle.reasons) == {"q", "loss", "excess_loss", "escape_rate", "escape_learning_rate"}

@@ -114,18 +114,6 @@ def test_repr_is_for_people(trajectory):
     assert "completed" in html
 
 
-def test_model_equality_and_replace():
-    model = tsode.TeacherStudent(4, 2, 0.4, 0.1)
-    assert model == tsode.TeacherStudent(**model.to_dict())
-    assert hash(model) == hash(tsode.TeacherStudent(**model.to_dict()))
-    assert model != model.replace(learning_rate=0.5)
-    assert model.replace(p=8).student_readout.tolist() == [1 / 8] * 8
-    kept = tsode.TeacherStudent(2, 1, 0.4, student_readout=[0.3, 0.4]).replace(learning_rate=0.1)
-    assert kept.student_readout.tolist() == [0.3, 0.4]
-    assert model.is_uniform
-    assert not kept.is_uniform
-
-
 def test_recorded_seed_gives_the_same_run_again():
     model = tsode.TeacherStudent(2, 1, 0.1)
     parent = np.random.SeedSequence(3)

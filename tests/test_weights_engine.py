@@ -1,13 +1,13 @@
+"""The weights engine beside plain SGD and the ODE."""
+
 import numba
 import numpy as np
 import pytest
 from models import GENERAL, MODELS, generic_start
 from reference import sgd as plain_sgd
 from scipy import stats
-from twins import python_twin
 
 import tsode
-from tsode.sgd import weights
 
 
 def run_on_rows(model, start, rows, alpha):
@@ -28,20 +28,6 @@ def test_blocks_do_what_sgd_does_sample_by_sample(model, N):
         wanted = tsode.Overlaps.from_weights(history[step], W_star)
         np.testing.assert_allclose(found.M[0, i], wanted.M, rtol=1e-10, atol=1e-12)
         np.testing.assert_allclose(found.Q[0, i], wanted.Q, rtol=1e-10, atol=1e-12)
-
-
-def test_kernels_agree_with_their_python_twins(model, monkeypatch):
-    """Samples of three blocks, compiled, and in Python all the way down to the rule."""
-    results = []
-    for python in (False, True):
-        run = weights.WeightsRun(model, generic_start(model), 90, np.random.SeedSequence(1), "gaussian", 1e8)
-        if python:
-            for name in ("sample_kernel", "block_kernel", "advance_kernel"):
-                monkeypatch.setattr(weights, name, python_twin(getattr(weights, name)))
-            monkeypatch.setattr(run.rule, "pointer", model.rule.step(model))
-        assert run.advance(21)
-        results.append(run.W)
-    np.testing.assert_allclose(*results, rtol=1e-10, atol=1e-12)
 
 
 @pytest.mark.parametrize("inputs", ["gaussian", "rademacher", "uniform"])
@@ -197,23 +183,14 @@ def test_diverging_runs_end_with_what_they_had(constraint):
         assert np.isfinite(sgd.M[run, 0]).all()
 
 
-def test_interrupt_returns_what_was_recorded(monkeypatch):
-    model, seen = tsode.TeacherStudent(2, 1, 0.2), []
-    whole = tsode.simulate(model, None, np.linspace(0, 5, 6), N=100, seed=1, engine="weights")
-    advance = weights.WeightsRun.advance
-
-    def interrupted(run, stop):
-        seen.append(stop)
-        if stop > 300:
-            raise KeyboardInterrupt
-        return advance(run, stop)
-
-    monkeypatch.setattr(weights.WeightsRun, "advance", interrupted)
-    sgd = tsode.simulate(model, None, np.linspace(0, 5, 6), N=100, seed=1, engine="weights")
-    assert sgd.status.tolist() == ["interrupted"]
-    np.testing.assert_array_equal(sgd.Q, whole.Q[:, :4])
-
-
 def test_progress_is_silent_in_a_pipe(capfd):
     tsode.simulate(tsode.TeacherStudent(2, 1, 0.2), None, 0.5, N=50, engine="weights", progress=True)
     assert capfd.readouterr() == ("", "")
+
+
+def test_records_do_not_change_a_run_on_rows():
+    model, rows = tsode.TeacherStudent(**GENERAL), np.random.default_rng(0).standard_normal((30, 20))
+    options = {"N": 20, "engine": "weights", "inputs": rows, "seed": 3}
+    few = tsode.simulate(model, generic_start(model), [0.0, 1.5], **options)
+    many = tsode.simulate(model, generic_start(model), np.arange(31) / 20, **options)
+    np.testing.assert_allclose(few.Q[0, -1], many.Q[0, -1], rtol=1e-9)

@@ -1,18 +1,40 @@
-"""What a trajectory conserves, record by record in plain loops, and when each is said to be exact."""
+"""What is conserved, along trajectories and record by record in plain loops, and when each is said to be exact."""
 
 import numpy as np
 import pytest
 from reference import joint_moments
 from scipy.linalg import expm, sqrtm, subspace_angles
+from tables import rows
 
 import tsode
 from tsode import manifold
 from tsode.manifold import Invariant, Invariants
 
+
+def all_of(models):
+    return pytest.mark.parametrize("model", models.values(), ids=models)
+
+
+def loss(model, overlaps):
+    o = overlaps
+    return float(model.excess_loss(o.M, o.Q))
+
+
+FLOWS = {
+    "equal widths": tsode.TeacherStudent(2, 2, 0.1),
+    "surplus students": tsode.TeacherStudent(4, 2, 0.1),
+    "too few students": tsode.TeacherStudent(2, 3, 0.1),
+    "any teacher": tsode.TeacherStudent(3, 2, 0.1, 0.0, None, [0.7, 0.4], [[1.0, 0.3], [0.3, 0.8]]),
+}
+
 FEW = tsode.TeacherStudent(2, 3, 0.1, 0.0, [0.4, 0.4], [0.7, 0.4, 0.5], [[1.0, 0.3, 0], [0.3, 0.8, 0.1], [0, 0.1, 1.2]])
+
 MANY = tsode.TeacherStudent(4, 2, 0.1, 0.0, [0.4] * 4, [0.7, 0.4], [[1.0, 0.3], [0.3, 0.8]])
+
 UNEQUAL = FEW.replace(student_readout=[0.4, 0.2])
+
 ALPHA = np.array([1.0, 1.5, 4.0])  # not from 0
+
 PLAIN = tsode.TeacherStudent(2, 2, 0.1)
 
 
@@ -28,6 +50,72 @@ def completed(model, M, Q, **options):
     """A trajectory of one solution or of several runs, none of which ended early."""
     runs = M.shape[:-3]
     return tsode.Trajectory(model, ALPHA, M, Q, np.full(runs, "completed")[()], np.full(runs, 4.0)[()], **options)
+
+
+# --- along the dynamics
+
+
+@all_of(FLOWS)
+def test_constant_of_gradient_flow(model):
+    """From a general start until rounding takes the student's part outside the teacher: the loss is learned by then."""
+    start = tsode.Overlaps.random(model, 300, rng=2)
+    ode = tsode.integrate(model, start, np.linspace(0, 250, 251), rtol=3e-14, atol=1e-16, gradient_flow=True)
+    kept = manifold.invariants(ode)
+    assert kept.flow_constant.applies
+    assert kept.flow_constant.drift < 1e-6
+    resolved = np.flatnonzero(np.isfinite(kept.flow_constant.change))
+    lost, best = ode.excess_loss - ode.excess_loss[-1], loss(model, manifold.solution(model))
+    assert lost[resolved[-1]] < 0.02 * (ode.excess_loss[0] - best)
+    # the same start is no constant of SGD at finite learning rate, nor of the naive form
+    finite = manifold.invariants(tsode.integrate(model, start, np.linspace(0, 50, 51)))
+    assert not finite.flow_constant.applies
+    assert finite.flow_constant.drift > 0.1
+
+
+def test_invariants_that_are_none_are_said_so():
+    model = tsode.TeacherStudent(3, 2, 0.1, 0.0, [0.5, 0.3, 0.2], [0.7, 0.4])
+    kept = manifold.invariants(tsode.integrate(model, tsode.Overlaps.random(model, 300, rng=2), 100.0))
+    for one in vars(kept).values():
+        assert not one.applies or one is kept.row_space
+    assert kept.singular_vectors.drift > 0.01
+    assert kept.polar_factor.drift > 0.01
+    assert kept.angular_momentum.drift > 0.01
+    few = tsode.TeacherStudent(2, 3, 0.1, 0.0, None, [0.7, 0.4, 0.2])
+    kept = manifold.invariants(tsode.integrate(few, tsode.Overlaps.random(few, 300, rng=2), 100.0))
+    assert not kept.row_space.applies
+    assert kept.row_space.drift > 0.01
+
+
+def test_angular_momentum_from_explicit_weights():
+    """W dW^T of the population gradient of the weights, for equal and for unequal readouts."""
+    for readout in ([1 / 3] * 3, [0.5, 0.3, 0.2]):
+        model = tsode.TeacherStudent(3, 2, 0.1, 0.0, readout)
+        W, W_star = tsode.Overlaps.random(model, 20, rng=1).realise(20, 2)
+        V, V_star = np.diag(model.student_readout), np.diag(model.teacher_readout)
+        B = (W.T @ V @ W - W_star.T @ V_star @ W_star) / 20
+        dW = -2 * V @ W @ (np.trace(B) * np.eye(20) + 2 * B)
+        X = W @ dW.T / 20
+        o = tsode.Overlaps.from_weights(W, W_star)
+        drift = manifold.invariants(tsode.integrate(model, o, [0.0])).angular_momentum.drift
+        assert drift == pytest.approx(np.linalg.norm(X - X.T) / np.linalg.norm(X), abs=1e-13)
+
+
+def test_invariants_of_sgd_have_a_run_axis_and_survive_divergence():
+    model = tsode.TeacherStudent(2, 2, 0.2)
+    sgd = tsode.simulate(model, None, 5.0, N=2000, runs=3, seed=0)
+    kept = manifold.invariants(sgd)
+    assert kept.polar_factor.change.shape == (3, 201)
+    assert kept.polar_factor.drift.shape == (3,)
+    assert not kept.polar_factor.applies
+    assert "exact here" in repr(kept)
+    assert "drift" in repr(kept.polar_factor)
+    assert "drift" in kept._repr_html_() + kept.polar_factor._repr_html_()
+    away = tsode.simulate(tsode.TeacherStudent(2, 1, 8.0), None, 4.0, N=100, runs=3)
+    assert "diverged" in away.status
+    np.testing.assert_array_equal(np.isnan(manifold.invariants(away).polar_factor.change), np.isnan(away.excess_loss))
+
+
+# --- record by record
 
 
 def changes(model, M, Q):
@@ -127,9 +215,6 @@ def test_changes_that_do_not_exist_are_nan():
         assert np.isnan(change).all()
 
 
-# --- when they are exact ---------------------------------------------------------------------------------------------
-
-
 def applies(model=PLAIN, Q=None, **options):
     """Names of the quantities that are exact for a trajectory from a given Q to another Q."""
     path = trajectory(model)
@@ -140,6 +225,7 @@ def applies(model=PLAIN, Q=None, **options):
 
 
 ALIGNED = {"singular_vectors", "polar_factor"}
+
 ALWAYS = {"angular_momentum", "row_space"}
 
 
@@ -183,9 +269,6 @@ def test_one_run_that_starts_otherwise_is_enough():
     assert not manifold.invariants(completed(PLAIN, path.M, Q)).polar_factor.applies
 
 
-# --- what a person reads ---------------------------------------------------------------------------------------------
-
-
 def test_drift_is_the_largest_change_that_is_known():
     nan = np.nan
     one = Invariant("a", "always", True, np.array([[0.0, nan, 0.3, 0.2], [nan] * 4, [0.0, 0.1, 0.5, nan]]))
@@ -198,13 +281,9 @@ def test_drift_is_the_largest_change_that_is_known():
 def test_tables():
     one = Invariant("norm", "gradient flow", True, np.array([0.0, 0.012345]))
     two = Invariant("phase", "SGD", False, np.array([[0.0, 0.5], [0.0, 2.0]]))
-    assert repr(one) == "Invariant: norm\n  drift       0.0123\n  exact for   gradient flow\n  here exact  yes"
-    assert repr(two) == "Invariant: phase\n  drift       2\n  exact for   SGD\n  here exact  no"
+    assert rows(one) == {"drift": ["0.0123"], "exact for": ["gradient flow"], "here exact": ["yes"]}
+    assert rows(two) == {"drift": ["2"], "exact for": ["SGD"], "here exact": ["no"]}
     assert ">yes<" in one._repr_html_()
     assert ">no<" in two._repr_html_()
-    assert repr(Invariants(one, two, one, two, one)).split("\n")[:3] == [
-        "Invariants of a trajectory",
-        "  norm   drift 0.0123; exact here: gradient flow",
-        "  phase  drift 2; not exact here: SGD",
-    ]
-    assert len(repr(Invariants(one, two, one, two, one)).split("\n")) == 6
+    kept = rows(Invariants(one, two, one, two, one))
+    assert kept == {"norm": ["drift 0.0123; exact here: gradient flow"], "phase": ["drift 2; not exact here: SGD"]}

@@ -1,4 +1,4 @@
-"""Late times: rates and power laws by hand, and the floor as a fixed point of the plain ODEs."""
+"""Late times: rates and power laws, by hand and along the ODE, and the floor as a fixed point of the plain ODEs."""
 
 import itertools
 
@@ -11,6 +11,11 @@ import tsode
 from tsode import manifold
 
 
+def loss(model, overlaps):
+    o = overlaps
+    return float(model.excess_loss(o.M, o.Q))
+
+
 def student(p, eigenvalues, v=0.3, eta=0.2):
     """A model whose teacher has these eigenvalues."""
     n = len(eigenvalues)
@@ -19,6 +24,9 @@ def student(p, eigenvalues, v=0.3, eta=0.2):
 
 def uniform(p, p_star, eta, noise_variance, v=0.3, v_star=0.7):
     return tsode.TeacherStudent(p, p_star, eta, noise_variance, [v] * p, [v_star] * p_star)
+
+
+# --- rates and power laws
 
 
 @pytest.mark.parametrize(
@@ -40,6 +48,26 @@ def test_slowest_rate_is_the_gap_below_the_kept_eigenvalues(p, eigenvalues, gap)
     assert manifold.relaxation_rate(student(p, eigenvalues)) == pytest.approx(8 * 0.2 * 0.3 * gap, rel=1e-9)
 
 
+@pytest.mark.parametrize(
+    "model",
+    [
+        tsode.TeacherStudent(2, 2, 0.1),
+        tsode.TeacherStudent(3, 3, 0.1, 0.0, None, [0.9, 0.6, 0.5]),
+        tsode.TeacherStudent(2, 4, 0.1),
+        tsode.TeacherStudent(1, 2, 0.1, 0.0, None, [0.9, 0.6]),
+    ],
+    ids=lambda model: f"{model.p}-{model.p_star}-{model.learning_rate:g}",
+)
+def test_exponential_rate(model):
+    start = tsode.Overlaps.random(model, 1000, rng=0)
+    ode = tsode.integrate(model, start, np.linspace(0, 400, 801), rtol=1e-12, atol=1e-14, gradient_flow=True)
+    excess = ode.excess_loss - loss(model, manifold.solution(model))
+    window = (excess < 1e-5) & (excess > 1e-9)
+    assert window.sum() > 20
+    slope = np.polyfit(ode.alpha[window], np.log(excess[window]), 1)[0]
+    assert -slope == pytest.approx(manifold.relaxation_rate(model), rel=0.01)
+
+
 def test_power_law_by_hand():
     """(p - r)(r + 2) / [64 v^2 (p + 2) (eta alpha)^2] with r eigenvalues that are not zero."""
     alpha = np.array([0.5, 10.0, 20.0])
@@ -47,6 +75,16 @@ def test_power_law_by_hand():
         wanted = (p - r) * (r + 2) / (64 * 0.3**2 * (p + 2) * (0.2 * alpha) ** 2)
         np.testing.assert_allclose(manifold.power_law(student(p, eigenvalues), alpha), wanted, rtol=1e-13)
     assert manifold.power_law(student(3, [1.0]), 1.0).shape == ()
+
+
+@pytest.mark.parametrize("widths", [(4, 2), (5, 3), (2, 1)])
+def test_power_law_of_surplus_students(widths):
+    model = tsode.TeacherStudent(*widths, 0.1)
+    alpha = np.array([0.0, 1e5, 2e5])
+    start = tsode.Overlaps.random(model, 1000, rng=0)
+    ode = tsode.integrate(model, start, alpha, method="LSODA", rtol=1e-9, atol=1e-12, gradient_flow=True)
+    np.testing.assert_allclose(ode.excess_loss[1:], manifold.power_law(model, alpha[1:]), rtol=0.01)
+    assert manifold.relaxation_rate(model) == 0
 
 
 @pytest.mark.parametrize("alpha", [0.0, -0.5, [1.0, -0.5, 2.0]])
@@ -68,8 +106,12 @@ def test_late_times_are_those_of_a_free_student_with_equal_readouts():
             call(tsode.TeacherStudent(2, 2, 0.1, constraint="spherical"))
         with pytest.raises(ValueError, match="must have equal readouts of the student"):
             call(tsode.TeacherStudent(3, 2, 0.1, student_readout=[0.5, 0.5, 0.3]))
-    with pytest.raises(ValueError, match="equal readouts of the teacher and P = 1"):
-        manifold.loss_floor(tsode.TeacherStudent(2, 2, 0.1, teacher_readout=[0.5, 0.4]))
+    for teacher in ({"teacher_readout": [0.5, 0.4]}, {"teacher_overlap": np.ones((2, 2))}):
+        with pytest.raises(ValueError, match="equal readouts of the teacher and P = 1"):
+            manifold.loss_floor(tsode.TeacherStudent(2, 2, 0.1, **teacher))
+
+
+# --- the floor
 
 
 def floor_of_the_odes(model, surplus=0.001):
@@ -101,6 +143,34 @@ def test_floor_is_a_fixed_point_of_the_odes(widths, sign):
         floor = manifold.loss_floor(model)
         assert floor > 0
         assert floor == pytest.approx(floor_of_the_odes(model), rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        tsode.TeacherStudent(2, 2, 0.1, 0.1),
+        tsode.TeacherStudent(4, 2, 0.3, 0.1),
+        tsode.TeacherStudent(6, 3, 0.5, 0.05),
+        tsode.TeacherStudent(2, 3, 0.1, 0.1),
+        tsode.TeacherStudent(3, 5, 0.2, 0.0),
+    ],
+    ids=lambda model: f"{model.p}-{model.p_star}-{model.learning_rate:g}",
+)
+def test_floor_under_label_noise(model):
+    floor = manifold.loss_floor(model)
+    start = tsode.Overlaps.random(model, 1000, rng=0)
+    ode = tsode.integrate(model, start, [0.0, 20000.0], rtol=1e-11, atol=1e-13)
+    assert ode.excess_loss[-1] == pytest.approx(floor, rel=1e-6)
+
+
+def test_floor_in_closed_form_and_where_it_ends():
+    """p = p*: L = p v v* eta Delta / [1 - 2 eta v v* (p + 2)], up to eta = p^2 / (2 (p + 2))."""
+    for p in (1, 2, 5):
+        last = p**2 / (2 * (p + 2))
+        model = tsode.TeacherStudent(p, p, 0.4 * last, 0.3)
+        assert manifold.loss_floor(model) == pytest.approx(0.4 * last * 0.3 / p / (1 - 0.4), rel=1e-12)
+        assert np.isnan(manifold.loss_floor(model.replace(learning_rate=1.01 * last)))
+    assert manifold.loss_floor(tsode.TeacherStudent(4, 2, 0.3)) == 0
 
 
 def test_floor_is_proportional_to_weak_noise():

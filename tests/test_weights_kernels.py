@@ -1,13 +1,15 @@
-"""The weights engine at its edges: tiles and their tails, drawn starts, given rows with noise, the limit."""
+"""The weights engine replayed sample by sample: streams, tiles, given rows with noise, the limit."""
 
 import numpy as np
 import pytest
 from models import GENERAL, PLAIN, generic_start
 from reference import sgd as plain_sgd
-from test_random_numbers_edges import Generator
+from streams import Generator
+from twins import python_twin
 
 import tsode
 from tsode.sgd import weights
+from tsode.sgd.random_numbers import LAWS
 
 NARROW = 32  # a width of tiles that makes many of them at a small N
 
@@ -34,14 +36,7 @@ def weights_of(run):
     return whole[:, : run.N].copy(), whole[:, run.N :]
 
 
-@pytest.mark.parametrize(
-    ("N", "tiles", "width"),
-    [(32, 1, 32), (33, 1, 64), (1024, 1, 1024), (1025, 2, 544), (2048, 2, 1024), (2049, 3, 704), (10**4, 10, 1024)],
-)
-def test_tiles_are_as_equal_as_32_columns_allow(N, tiles, width):
-    run = run_of(tsode.TeacherStudent(2, 1, 0.1), N)
-    assert run.W.shape == (tiles, 3, width)
-    assert run.X.shape == (tiles, 8, width)
+# --- samples, from the very inputs and noise that were drawn
 
 
 @pytest.mark.parametrize("N", [40, 64, 70])
@@ -71,6 +66,70 @@ def test_no_noise_is_drawn_where_there_is_none():
         run = run_of(model, 20, inputs)
         run.advance(9)
         np.testing.assert_array_equal(run.noise_state.ravel(), sequence_of(1).generate_state(512, np.uint64))
+
+
+@pytest.mark.parametrize("law", LAWS)
+def test_engine_is_sgd_on_its_own_numbers(model, law):
+    """Beyond the 256 numbers of noise that are drawn at a time, in pieces of any length."""
+    model = model.replace(learning_rate=0.1, noise_variance=0.1)
+    N, p = 20, model.p
+    run = weights.WeightsRun(model, generic_start(model), N, np.random.SeedSequence(1), law, 1e8)
+    W = weights_of(run)[0]
+    W, W_star, seen = W[:p].copy(), W[p:].copy(), []
+    for stop in (*range(1, 20), 23, 24, 31, *range(250, 266)):
+        while run.step < stop:
+            assert run.advance(min(stop, run.step + weights.BLOCK - run.step % weights.BLOCK))
+            done = run.step
+            first = (done - 1) // weights.BLOCK * weights.BLOCK  # the block that was worked on
+            start = max(first, len(seen))
+            rows = [np.concatenate(list(run.X[:, n % weights.BLOCK]))[:N] for n in range(start, done)]
+            noise = [np.sqrt(0.1) * run.noise[n % len(run.noise), 0] for n in range(start, done)]
+            W = plain_sgd(model, W, W_star, rows, noise)[-1]
+            seen += rows
+        np.testing.assert_allclose(weights_of(run)[0][:p], W, rtol=1e-9, atol=1e-11)
+    np.testing.assert_array_equal(weights_of(run)[0][p:], W_star)
+    seen = np.array(seen)
+    assert len(np.unique(seen[:, 0])) == (2 if law == "rademacher" else len(seen))
+    assert abs(seen.mean()) < 4.5 / np.sqrt(seen.size)
+    assert abs(np.square(seen).mean() - 1) < 4.5 * np.sqrt(2 / seen.size)
+    assert not np.concatenate(list(run.X.swapaxes(0, 1)), axis=0)[..., N:].any()
+
+
+def test_kernels_agree_with_their_python_twins(model, monkeypatch):
+    """Samples of three blocks, compiled, and in Python all the way down to the rule."""
+    results = []
+    for python in (False, True):
+        run = weights.WeightsRun(model, generic_start(model), 90, np.random.SeedSequence(1), "gaussian", 1e8)
+        if python:
+            for name in ("sample_kernel", "block_kernel", "advance_kernel"):
+                monkeypatch.setattr(weights, name, python_twin(getattr(weights, name)))
+            monkeypatch.setattr(run.rule, "pointer", model.rule.step(model))
+        assert run.advance(21)
+        results.append(run.W)
+    np.testing.assert_allclose(*results, rtol=1e-10, atol=1e-12)
+
+
+# --- tiles and starts
+
+
+@pytest.mark.parametrize(
+    ("N", "tiles", "width"),
+    [(32, 1, 32), (33, 1, 64), (1024, 1, 1024), (1025, 2, 544), (2048, 2, 1024), (2049, 3, 704), (10**4, 10, 1024)],
+)
+def test_tiles_are_as_equal_as_32_columns_allow(N, tiles, width):
+    run = run_of(tsode.TeacherStudent(2, 1, 0.1), N)
+    assert run.W.shape == (tiles, 3, width)
+    assert run.X.shape == (tiles, 8, width)
+
+
+@pytest.mark.parametrize("N", [20, 1100, 5000])
+def test_tiles_hold_the_start(model, N):
+    start = generic_start(model)
+    run = run_of(model, N)
+    M, Q = run.overlaps()
+    np.testing.assert_allclose(M[0], start.M, atol=1e-12)
+    np.testing.assert_allclose(Q[0], start.Q, atol=1e-12)
+    assert not weights_of(run)[1].any()
 
 
 @pytest.mark.parametrize("constraint", ["free", "spherical"])
@@ -107,7 +166,7 @@ def test_given_weights_are_copied_into_the_tiles(monkeypatch):
     np.testing.assert_array_equal(Q, Q.swapaxes(1, 2))
 
 
-# Given rows ----------------------------------------------------------------------------------------------------------
+# --- given rows
 
 
 @pytest.mark.parametrize("stops", [[21], [3, 4, 9, 21], [8, 16, 21]])
@@ -130,14 +189,6 @@ def test_rows_meet_their_own_noise_wherever_a_record_cuts(stops, monkeypatch):
     np.testing.assert_array_equal(next(given), rows[270])  # nothing is read ahead
 
 
-def test_records_do_not_change_a_run_on_rows():
-    model, rows = tsode.TeacherStudent(**GENERAL), np.random.default_rng(0).standard_normal((30, 20))
-    options = {"N": 20, "engine": "weights", "inputs": rows, "seed": 3}
-    few = tsode.simulate(model, generic_start(model), [0.0, 1.5], **options)
-    many = tsode.simulate(model, generic_start(model), np.arange(31) / 20, **options)
-    np.testing.assert_allclose(few.Q[0, -1], many.Q[0, -1], rtol=1e-9)
-
-
 @pytest.mark.parametrize("rows", [0, 3, 8, 11])
 def test_rows_that_run_out_are_all_learned(rows):
     """Also a last block that is not full; the run says that it is exhausted, and where."""
@@ -150,6 +201,9 @@ def test_rows_that_run_out_are_all_learned(rows):
     assert run.exhausted
     assert (run.step, run.ended.tolist()) == (rows, [rows])
     np.testing.assert_allclose(weights_of(run)[0][:4], plain_sgd(model, W[:4], W[4:], given)[-1], atol=1e-12)
+
+
+# --- the limit, and how long a call takes
 
 
 @pytest.mark.parametrize("worst", [0, 5, 8, 13])
@@ -187,3 +241,40 @@ def test_one_call_is_bounded(rows, monkeypatch):
             assert run.step == calls * wanted
         assert run.advance(run.step + 3)
         assert run.step == 2 * wanted + 3
+
+
+def test_run_stops_at_the_sample_beyond_the_limit(model):
+    """The sample that would pass the limit on |lambda|^2 is not learned from; what went before stays."""
+    N, p = 20, model.p
+    free = weights.WeightsRun(model, generic_start(model), N, np.random.SeedSequence(1), "gaussian", 1e99)
+    sizes, states = [], []
+    for n in range(24):
+        W = weights_of(free)[0][:p].copy()
+        states.append(W)
+        free.advance(n + 1)
+        x = np.concatenate(list(free.X[:, n % weights.BLOCK]))[:N]
+        sizes.append(np.square(W @ x / np.sqrt(N)).sum())
+    worst = int(np.argmax(sizes))
+    limit = (sorted(sizes)[-2] + sizes[worst]) / 2
+    run = weights.WeightsRun(model, generic_start(model), N, np.random.SeedSequence(1), "gaussian", limit)
+    assert not run.advance(24)
+    assert run.step == worst
+    assert run.ended[0] == worst
+    np.testing.assert_allclose(weights_of(run)[0][:p], states[worst], rtol=1e-12, atol=1e-13)
+
+
+def test_interrupt_returns_what_was_recorded(monkeypatch):
+    model, seen = tsode.TeacherStudent(2, 1, 0.2), []
+    whole = tsode.simulate(model, None, np.linspace(0, 5, 6), N=100, seed=1, engine="weights")
+    advance = weights.WeightsRun.advance
+
+    def interrupted(run, stop):
+        seen.append(stop)
+        if stop > 300:
+            raise KeyboardInterrupt
+        return advance(run, stop)
+
+    monkeypatch.setattr(weights.WeightsRun, "advance", interrupted)
+    sgd = tsode.simulate(model, None, np.linspace(0, 5, 6), N=100, seed=1, engine="weights")
+    assert sgd.status.tolist() == ["interrupted"]
+    np.testing.assert_array_equal(sgd.Q, whole.Q[:, :4])
