@@ -62,7 +62,7 @@ def test_engine_dimension_and_runs_are_those_asked_for(engine, many):
         assert part.engine.startswith(f"sgd, {engine}")
         assert part.N == 30
         np.testing.assert_allclose(part.alpha * 30, np.rint(part.alpha * 30), atol=1e-9)  # whole samples
-    assert result.ode.alpha[-1] == 2.0
+    assert result.ode.alpha[-1] == result.escapes.alpha[-1] == 2.0
     np.testing.assert_array_equal(result.ode.alpha, result.sgd.alpha)
 
 
