@@ -2,7 +2,6 @@
 
 import dataclasses
 import functools
-from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -80,7 +79,7 @@ class TeacherStudent(Report, Loss):
     array([0.25, 0.25, 0.25, 0.25])
     """
 
-    # what types are ignored for: a default here is what is given, and __post_init__ makes of it what is held
+    # where types are ignored, the default is what may be given; __post_init__ makes of it what is held
     # fmt: off
     p: int = field(metadata=about(
         "student width", "width of the student", "p", width, title="widths", default=4,
@@ -115,25 +114,17 @@ class TeacherStudent(Report, Loss):
         plural="activations of the teacher's units; None: the student's"))
     rule: Rule = field(default="gradient", metadata=about(  # type: ignore[assignment]
         "learning rule", "what one sample changes", "", lambda name, value, _: rule_of(value), title="run", rare=True))
-    # fmt: on
 
     if TYPE_CHECKING:  # what is taken is more than what is held
 
         def __init__(
-            self,
-            p: int,
-            p_star: int,
-            learning_rate: float,
-            noise_variance: float = 0.0,
-            student_readout: ArrayLike | None = None,
-            teacher_readout: ArrayLike | None = None,
-            teacher_overlap: ArrayLike | None = None,
-            constraint: str = "free",
-            *,
-            activation: str | Mapping[str, Any] | Activation = "quadratic",
-            teacher_activation: str | Mapping[str, Any] | Activation | None = None,
-            rule: str | Rule = "gradient",
+            self, p: int, p_star: int, learning_rate: float, noise_variance: float = 0.0,
+            student_readout: ArrayLike | None = None, teacher_readout: ArrayLike | None = None,
+            teacher_overlap: ArrayLike | None = None, constraint: str = "free", *,
+            activation: str | dict[str, Any] | Activation = "quadratic",
+            teacher_activation: str | dict[str, Any] | Activation | None = None, rule: str | Rule = "gradient",
         ) -> None: ...
+    # fmt: on
 
     def __post_init__(self) -> None:
         known: dict[str, Any] = {}
