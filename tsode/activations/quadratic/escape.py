@@ -71,7 +71,8 @@ def escape_variance(theory: Theory, log_q: float) -> Variance:
 
     model, eta = theory.model, theory.model.learning_rate
     y = theory.branch.point(eta)
-    assert y is not None  # asked for where there is a plateau
+    if y is None:
+        raise NoClosedForm("`model` must have a plateau for the variance of M on its way through it, but has none")
     g, q = theory.branch.escape_rate(eta, y), theory.branch.norms(y)[0]
     d = q * _rates(model, q)[2]
     if log_q == np.log(q):
