@@ -111,6 +111,7 @@ print(json.dumps(found))
 """
 
 
+@pytest.mark.slow
 def test_rules_that_two_processes_compiled_are_told_apart_by_a_third(tmp_path):
     """Every process gives its functions the same names, from which the third one has to know them."""
 
