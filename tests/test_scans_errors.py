@@ -42,6 +42,21 @@ def test_record_leaves_nan_and_lists_the_points(n_jobs):
     assert failures(scan(some_fail, {"x": [1]})) == []
 
 
+def test_failed_points_are_listed_whatever_their_values():
+    """Numbers, strings and None as they are, models and sequences as text: JSON keeps them."""
+    model = tsode.TeacherStudent(2, 1, 0.1)
+
+    def fail(**point):
+        raise ValueError("no")
+
+    plain = {"none": None, "flag": True, "rate": 0.5, "word": "a", "count": 3}
+    table = scan(
+        fail, {**{name: [x] for name, x in plain.items()}, "model": model, "ends": [(0, 1)]}, on_error="record"
+    )
+    (failure,) = failures(table)
+    assert failure["point"] == {**plain, "model": str(model), "ends": "(0, 1)"}
+
+
 def test_record_where_all_fail_and_where_one_cannot_travel():
     class Odd(Exception):
         def __init__(self, one, two):
