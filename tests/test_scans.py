@@ -281,6 +281,13 @@ def test_points_have_one_thread_and_what_was_set_is_restored(options):
     assert threads(0) == before
 
 
+def test_minus_one_stands_for_all_cores_and_minus_two_for_nothing():
+    with joblib.parallel_config(backend="threading"):
+        assert scan(product, {"x": [1, 2], "y": [3]}, n_jobs=-1)["value"].values.tolist() == [[3], [6]]
+    with pytest.raises(ValueError, match="`n_jobs` must be a number of processes, or -1 for one a core, but is -2"):
+        scan(product, {"x": [1, 2], "y": [3]}, n_jobs=-2)
+
+
 def test_no_progress_bar_in_a_pipe(capsys):
     scan(product, {"x": [1, 2], "y": [1]}, progress=True)
     assert capsys.readouterr() == ("", "")
