@@ -35,7 +35,7 @@ def test_loss_is_that_of_fresh_samples(student, teacher):
 @pairs
 @pytest.mark.parametrize("constraint", ["free", pytest.param("spherical", marks=pytest.mark.slow)])
 def test_engines_agree_in_law(student, teacher, constraint):
-    """Every entry of M and Q after 2 N samples: of 90 comparisons, half of them slow, one has p < 1e-4 by chance in 1 of 110 seeds."""
+    """Every entry of M and Q after 2 N samples: of 90 comparisons one has p < 1e-4 by chance in 1 of 110 seeds."""
     model = model_of(student, teacher, constraint=constraint, learning_rate=0.15)
     start = None if constraint == "spherical" else tsode.Overlaps.random(model, 40, rng=2)
     options = {"alpha": [0.0, 2.0], "N": 40, "runs": 96}
