@@ -1,6 +1,7 @@
 """The models and starts that many tests share."""
 
 import numpy as np
+import pytest
 
 import tsode
 
@@ -21,6 +22,11 @@ MODELS = {
     "spherical": {**PLAIN, "constraint": "spherical"},
     "general spherical": {**GENERAL, "constraint": "spherical"},
 }
+
+
+def all_of(models):
+    """Run a test once per model, under its name."""
+    return pytest.mark.parametrize("model", models.values(), ids=models)
 
 
 def generic_start(model, seed=5):

@@ -4,6 +4,7 @@ from functools import cache
 
 import numpy as np
 import pytest
+from models import all_of
 from reference import derivatives
 from test_plateaus import MODELS
 
@@ -46,10 +47,6 @@ SPHERICAL = {
 branch_for = cache(branch_of)  # a followed branch takes a moment
 
 
-def every(models):
-    return pytest.mark.parametrize("model", models.values(), ids=models)
-
-
 def generic_point(model, seed=3):
     """A point y that is no fixed point, its rows all alive; v = 0 counts as q = 1."""
     q = np.random.default_rng(seed).uniform(0.4, 1.6, model.p)
@@ -79,7 +76,7 @@ def at(model, eta):
     return model.replace(learning_rate=float(eta))
 
 
-@every({**EQUAL, **FOLLOWED})
+@all_of({**EQUAL, **FOLLOWED})
 @pytest.mark.parametrize("gradient_flow", [False, True])
 def test_rates_of_norms_are_those_of_the_plain_ode(model, gradient_flow):
     """dQ_kk/dalpha = 4 eta v_k Q_kk f_k at any point, not at fixed points alone."""
@@ -90,7 +87,7 @@ def test_rates_of_norms_are_those_of_the_plain_ode(model, gradient_flow):
     assert not dM.any()
 
 
-@every({**EQUAL, **FOLLOWED})
+@all_of({**EQUAL, **FOLLOWED})
 def test_jacobian_of_the_norms_is_the_slope_of_their_rates(model):
     """f is a polynomial of degree 2, so that central differences are exact."""
     y, eta, branch = np.linspace(-0.4, 0.9, model.p), 0.7, Branch(model)
@@ -99,7 +96,7 @@ def test_jacobian_of_the_norms_is_the_slope_of_their_rates(model):
     np.testing.assert_allclose(branch.growth_jacobian(eta, y), slopes, rtol=0, atol=1e-12)
 
 
-@every({**EQUAL, **FOLLOWED, **SPHERICAL})
+@all_of({**EQUAL, **FOLLOWED, **SPHERICAL})
 @pytest.mark.parametrize("gradient_flow", [False, True])
 def test_escape_rate_is_the_growth_of_a_small_M(model, gradient_flow):
     q = generic_point(model)
@@ -107,7 +104,7 @@ def test_escape_rate_is_the_growth_of_a_small_M(model, gradient_flow):
     assert rate == pytest.approx(slopes_of_M(model, q, gradient_flow), rel=1e-8, abs=1e-9)
 
 
-@every({**EQUAL, **FOLLOWED})
+@all_of({**EQUAL, **FOLLOWED})
 def test_rates_of_angles_are_those_of_the_plain_ode(model):
     q = generic_point(model)
     found = 2 * model.learning_rate * Branch(model).angle_growth(model.learning_rate, model.student_readout * q)
@@ -153,7 +150,7 @@ def test_without_output_there_is_nothing_and_a_reason():
 
 
 @pytest.mark.parametrize(("a", "b"), [(1e-3, 1e-2), (200.0, 50.0)])
-@every({**EQUAL, **FOLLOWED})
+@all_of({**EQUAL, **FOLLOWED})
 def test_units_of_the_outputs(model, a, b):
     """With v -> a v, v* -> b v*, Delta -> b^2 Delta the branch is the same in y / b and in eta a b."""
     scaled = model.replace(
@@ -170,7 +167,7 @@ def test_units_of_the_outputs(model, a, b):
     np.testing.assert_allclose(other.point(eta / (a * b)), b * branch.point(eta), rtol=1e-10)
 
 
-@every(EQUAL)
+@all_of(EQUAL)
 def test_closed_form_ends_where_two_fixed_points_meet(model):
     branch = EqualBranch(model)
     for eta in branch.end * np.array([0.0, 1e-6, 0.3, 0.999]):
@@ -182,7 +179,7 @@ def test_closed_form_ends_where_two_fixed_points_meet(model):
     assert branch.point(branch.end * (1 + 1e-9)) is None
 
 
-@every({**EQUAL, **FOLLOWED, **SPHERICAL})
+@all_of({**EQUAL, **FOLLOWED, **SPHERICAL})
 def test_escape_ends_and_is_fastest_where_the_rate_says_so(model):
     """Against the escape rate on a grid of learning rates up to the end of the branch."""
     branch = branch_for(model)
@@ -205,7 +202,7 @@ def test_escape_ends_and_is_fastest_where_the_rate_says_so(model):
     assert branch.escape_rate(branch.escape, branch.point(branch.escape)) == pytest.approx(0.0, abs=1e-11 * best)
 
 
-@every(SPHERICAL)
+@all_of(SPHERICAL)
 def test_rows_on_the_sphere_align_from_the_end_on(model):
     branch, q = SphericalBranch(model), np.ones(model.p)
     if branch.end == np.inf:
@@ -236,7 +233,7 @@ def test_fastest_row_on_the_sphere_where_another_is_still_speeding_up_at_the_end
     assert branch.fastest < 0.5 * branch.end
 
 
-@every(FOLLOWED)
+@all_of(FOLLOWED)
 def test_followed_branch_begins_in_gradient_flow(model):
     """At eta = 0: y = T_1 / (n + 2) in each of the n rows of the sign of T_1, and 0 elsewhere."""
     branch = branch_for(model)
@@ -263,7 +260,7 @@ def test_teacher_without_trace_but_for_rounding(readout):
         np.testing.assert_allclose(found, wanted, rtol=1e-9)
 
 
-@every(FOLLOWED)
+@all_of(FOLLOWED)
 def test_followed_branch_attracts_up_to_its_end(model):
     """Each point is at rest, with norms not negative, and no row that is dead would grow."""
     branch, M = branch_for(model), np.zeros((model.p, model.p_star))
@@ -345,7 +342,7 @@ def test_followed_branch_escapes_fastest_where_it_says(readout):
         assert rate(factor * branch.fastest) < best
 
 
-@every({name: MODELS[name] for name in ("default", "noisy", "underparameterised", "one student", "negative outputs")})
+@all_of({name: MODELS[name] for name in ("default", "noisy", "underparameterised", "one student", "negative outputs")})
 def test_closed_form_agrees_with_the_followed_branch(model):
     closed, followed = EqualBranch(model), FollowedBranch(model)
     assert followed.end == pytest.approx(closed.end, rel=1e-11)

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from models import all_of
 from scipy.optimize import minimize
 
 import tsode
@@ -25,10 +26,6 @@ MODELS = {
 CLOSEST = {name: model for name, model in MODELS.items() if name != "partly tied"}
 
 N = 12
-
-
-def all_of(models):
-    return pytest.mark.parametrize("model", models.values(), ids=models)
 
 
 def loss(model, overlaps):

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from models import all_of
 from reference import joint_moments
 from scipy.linalg import expm, sqrtm, subspace_angles
 from tables import rows
@@ -9,10 +10,6 @@ from tables import rows
 import tsode
 from tsode import manifold
 from tsode.manifold import Invariant, Invariants
-
-
-def all_of(models):
-    return pytest.mark.parametrize("model", models.values(), ids=models)
 
 
 def loss(model, overlaps):

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from models import all_of
 from reference import derivatives
 from tables import rows
 
@@ -22,10 +23,6 @@ MODELS = {
 }
 FREE = {name: model for name, model in MODELS.items() if not model.spherical}
 LEAVING = {name: model for name, model in MODELS.items() if name != "opposed"}
-
-
-def all_of(models):
-    return pytest.mark.parametrize("model", models.values(), ids=models)
 
 
 def flatten(overlaps):
