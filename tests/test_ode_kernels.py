@@ -8,8 +8,9 @@ from reference import derivatives
 from scipy.integrate import quad
 
 import tsode
+from tsode._lanes import WIDTH
 from tsode._states import unpack
-from tsode.ode import many, rhs, single
+from tsode.ode import lockstep, rhs
 
 GENERAL_MODEL = tsode.TeacherStudent(**GENERAL)
 
@@ -56,7 +57,7 @@ def test_states_are_unpacked_into_M_and_Q():
 @pytest.mark.parametrize("points", [2, 400])
 def test_a_run_ends_when_its_norms_reach_the_limit(monkeypatch, points):
     """At M = 0 with equal readouts the time at which tr Q = 60 is an integral."""
-    monkeypatch.setattr(single, "divergence_limit", lambda model, Q: 60.0)
+    monkeypatch.setattr(lockstep, "divergence_limit", lambda model, Q: 60.0)
     model = tsode.TeacherStudent(3, 2, 4.0, 0.2)
     end = time_to_reach(model, 1.0, 20.0)
     run = tsode.integrate(model, blind(1.0), 0.5 + 2 * end * np.linspace(0, 1, points))
@@ -70,7 +71,8 @@ def test_a_run_ends_when_its_norms_reach_the_limit(monkeypatch, points):
 
 def test_records_that_are_not_finite_are_cut_off(monkeypatch):
     """LSODA can report success with nan in its states."""
-    right, solve_ivp = tsode.integrate(SMALL, generic_start(SMALL), TEN), scipy.integrate.solve_ivp
+    start, method, solve_ivp = generic_start(SMALL), "LSODA", scipy.integrate.solve_ivp
+    right = tsode.integrate(SMALL, start, TEN, method=method)
 
     def broken(*args, **options):
         solution = solve_ivp(*args, **options)
@@ -78,97 +80,55 @@ def test_records_that_are_not_finite_are_cut_off(monkeypatch):
         return solution
 
     monkeypatch.setattr(scipy.integrate, "solve_ivp", broken)
-    found = tsode.integrate(SMALL, generic_start(SMALL), TEN)
+    found = tsode.integrate(SMALL, start, TEN, method=method)
     assert found.status == "diverged"
     np.testing.assert_array_equal(found.Q, right.Q[:7])
 
 
-# --- many
+# --- the compiled method
 
 
 @pytest.mark.parametrize("gradient_flow", [False, True])
-def test_rates_of_many_are_the_plain_ones_in_a_row(gradient_flow):
-    models = [
-        GENERAL_MODEL,
-        GENERAL_MODEL.replace(learning_rate=0.7, constraint="spherical"),
-        GENERAL_MODEL.replace(noise_variance=2.0, student_readout=[1.0, -0.4, 0.1], teacher_readout=[-0.3, 0.6]),
-        GENERAL_MODEL.replace(teacher_overlap=np.eye(2)),
-    ]
-    starts = [generic_start(model, seed) for seed, model in enumerate(models)]
-    y = np.concatenate([flatten(start.M, start.Q) for start in starts])
-    kernel = many.batch_kernel(GENERAL_MODEL.rule.averages(GENERAL_MODEL))
-    found = kernel(y, *many._constants(models, gradient_flow))
-    wanted = [flatten(*derivatives(m, s.M, s.Q, gradient_flow)) for m, s in zip(models, starts)]
-    np.testing.assert_allclose(found, np.concatenate(wanted), rtol=0, atol=1e-13)
+def test_compiled_method_finds_the_digits_of_scipy(model, start, gradient_flow):
+    """SciPy's DOP853 on the formulas term by term: only rounding differs, which these solutions hardly amplify."""
+    alpha, n = np.linspace(0.3, 5.0, 12), start.M.size
+
+    def plain(time, y):
+        dM, dQ = derivatives(model, y[:n].reshape(start.M.shape), y[n:].reshape(start.Q.shape), gradient_flow)
+        return flatten(dM, dQ)
+
+    for rtol, atol in ((1e-4, 1e-3), (1e-8, 1e-10), (1e-11, 1e-12)):
+        wanted = scipy.integrate.solve_ivp(
+            plain, alpha[[0, -1]], flatten(start.M, start.Q), "DOP853", alpha, rtol=rtol, atol=atol
+        )
+        found = tsode.integrate(model, start, alpha, rtol=rtol, atol=atol, gradient_flow=gradient_flow)
+        states = np.array([flatten(M, Q) for M, Q in zip(found.M, found.Q)])
+        np.testing.assert_allclose(states, wanted.y.T, rtol=0, atol=3e-11)
 
 
-def test_solutions_are_grouped_by_widths_and_speed():
-    """Every position once; in a group one pair of widths, no more than CHUNK, in the order of eta max|v|."""
+@pytest.mark.parametrize("activation", ["quadratic", "erf"])
+@pytest.mark.parametrize("constraint", ["free", "spherical"])
+def test_a_solution_does_not_depend_on_its_neighbours(activation, constraint):
+    """Alone, in lockstep with others of any speed, or with one that diverges: the same to the last bit of lockstep."""
+    base = tsode.TeacherStudent(3, 2, 0.2, 0.1, constraint=constraint, activation=activation)
+    start, alpha = generic_start(base), np.linspace(0, 3, 7)
+    rates = [0.2, 0.01, 0.5, 40.0]
+    alone = tsode.integrate(base, start, alpha)
+    among = tsode.integrate_many([base.replace(learning_rate=eta) for eta in rates], start, alpha)
+    pair = tsode.integrate_many([base.replace(learning_rate=0.3), base], start, alpha)
+    np.testing.assert_array_equal(among[0].Q, pair[1].Q)
+    np.testing.assert_allclose(among[0].Q, alone.Q, rtol=0, atol=1e-13)
+    np.testing.assert_allclose(among[0].M, alone.M, rtol=0, atol=1e-13)
+    if constraint == "free" and activation == "quadratic":
+        assert [ode.status for ode in among] == ["completed"] * 3 + ["diverged"]
+
+
+def test_more_solutions_than_go_together():
+    """Every one in its place, with its own steps, whatever stands beside it."""
     rng = np.random.default_rng(0)
-    sizes = {(2, 1): 2 * many.CHUNK + 1, (2, 2): 3, (3, 1): many.CHUNK}
-    models = [
-        tsode.TeacherStudent(p, p_star, rng.uniform(0.5, 2), student_readout=-rng.uniform(0.1, 3, p))
-        for (p, p_star), count in sizes.items()
-        for _ in range(count)
-    ]
-    order = rng.permutation(len(models))
-    models = [models[i] for i in order]
-    chunks = list(many._chunks(models))
-    assert sorted(i for chunk in chunks for i in chunk) == list(range(len(models)))
-    assert [len(chunk) for chunk in chunks] == [many.CHUNK, many.CHUNK, 1, 3, many.CHUNK]
-    for chunk in chunks:
-        assert len({(models[i].p, models[i].p_star) for i in chunk}) == 1
-        speeds = [models[i].learning_rate * max(abs(models[i].student_readout)) for i in chunk]
-        assert speeds == sorted(speeds)
-    assert list(many._chunks([])) == []
-
-
-def test_only_what_runs_away_is_finished_alone(monkeypatch):
-    """The others are solved together, to the same digits, and all come back in the order given."""
-    alone = []
-
-    def recorded(model, *arguments, **options):
-        alone.append(model.learning_rate)
-        return tsode.integrate(model, *arguments, **options)
-
-    monkeypatch.setattr(many, "integrate", recorded)
-    base, alpha, options = tsode.TeacherStudent(3, 2, 0.1), [0.2, 0.5, 1.0, 2.0], {"rtol": 1e-5, "atol": 1e-7}
-    models = [base.replace(learning_rate=eta) for eta in (0.3, 8.0, 0.1, 4.0, 0.2)]
-    start = generic_start(base)
-    found = tsode.integrate_many(models, start, alpha, **options)
-    assert alone == [4.0, 8.0]
-    for model, run in zip(models, found):
-        wanted = tsode.integrate(model, start, alpha, **options)
-        assert run.model == model
-        assert (run.status, run.alpha.tolist()) == (wanted.status, wanted.alpha.tolist())
-        assert run.stopped_at == pytest.approx(wanted.stopped_at)
-        np.testing.assert_allclose(run.M, wanted.M, rtol=0, atol=1e-4)
-        np.testing.assert_allclose(run.Q, wanted.Q, rtol=0, atol=1e-4)
-
-
-def test_each_solution_keeps_its_tolerance_among_many(monkeypatch):
-    """The solver bounds the root mean square error of all; one of n may hold all of it."""
-    seen, solve_ivp = [], scipy.integrate.solve_ivp
-
-    def recorded(*args, rtol, atol, **options):
-        seen.append((rtol, atol))
-        return solve_ivp(*args, rtol=rtol, atol=atol, **options)
-
-    monkeypatch.setattr(scipy.integrate, "solve_ivp", recorded)
-    tsode.integrate_many([SMALL] * 9, generic_start(SMALL), [0.0, 1.0], rtol=3e-6, atol=6e-9)
-    np.testing.assert_allclose(seen, [(1e-6, 2e-9)], rtol=1e-12)
-
-
-def test_what_runs_away_is_seen_in_any_unit(monkeypatch):
-    """Unit 0 of readout 0 stays where it is, unit 1 diverges; the units stay orthogonal."""
-    model = tsode.TeacherStudent(2, 2, 1.0, student_readout=[0.0, 1.0])
-    starts = [tsode.Overlaps(np.zeros((2, 2)), np.diag([1.0, size])) for size in (4.0, 0.01)]
-    alone = []
-    monkeypatch.setattr(
-        many,
-        "integrate",
-        lambda model, start, *a, **k: alone.append(start) or tsode.integrate(model, start, *a, **k),
-    )
-    diverged, stayed = tsode.integrate_many(model, starts, np.linspace(0, 0.01, 3))
-    assert (diverged.status, stayed.status) == ("diverged", "completed")
-    assert alone == starts[:1]
+    models = [tsode.TeacherStudent(2, 1 + i % 2, rng.uniform(0.02, 0.3)) for i in range(2 * WIDTH + 5)]
+    starts = [generic_start(model, seed) for seed, model in enumerate(models)]
+    found = tsode.integrate_many(models, starts, TEN)
+    for model, start, ode in zip(models, starts, found):
+        assert ode.model == model
+        np.testing.assert_allclose(ode.Q, tsode.integrate(model, start, TEN).Q, rtol=0, atol=1e-12)

@@ -4,8 +4,9 @@ A function marked :func:`jitable` stays a Python function, which NumPy calls wit
 with what it has. Unlike a function under ``njit`` it is pickled by its name, so that a closure over it has the same
 name in every process and is found in Numba's cache on disk.
 
-What a learning rule does to one sample is such a closure. It is compiled to a C function, which kernels call by its
-address: one compiled kernel serves all rules, and a rule of the user's compiles alone.
+What a learning rule does to one sample is such a closure, and so is the right-hand side of its ODEs. It is compiled to
+a C function, which kernels call by its address: one compiled kernel serves all rules, and a rule of the user's compiles
+alone.
 """
 
 import functools
@@ -21,7 +22,7 @@ from numba.extending import intrinsic, overload, register_jitable
 
 from ._lanes import WIDTH
 
-__all__ = ["FAST", "call_step", "jitable", "step_function", "with_name_of"]
+__all__ = ["FAST", "CFunction", "call", "call_step", "jitable", "step_function", "with_name_of"]
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -60,31 +61,70 @@ def _described(thing):
 
 
 NUMBERS = types.CPointer(types.float64)
-SIGNATURE = types.void(*[NUMBERS] * 6, *[types.intp] * 4)
 
 
-class StepFunction:
-    """A compiled step, or with the compiler off the step itself.
+class CFunction:
+    """A C function that kernels call by its address, or with the compiler off a plain one.
 
     Attributes
     ----------
     pointer : int or function
-        What :func:`call_step` takes. It is an address, which is good as long as this object lives.
+        What :func:`call` takes. It is an address, which is good as long as this object lives.
     """
 
-    def __init__(self, step: Callable[..., None], entry: Callable[..., None]) -> None:
-        self.compiled = None if numba.config.DISABLE_JIT else numba.cfunc(SIGNATURE, cache=True)(entry)
-        self.pointer = step if self.compiled is None else self.compiled.address
+    def __init__(self, plain: Callable[..., None], entry: Callable[..., None], arrays: int, numbers: int) -> None:
+        signature = types.void(*[NUMBERS] * arrays, *[types.intp] * numbers)
+        self.compiled = None if numba.config.DISABLE_JIT else numba.cfunc(signature, cache=True)(entry)
+        self.pointer = plain if self.compiled is None else self.compiled.address
+
+
+def call(pointer, arrays, numbers):
+    """Call a function by its address, or a plain one, with a tuple of arrays in one piece and a tuple of integers."""
+    pointer(*arrays, *numbers)
+
+
+@intrinsic
+def _call(context, pointer, arrays, numbers):
+    def generate(context, builder, signature, values):
+        address, given, whole = values[0], values[1:], ir.IntType(64)
+        starts = [
+            context.make_array(kind)(context, builder, builder.extract_value(given[0], i)).data
+            for i, kind in enumerate(arrays)
+        ]
+        integers = [
+            context.cast(builder, builder.extract_value(given[1], i), kind, types.intp)
+            for i, kind in enumerate(numbers)
+        ]
+        kinds = [start.type for start in starts] + [whole] * len(integers)
+        function = ir.FunctionType(ir.VoidType(), kinds).as_pointer()
+        builder.call(builder.inttoptr(address, function), [*starts, *integers])
+        return context.get_dummy_value()
+
+    return types.void(pointer, arrays, numbers), generate
+
+
+@overload(call)
+def _call_compiled(pointer, arrays, numbers):
+    if isinstance(pointer, types.Integer):
+        return lambda pointer, arrays, numbers: _call(pointer, arrays, numbers)
+    return None
 
 
 @functools.lru_cache(maxsize=256)
-def step_function(step: Callable[..., None], lanes: bool) -> StepFunction:
-    """Return the StepFunction of a rule's `step`, for WIDTH runs or for one.
+def step_function(step: Callable[..., None], lanes: bool) -> CFunction:
+    """Return the C function of a rule's `step`, for WIDTH runs or for one.
 
-    Its C function takes lam, mu, noise, size, parameters and change, then p, p*, and the numbers of noises and of
-    parameters.
+    It takes lam, mu, noise, size, parameters and change, then p, p*, and the numbers of noises and of parameters.
     """
-    return StepFunction(step, _many(step) if lanes else _one(step))
+    return CFunction(_with_nothing(step), _many(step) if lanes else _one(step), 6, 4)
+
+
+def _with_nothing(step):
+    def plain(lam, mu, noise, size, parameters, change, *_):
+        nothing = lam[:0]
+        step(lam, mu, noise, size, nothing, parameters, change, nothing)
+
+    return plain
 
 
 def _many(step):
@@ -112,40 +152,11 @@ def _one(step):
     return entry
 
 
+@jitable
 def call_step(pointer, lam, mu, normals, first, noises, size, parameters, change):
     """Let a rule write what a sample changes into `change`; the arrays as in :meth:`tsode.rules.Rule.step`.
 
     The noise stands in `normals` from number or row `first` on.
     """
-    nothing = lam[:0]
-    pointer(lam, mu, normals[first : first + noises], size, nothing, parameters, change, nothing)
-
-
-@intrinsic
-def _call(context, pointer, lam, mu, normals, first, noises, size, parameters, change):
-    def generate(context, builder, signature, values):
-        number, whole = ir.DoubleType().as_pointer(), ir.IntType(64)
-        kinds = signature.args
-        lam, mu, normals, size, parameters, change = (
-            context.make_array(kinds[i])(context, builder, values[i]) for i in (1, 2, 3, 6, 7, 8)
-        )
-        first, noises = (context.cast(builder, values[i], kinds[i], types.intp) for i in (4, 5))
-        noise = builder.gep(normals.data, [builder.mul(first, whole(WIDTH if kinds[3].ndim == 2 else 1))])
-        function = ir.FunctionType(ir.VoidType(), [number] * 6 + [whole] * 4).as_pointer()
-        rows = [builder.extract_value(array.shape, 0) for array in (lam, mu, parameters)]
-        builder.call(
-            builder.inttoptr(values[0], function),
-            [lam.data, mu.data, noise, size.data, parameters.data, change.data, *rows[:2], noises, rows[2]],
-        )
-        return context.get_dummy_value()
-
-    return types.void(pointer, lam, mu, normals, first, noises, size, parameters, change), generate
-
-
-@overload(call_step)
-def _call_step(pointer, lam, mu, normals, first, noises, size, parameters, change):
-    if isinstance(pointer, types.Integer):
-        return lambda pointer, lam, mu, normals, first, noises, size, parameters, change: _call(
-            pointer, lam, mu, normals, first, noises, size, parameters, change
-        )
-    return None
+    arrays = (lam, mu, normals[first : first + noises], size, parameters, change)
+    call(pointer, arrays, (lam.shape[0], mu.shape[0], noises, parameters.shape[0]))

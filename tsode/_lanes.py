@@ -1,9 +1,9 @@
 """Numbers of runs that go in lockstep: in compiled code, one value of every run is one vector.
 
-`load` makes a value of an array, `store` writes it back: of a two-dimensional array, shape (n, WIDTH), row i as one
-vector; of a one-dimensional one, shape (n,), the number i. Between the two, arithmetic, comparisons and NumPy's
-functions act on what was loaded. Hence one source serves WIDTH runs and one run, and both get the same bits.
-Uncompiled, the same names act on NumPy's rows and numbers.
+`load` makes a value of an array, `store` writes it back: of an array of shape (n, WIDTH) row i as one vector, of one of
+shape (n,) the number i; with two positions, the same of arrays of shapes (m, n, WIDTH) and (m, n). Between the two,
+arithmetic, comparisons and NumPy's functions act on what was loaded. Hence one source serves WIDTH runs and one run,
+and both get the same bits. Uncompiled, the same names act on NumPy's rows and numbers.
 """
 
 import math
@@ -36,14 +36,15 @@ def aligned(shape: tuple[int, ...], dtype: DTypeLike = np.float64) -> np.ndarray
     return room[first : first + size].view(dtype).reshape(shape)
 
 
-def load(array, i):
-    """Return row i of an array of lanes, or number i of a plain one."""
-    return array[i] + 0.0
+def load(array, *place):
+    """Return row (i) or (i, j) of an array of lanes, or that number of a plain one."""
+    return array[place] + 0.0
 
 
-def store(array, i, value):
+def store(array, *place_and_value):
     """Write it back."""
-    array[i] = value
+    *place, value = place_and_value
+    array[tuple(place)] = value
 
 
 def fma(a, b, c):
@@ -120,43 +121,51 @@ def spread(context, builder, source, target, value):
 # Memory ---------------------------------------------------------------------------------------------------------------
 
 
-def lanes_of(array):
-    """Return the type of what an array in one piece holds, or None."""
+def lanes_of(array, places):
+    """Return the type of what an array in one piece holds at that many places, or None."""
     if isinstance(array, types.Array) and array.layout == "C" and array.dtype == types.float64:
-        return {1: Lanes(1), 2: Lanes(WIDTH)}.get(array.ndim)
+        return {places: Lanes(1), places + 1: Lanes(WIDTH)}.get(array.ndim)
     return None
 
 
-def place(context, builder, kinds, values):
-    """Return the pointer to row or number i."""
-    width = lanes_of(kinds[0]).width
-    start = context.make_array(kinds[0])(context, builder, values[0]).data
-    i = builder.mul(context.cast(builder, values[1], kinds[1], types.intp), I64(width))
-    return builder.bitcast(builder.gep(start, [i]), wide(F64, width).as_pointer())
+def pointer_to(context, builder, kinds, values):
+    """Return the type of what stands at (i) or (i, j) of an array, and the pointer to it."""
+    lanes = lanes_of(kinds[0], len(kinds) - 1)
+    array = context.make_array(kinds[0])(context, builder, values[0])
+    i, *rest = (context.cast(builder, value, kind, types.intp) for kind, value in zip(kinds[1:], values[1:]))
+    for j in rest:
+        i = builder.add(builder.mul(i, builder.extract_value(array.shape, 1)), j)
+    start = builder.gep(array.data, [builder.mul(i, I64(lanes.width))])
+    return lanes, builder.bitcast(start, wide(F64, lanes.width).as_pointer())
 
 
-@type_callable(load)
-def _type_of_load(context):
-    return lambda array, i: lanes_of(array) if isinstance(i, types.Integer) else None
-
-
-@lower_builtin(load, types.Array, types.Integer)
 def _load(context, builder, signature, values):
-    return builder.load(place(context, builder, signature.args, values), align=8)
+    return builder.load(pointer_to(context, builder, signature.args, values)[1], align=8)
 
 
-@type_callable(store)
-def _type_of_store(context):
-    return lambda array, i, value: (
-        types.none if lanes_of(array) and width_of(value) in (None, lanes_of(array).width) else None
-    )
-
-
-@lower_builtin(store, types.Array, types.Integer, types.Any)
 def _store(context, builder, signature, values):
-    value = context.cast(builder, values[2], signature.args[2], lanes_of(signature.args[0]))
-    builder.store(value, place(context, builder, signature.args, values), align=8)
+    lanes, pointer = pointer_to(context, builder, signature.args[:-1], values[:-1])
+    builder.store(context.cast(builder, values[-1], signature.args[-1], lanes), pointer, align=8)
     return context.get_dummy_value()
+
+
+def _type_of_load(array, *place):
+    return lanes_of(array, len(place)) if all(isinstance(i, types.Integer) for i in place) else None
+
+
+def _type_of_store(array, *place_and_value):
+    *place, value = place_and_value
+    lanes = _type_of_load(array, *place)
+    return types.none if lanes and width_of(value) in (None, lanes.width) else None
+
+
+type_callable(load)(lambda context: lambda array, i: _type_of_load(array, i))
+type_callable(load)(lambda context: lambda array, i, j: _type_of_load(array, i, j))
+type_callable(store)(lambda context: lambda array, i, value: _type_of_store(array, i, value))
+type_callable(store)(lambda context: lambda array, i, j, value: _type_of_store(array, i, j, value))
+for indices in ((types.Integer,), (types.Integer, types.Integer)):
+    lower_builtin(load, types.Array, *indices)(_load)
+    lower_builtin(store, types.Array, *indices, types.Any)(_store)
 
 
 # Formulas of vectors --------------------------------------------------------------------------------------------------

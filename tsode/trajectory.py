@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import functools
-import platform
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -25,7 +23,7 @@ from .overlaps import Overlaps
 if TYPE_CHECKING:
     import xarray
 
-__all__ = ["Trajectory", "check_trajectory", "versions"]
+__all__ = ["Trajectory", "check_trajectory"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -95,6 +93,15 @@ class Trajectory(Report):
         for name, array in (("alpha", _checks.times(alpha)), ("M", M), ("Q", Q)):
             array.setflags(write=False)
             object.__setattr__(self, name, array)
+
+    @classmethod
+    def own(cls, **fields: Any) -> Trajectory:
+        """Return the trajectory of fields that the package computed: nothing is checked or copied."""
+        found = object.__new__(cls)
+        for name in ("alpha", "M", "Q"):
+            fields[name].setflags(write=False)
+        vars(found).update({"N": None, "seed": None, **fields})
+        return found
 
     @functools.cached_property
     def excess_loss(self) -> np.ndarray:
@@ -309,12 +316,3 @@ class Trajectory(Report):
 def check_trajectory(trajectory: Trajectory, name: str = "trajectory") -> Trajectory:
     """Return `trajectory` if it is a Trajectory; `name` is the argument's name in messages."""
     return _checks.instance(name, trajectory, Trajectory, "a Trajectory")
-
-
-@functools.cache
-def versions() -> dict[str, str]:
-    """Return the versions of Python, tsode and the packages that compute."""
-    return {
-        "python": platform.python_version(),
-        **{name: version(name) for name in ("tsode", "numpy", "scipy", "numba")},
-    }

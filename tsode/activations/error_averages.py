@@ -66,12 +66,15 @@ class Averages:
     drift_arrays, noise_arrays : callable or None
         ``drift_arrays(omega, parameters, p)`` and ``noise_arrays(omega, parameters, J, F)``, which return J and K, for
         NumPy: for wide networks, or where there are no loops.
+    lanes : bool
+        Whether the loops are written with :func:`tsode._lanes.load` and its like, and so serve many solutions at once.
     """
 
     drift: Callable[..., None] | None = None
     noise: Callable[..., None] | None = None
     drift_arrays: Callable[..., np.ndarray] | None = None
     noise_arrays: Callable[..., np.ndarray] | None = None
+    lanes: bool = False
 
 
 @functools.lru_cache(maxsize=64)

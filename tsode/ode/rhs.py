@@ -10,31 +10,41 @@ fluctuations. Averaged over a sample, with time :math:`\alpha` = samples / N, an
 
 the method of Saad & Solla, Phys. Rev. E 52, 4225 (1995). Gradient flow leaves K out, which is of second order in the
 learning rate. Under the spherical constraint every row loses half the growth rate of its squared norm.
+
+Loops over the entries are compiled to a C function, for one solution or for WIDTH at once; wide students go through
+NumPy's matrix products.
 """
 
+from __future__ import annotations
+
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-from numba import njit
+from numba import carray, njit
 
-from .._compiled import FAST, jitable, with_name_of
+from .._compiled import CFunction, call, jitable, with_name_of
+from .._lanes import WIDTH, aligned, fma, load, store
 from .._linear_algebra import joint_matrix
 from .._states import pack, unpack
 from ..activations.error_averages import Averages
 from ..model import TeacherStudent
 
-__all__ = ["derivatives", "right_hand_side", "workspace"]
+__all__ = ["Rates", "derivatives", "has_loops", "right_hand_side"]
 
 # Student width from which the matrix products outrun the loops of the compiled kernel (benchmarks/ode_widths.py).
 BLAS_WIDTH = 52
 
 
+def has_loops(model: TeacherStudent) -> bool:
+    """Return whether the right-hand side of a model runs in compiled loops, and not through matrix products."""
+    averages = model.rule.averages(model)
+    return averages.drift is not None and (model.p < BLAS_WIDTH or averages.drift_arrays is None)
+
+
 def right_hand_side(model: TeacherStudent, gradient_flow: bool = False) -> Callable[[float, np.ndarray], np.ndarray]:
     """Return the function (alpha, y) -> dy/dalpha, y being M and Q flattened one after the other.
-
-    Small widths run a compiled kernel, large ones matrix products; `BLAS_WIDTH` is where they cross.
 
     Parameters
     ----------
@@ -47,77 +57,193 @@ def right_hand_side(model: TeacherStudent, gradient_flow: bool = False) -> Calla
     -------
     callable
     """
-    averages = model.rule.averages(model)
-    if averages.drift is None or (model.p >= BLAS_WIDTH and averages.drift_arrays is not None):
-        return functools.partial(_through_arrays, averages, model, gradient_flow)
-    kernel, work = compiled(averages), workspace(model.p, model.p_star)
-    constants = model.teacher_overlap, model.rule.parameters(model), model.spherical, not gradient_flow
+    if not has_loops(model):
+        return functools.partial(_through_arrays, model.rule.averages(model), model, gradient_flow)
+    rates = Rates([model], gradient_flow, lanes=1)
     # The implicit methods hand over strided columns; the kernel takes contiguous arrays only.
-    return lambda alpha, y: kernel(np.ascontiguousarray(y), *constants, *work)
+    return lambda alpha, y: derivatives(rates.pointer, np.ascontiguousarray(y), rates.arrays, rates.numbers)
 
 
-def workspace(p: int, p_star: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Return the arrays that the compiled kernel works in: Omega, J, F, K."""
-    n = p + p_star
-    return np.empty((n, n)), np.empty((p, n)), np.empty((p, n)), np.empty((p, p))
+@njit(cache=True, nogil=True)
+def derivatives(pointer: Any, y: np.ndarray, arrays: Any, numbers: Any) -> np.ndarray:
+    """Return dy/dalpha of one solution, or of many side by side."""
+    dy = np.empty_like(y)
+    call(pointer, (y, *arrays, dy), numbers)
+    return dy
+
+
+class Rates:
+    """The right-hand side of one solution, or of up to WIDTH in lockstep, as compiled code takes it.
+
+    Parameters
+    ----------
+    models : sequence of TeacherStudent
+        One for each solution, of the same averages, widths and constraint.
+    gradient_flow : bool
+        Leave out the term of second order in the learning rate.
+    lanes : int
+        1 or WIDTH; lanes without a model repeat the first.
+
+    Attributes
+    ----------
+    pointer, arrays, numbers
+        ``call(pointer, (y, *arrays, dy), numbers)`` writes dy/dalpha of the states y, both of shape (n,) or (n, WIDTH).
+    """
+
+    def __init__(self, models: Sequence[TeacherStudent], gradient_flow: bool, lanes: int) -> None:
+        model, last = models[0], () if lanes == 1 else (lanes,)
+        p, n = model.p, model.p + model.p_star
+        function = rates_function(model.rule.averages(model), lanes > 1)
+        P = [each.teacher_overlap.ravel() for each in models]
+        parameters = [each.rule.parameters(each) for each in models]
+        work = [aligned((*shape, *last)) for shape in ((n, n), (p, n), (p, n), (p, p))]
+        self.function = function  # the address is good as long as it lives
+        self.pointer = function.pointer
+        self.arrays = (_side_by_side(P, lanes), _side_by_side(parameters, lanes), *work)
+        self.numbers = p, model.p_star, len(parameters[0]), int(model.spherical), int(not gradient_flow)
+
+
+def _side_by_side(rows, lanes):
+    """Return one row, or several as columns, shape (n, lanes); what is missing repeats the first."""
+    if lanes == 1:
+        return rows[0].copy()
+    found = aligned((len(rows[0]), lanes))
+    found[:] = rows[0][:, None]
+    found[:, : len(rows)] = np.transpose(rows)
+    return found
 
 
 @functools.cache
-def compiled(averages: Averages) -> Callable[..., Any]:
-    """Return the compiled function (y, P, parameters, spherical, second_order, work) -> dy/dalpha."""
-    one = derivatives(averages)
+def rates_function(averages: Averages, lanes: bool) -> CFunction:
+    """Return the C function (y, P, parameters, omega, J, F, K, dy, p, p_star, n_parameters, spherical, second_order).
 
-    @njit(cache=True, nogil=True, **FAST)
-    @with_name_of(one)
-    def kernel(y, P, parameters, spherical, second_order, omega, J, F, K):
-        return one(y, P, parameters, spherical, second_order, omega, J, F, K)
+    Its arrays are those of :class:`Rates`; omega, J, F and K are what it works in.
+    """
+    rates = rates_of(averages)
+    entry = (_of_many if averages.lanes else _of_each)(rates) if lanes else _of_one(rates)
+    return CFunction(rates if averages.lanes or not lanes else _each(rates), entry, 8, 5)
 
-    return kernel
+
+def _of_one(rates):
+    @with_name_of(rates)
+    def entry(y, P, parameters, omega, J, F, K, dy, p, p_star, n_parameters, spherical, second_order):
+        n = p + p_star
+        rates(
+            carray(y, (p * n,)), carray(P, (p_star * p_star,)), carray(parameters, (n_parameters,)),
+            carray(omega, (n, n)), carray(J, (p, n)), carray(F, (p, n)), carray(K, (p, p)), carray(dy, (p * n,)),
+            p, p_star, n_parameters, spherical, second_order,
+        )  # fmt: skip
+
+    return entry
+
+
+def _of_many(rates):
+    @with_name_of(rates)
+    def entry(y, P, parameters, omega, J, F, K, dy, p, p_star, n_parameters, spherical, second_order):
+        n = p + p_star
+        rates(
+            carray(y, (p * n, WIDTH)), carray(P, (p_star * p_star, WIDTH)), carray(parameters, (n_parameters, WIDTH)),
+            carray(omega, (n, n, WIDTH)), carray(J, (p, n, WIDTH)), carray(F, (p, n, WIDTH)), carray(K, (p, p, WIDTH)),
+            carray(dy, (p * n, WIDTH)), p, p_star, n_parameters, spherical, second_order,
+        )  # fmt: skip
+
+    return entry
+
+
+def _of_each(rates):
+    each = _each(rates)
+
+    @with_name_of(each)
+    def entry(y, P, parameters, omega, J, F, K, dy, p, p_star, n_parameters, spherical, second_order):
+        n = p + p_star
+        each(
+            carray(y, (p * n, WIDTH)), carray(P, (p_star * p_star, WIDTH)), carray(parameters, (n_parameters, WIDTH)),
+            carray(omega, (n, n)), carray(J, (p, n)), carray(F, (p, n)), carray(K, (p, p)),
+            carray(dy, (p * n, WIDTH)), p, p_star, n_parameters, spherical, second_order,
+        )  # fmt: skip
+
+    return entry
+
+
+def _each(rates):
+    """Return the rates of many solutions one after the other, for averages that are not written for lanes."""
+
+    @jitable
+    @with_name_of(rates)
+    def each(y, P, parameters, omega, J, F, K, dy, p, p_star, n_parameters, spherical, second_order):
+        for lane in range(WIDTH):
+            change = np.empty(y.shape[0])
+            rates(
+                y[:, lane].copy(), P[:, lane].copy(), parameters[:, lane].copy(), omega, J, F, K, change,
+                p, p_star, n_parameters, spherical, second_order,
+            )  # fmt: skip
+            dy[:, lane] = change
+
+    return each
 
 
 @functools.cache
-def derivatives(averages: Averages) -> Callable[..., Any]:
-    """Return the same as a jitable function, for compiled code."""
+def rates_of(averages: Averages) -> Callable[..., Any]:
+    """Return the right-hand side for some averages as a jitable function of the arrays and numbers of Rates."""
     drift, noise = averages.drift, averages.noise
 
     @jitable
     @with_name_of(drift, noise)
-    def one(y, P, parameters, spherical, second_order, omega, J, F, K):
+    def rates(y, P, parameters, omega, J, F, K, dy, p, p_star, n_parameters, spherical, second_order):
         # plain loops over the flat state: views and slices of arrays take Numba seconds to compile
-        p, n = J.shape
-        p_star = n - p
         first = p * p_star
         for i in range(p):
             for r in range(p_star):
-                omega[i, p + r] = y[i * p_star + r]
-                omega[p + r, i] = y[i * p_star + r]
+                store(omega, i, p + r, load(y, i * p_star + r))
+                store(omega, p + r, i, load(y, i * p_star + r))
             for j in range(p):
-                omega[i, j] = y[first + i * p + j]
+                store(omega, i, j, load(y, first + i * p + j))
         for r in range(p_star):
             for q in range(p_star):
-                omega[p + r, p + q] = P[r, q]
+                store(omega, p + r, p + q, load(P, r * p_star + q))
         drift(omega, parameters, J)
-        for k in range(p):
-            for j in range(n):
-                F[k, j] = 0.0
-            for i in range(n):
-                for j in range(n):
-                    F[k, j] += J[k, i] * omega[i, j]
+        multiply(J, omega, F)
         if second_order:
             noise(omega, parameters, J, F, K)
-        dy = np.empty(y.shape[0])
         for k in range(p):
             for r in range(p_star):
-                dy[k * p_star + r] = F[k, p + r]
+                store(dy, k * p_star + r, load(F, k, p + r))
             for l in range(k + 1):
-                change = F[k, l] + F[l, k] + (K[k, l] if second_order else 0.0)
-                dy[first + k * p + l] = change
-                dy[first + l * p + k] = change
+                change = load(F, k, l) + load(F, l, k)
+                if second_order:
+                    change = change + load(K, k, l)
+                store(dy, first + k * p + l, change)
+                store(dy, first + l * p + k, change)
         if spherical:
             keep_norms(y, dy, p, p_star)
-        return dy
 
-    return one
+    return rates
+
+
+@jitable
+def multiply(J: np.ndarray, omega: np.ndarray, F: np.ndarray) -> None:
+    """Write F = J Omega, four columns at a time, so that what is read of J is used four times."""
+    p, n = J.shape[0], J.shape[1]
+    full = n - n % 4
+    for k in range(p):
+        for j in range(0, full, 4):
+            a = 0.0 * load(J, k, 0)
+            b, c, d = a, a, a
+            for i in range(n):
+                factor = load(J, k, i)
+                a = fma(factor, load(omega, i, j), a)
+                b = fma(factor, load(omega, i, j + 1), b)
+                c = fma(factor, load(omega, i, j + 2), c)
+                d = fma(factor, load(omega, i, j + 3), d)
+            store(F, k, j, a)
+            store(F, k, j + 1, b)
+            store(F, k, j + 2, c)
+            store(F, k, j + 3, d)
+        for j in range(full, n):
+            a = 0.0 * load(J, k, 0)
+            for i in range(n):
+                a = fma(load(J, k, i), load(omega, i, j), a)
+            store(F, k, j, a)
 
 
 @jitable
@@ -125,16 +251,17 @@ def keep_norms(y: np.ndarray, dy: np.ndarray, p: int, p_star: int) -> None:
     """Take off each row half the rate g_k at which its squared norm, Q_kk = 1, would grow."""
     first = p * p_star
     for k in range(p):
-        half = 0.5 * dy[first + k * p + k]
+        half = 0.5 * load(dy, first + k * p + k)
         for r in range(p_star):
-            dy[k * p_star + r] -= half * y[k * p_star + r]
+            store(dy, k * p_star + r, load(dy, k * p_star + r) - half * load(y, k * p_star + r))
         for l in range(k):
-            other = 0.5 * dy[first + l * p + l]
-            dy[first + k * p + l] -= (half + other) * y[first + k * p + l]
-            dy[first + l * p + k] = dy[first + k * p + l]
+            other = 0.5 * load(dy, first + l * p + l)
+            change = load(dy, first + k * p + l) - (half + other) * load(y, first + k * p + l)
+            store(dy, first + k * p + l, change)
+            store(dy, first + l * p + k, change)
     # g_k (1 - Q_kk) is zero too, but where the loss pulls the norm inwards, g_k < 0, it would blow up rounding.
     for k in range(p):
-        dy[first + k * p + k] = 0.0
+        store(dy, first + k * p + k, 0.0)
 
 
 def _through_arrays(averages, model, gradient_flow, alpha, y):
@@ -148,7 +275,9 @@ def _through_arrays(averages, model, gradient_flow, alpha, y):
     if not gradient_flow:
         K = averages.noise_arrays(omega, parameters, J, F)
         dQ = dQ + (K + K.T) / 2
-    dy = pack(dM, dQ)
-    if model.spherical:
-        keep_norms(y, dy, p, model.p_star)
-    return dy
+    if model.spherical:  # as in `keep_norms`
+        half = np.diagonal(dQ) / 2
+        dM = dM - half[:, None] * M
+        dQ = dQ - (half[:, None] + half) * Q
+        np.fill_diagonal(dQ, 0.0)
+    return pack(dM, dQ)

@@ -3,26 +3,23 @@
 import contextlib
 import warnings
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from .. import _checks
 from .._divergence import divergence_limit
-from .._linear_algebra import joint_matrix
 from .._states import norm_positions, pack, unpack
 from ..model import TeacherStudent, check_model
 from ..overlaps import Overlaps, check_start
-from ..trajectory import Trajectory, versions
-from .rhs import right_hand_side
+from ..trajectory import Trajectory
+from .lockstep import solve
+from .result import Options, Solution, trajectories
+from .rhs import has_loops, right_hand_side
 
-__all__ = ["METHODS", "as_trajectory", "integrate", "quiet"]
+__all__ = ["METHODS", "in_loops", "integrate"]
 
 METHODS = ("RK45", "RK23", "DOP853", "Radau", "BDF", "LSODA")
-
-OUTSIDE = 1e-6  # negative eigenvalue of the joint overlaps, relative to their trace, that rounding does not explain
-LOOKS = 16  # records at which eigenvalues are looked at; all would take as long as the solution itself
 
 
 def integrate(
@@ -45,7 +42,8 @@ def integrate(
     alpha : float or array_like, shape (T,)
         Times (samples / N), strictly increasing; a number stands for 201 even times from 0 up to it.
     method : {"RK45", "RK23", "DOP853", "Radau", "BDF", "LSODA"}
-        Method of :func:`scipy.integrate.solve_ivp`.
+        Method of :func:`scipy.integrate.solve_ivp`. DOP853 is compiled and finds the same digits many times faster, but
+        for wide students and activations without compiled averages.
     rtol, atol : float
         Its relative and absolute tolerance, larger than 0: overlaps may be 0 and have no relative error.
     gradient_flow : bool
@@ -88,67 +86,28 @@ def integrate(
     atol = _checks.number("atol", atol, above=0.0)
     gradient_flow = _checks.flag("gradient_flow", gradient_flow)
 
-    state = pack(start.M, start.Q)
-    states, stopped_at = _solve(model, state, alpha, gradient_flow, method=method, rtol=rtol, atol=atol)
-    states[0] = state  # LSODA and BDF interpolate even their first point
-    return as_trajectory(model, alpha, states, stopped_at, gradient_flow, method=method, rtol=rtol, atol=atol)
+    options = Options(method, rtol, atol, gradient_flow)
+    if in_loops(model, alpha, options):
+        solutions = solve([model], [start], alpha, options)
+    else:
+        solutions = [_solve(model, start, alpha, options)]
+    return trajectories([model], alpha, solutions, options)[0]
 
 
-def as_trajectory(
-    model: TeacherStudent,
-    alpha: np.ndarray,
-    states: np.ndarray,
-    stopped_at: float | None,
-    gradient_flow: bool,
-    **options: Any,
-) -> Trajectory:
-    """Return the Trajectory of flat states, shape (T', n), T' <= T; `stopped_at` is None if it was completed."""
-    M, Q = unpack(states, model)
-    Q = (Q + np.swapaxes(Q, -1, -2)) / 2  # implicit methods keep the symmetry only to their tolerance
-    alpha, completed = alpha[: len(states)], stopped_at is None
-    if completed:
-        _warn_outside(model, alpha, M, Q, options["rtol"])
-    name = "{}{method}, rtol={rtol:g}, atol={atol:g}".format("gradient flow, " if gradient_flow else "", **options)
-    return Trajectory(
-        model=model,
-        alpha=alpha,
-        M=M,
-        Q=Q,
-        status="completed" if completed else "diverged",
-        stopped_at=float(alpha[-1]) if stopped_at is None else stopped_at,
-        engine=f"ode, {name}",
-        gradient_flow=gradient_flow,
-        versions=versions(),
-    )
+def in_loops(model: TeacherStudent, alpha: np.ndarray, options: Options) -> bool:
+    """Return whether the compiled integrator is what solves a model."""
+    return options.method == "DOP853" and has_loops(model) and len(alpha) > 1
 
 
-def _warn_outside(model, alpha, M, Q, rtol):
-    """Warn if no weights have these overlaps.
-
-    Parallel students stay parallel in the exact solution. If that is unstable, rounding grows, and nothing in the
-    equations keeps it from making the squared distance of two students negative.
-    """
-    looked_at = slice(None, None, -max(1, len(alpha) // LOOKS))
-    joint = joint_matrix(M[looked_at], Q[looked_at], model.teacher_overlap)
-    lowest = np.linalg.eigvalsh(joint)[:, 0] / np.maximum(np.trace(joint, axis1=1, axis2=2), np.finfo(float).tiny)
-    worst = int(np.argmin(lowest))
-    if lowest[worst] < -max(OUTSIDE, 100 * rtol):
-        warnings.warn(
-            f"no weights have the overlaps of this solution: at alpha = {alpha[looked_at][worst]:g} an eigenvalue is "
-            f"{lowest[worst]:.2g} of the trace; start from students that are not parallel, or with another `method`",
-            RuntimeWarning,
-            stacklevel=4,
-        )
-
-
-def _solve(model, state, alpha, gradient_flow, **options):
-    """Return the states up to the last finite one, shape (T', n), and the time of divergence or None."""
+def _solve(model, start, alpha, options):
+    """Return the Solution of one of SciPy's methods, up to the last finite state."""
     from scipy.integrate import solve_ivp  # half of the package's import time, if it stood above
 
+    state = pack(start.M, start.Q)
     if len(alpha) == 1:
-        return state[None].copy(), None
-    rhs = right_hand_side(model, gradient_flow)
-    limit = divergence_limit(model, unpack(state, model)[1])
+        return Solution(state[None].copy(), None)
+    rhs = right_hand_side(model, options.gradient_flow)
+    limit = divergence_limit(model, start.Q)
     diagonal = norm_positions(model)
 
     reached = alpha[0]
@@ -159,18 +118,24 @@ def _solve(model, state, alpha, gradient_flow, **options):
         return limit - y[diagonal].sum()
 
     too_large.terminal = True
-    with quiet():
-        solution = solve_ivp(rhs, (alpha[0], alpha[-1]), state, t_eval=alpha, events=too_large, **options)
-    states = solution.y.T if len(solution.y) else state[None].copy()  # the first step may already fail
+    with _quiet():
+        solution = solve_ivp(
+            rhs, (alpha[0], alpha[-1]), state, options.method, alpha,
+            events=too_large, rtol=options.rtol, atol=options.atol,
+        )  # fmt: skip
+    states = np.ascontiguousarray(solution.y.T) if len(solution.y) else state[None].copy()  # where the first step fails
+    Q = unpack(states, model)[1]
+    Q[:] = (Q + np.swapaxes(Q, -1, -2)) / 2  # implicit methods keep the symmetry only to their tolerance
+    states[0] = state  # LSODA and BDF interpolate even their first point
     finite = np.isfinite(states).all(axis=1)
     if solution.status == 0 and finite.all():
-        return states, None
+        return Solution(states, None)
     kept = len(states) if finite.all() else int(np.argmin(finite))
-    return states[:kept], float(solution.t_events[0][0] if solution.t_events[0].size else reached)
+    return Solution(states[:kept], float(solution.t_events[0][0] if solution.t_events[0].size else reached))
 
 
 @contextlib.contextmanager
-def quiet() -> Iterator[None]:
+def _quiet() -> Iterator[None]:
     """Silence overflow: a trial step of a diverging run overflows before its end is found and told as a status."""
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from .. import _checks
 from .._progress import progress_bar
 from .._types import PathLike
-from ..trajectory import versions
+from .._versions import versions
 from .batches import Batched
 from .grids import GridLike, make_grid, point_seed
 from .identity import function_name

@@ -16,7 +16,7 @@ import numpy as np
 
 from .._files import read_npz, remove_stale, write_npz
 from .._types import PathLike
-from ..trajectory import versions
+from .._versions import versions
 from .grids import exact_text
 from .identity import function_digest, function_name
 from .values import Values

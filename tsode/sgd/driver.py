@@ -16,9 +16,10 @@ from .._divergence import divergence_limit
 from .._progress import progress_bar
 from .._random import run_sequence, seed_sequence
 from .._types import Seed
+from .._versions import versions
 from ..model import TeacherStudent, check_model
 from ..overlaps import Overlaps, check_start
-from ..trajectory import Trajectory, versions
+from ..trajectory import Trajectory
 from .chain import ChainRuns, groups
 from .random_numbers import LAWS
 from .weights import WeightsRun

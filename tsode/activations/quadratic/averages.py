@@ -23,6 +23,7 @@ where :math:`F = J \Omega` was formed for the ODEs already (of the student's col
 import numpy as np
 
 from ..._compiled import jitable
+from ..._lanes import fma, load, store
 from ..error_averages import Averages
 
 __all__ = ["AVERAGES", "squared_error"]
@@ -42,37 +43,40 @@ def squared_error(v: np.ndarray, v_star: np.ndarray, M: np.ndarray, Q: np.ndarra
 
 @jitable
 def drift(omega: np.ndarray, parameters: np.ndarray, J: np.ndarray) -> None:
-    """Write J in loops that allocate nothing."""
-    p, n = J.shape
-    u = parameters[2:]
-    t = 0.0
+    """Write J, in loops that serve lanes too."""
+    p, n = J.shape[0], J.shape[1]
+    t = 0.0 * load(parameters, 0)
     for i in range(n):
-        t += u[i] * omega[i, i]
+        t = fma(load(parameters, 2 + i), load(omega, i, i), t)
     for k in range(p):
-        rate = -2.0 * parameters[0] * u[k]
+        rate = -2.0 * load(parameters, 0) * load(parameters, 2 + k)
         for j in range(n):
-            J[k, j] = 2.0 * rate * u[j] * omega[k, j]
-        J[k, k] += rate * t
+            store(J, k, j, 2.0 * rate * load(parameters, 2 + j) * load(omega, k, j))
+        store(J, k, k, load(J, k, k) + rate * t)
 
 
 @jitable
 def noise(omega: np.ndarray, parameters: np.ndarray, J: np.ndarray, F: np.ndarray, K: np.ndarray) -> None:
-    """Write K in loops that allocate nothing."""
-    p, n = J.shape
-    eta, u = parameters[0], parameters[2:]
-    t, s = 0.0, 0.0
+    """Write K, in loops that serve lanes too."""
+    p, n = J.shape[0], J.shape[1]
+    eta = load(parameters, 0)
+    t, s = 0.0 * eta, 0.0 * eta
     for i in range(n):
-        t += u[i] * omega[i, i]
+        t = fma(load(parameters, 2 + i), load(omega, i, i), t)
+        row = 0.0 * eta
         for j in range(n):
-            s += u[i] * u[j] * omega[i, j] * omega[i, j]
-    second = t * t + 2.0 * s + parameters[1] * parameters[1]
+            row = fma(load(parameters, 2 + j), np.square(load(omega, i, j)), row)
+        s = fma(load(parameters, 2 + i), row, s)
+    second = t * t + 2.0 * s + np.square(load(parameters, 1))
     for k in range(p):
         for l in range(k + 1):
-            product = 0.0
+            product = 0.0 * eta
             for j in range(n):
-                product += F[k, j] * J[l, j]
-            K[k, l] = 2.0 * product + 4.0 * eta * u[l] * (t * F[k, l] + eta * second * u[k] * omega[k, l])
-            K[l, k] = K[k, l]
+                product = fma(load(F, k, j), load(J, l, j), product)
+            rest = t * load(F, k, l) + eta * second * load(parameters, 2 + k) * load(omega, k, l)
+            found = 2.0 * product + 4.0 * eta * load(parameters, 2 + l) * rest
+            store(K, k, l, found)
+            store(K, l, k, found)
 
 
 def drift_arrays(omega: np.ndarray, parameters: np.ndarray, p: int) -> np.ndarray:
@@ -93,4 +97,4 @@ def noise_arrays(omega: np.ndarray, parameters: np.ndarray, J: np.ndarray, F: np
     return 2 * F @ J.T + 4 * eta * v * (t * F[:, :p] + eta * second * v[:, None] * omega[:p, :p])
 
 
-AVERAGES = Averages(drift, noise, drift_arrays, noise_arrays)
+AVERAGES = Averages(drift, noise, drift_arrays, noise_arrays, lanes=True)

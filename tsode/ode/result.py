@@ -1,0 +1,102 @@
+"""From the states that an integrator found to trajectories."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from .._linear_algebra import joint_matrix
+from .._states import unpack
+from .._versions import versions
+from ..model import TeacherStudent
+from ..trajectory import Trajectory
+
+__all__ = ["Options", "Solution", "trajectories"]
+
+OUTSIDE = 1e-6  # negative eigenvalue of the joint overlaps, relative to their trace, that rounding does not explain
+LOOKS = 16  # records at which eigenvalues are looked at; all would take as long as the solution itself
+
+
+class Options(NamedTuple):
+    """How the ODEs are solved: see :func:`tsode.integrate`."""
+
+    method: str
+    rtol: float
+    atol: float
+    gradient_flow: bool
+
+    def __str__(self) -> str:
+        flow = "gradient flow, " if self.gradient_flow else ""
+        return f"ode, {flow}{self.method}, rtol={self.rtol:g}, atol={self.atol:g}"
+
+
+class Solution(NamedTuple):
+    """States at the times that were reached, shape (T', n), and the time of divergence or None."""
+
+    states: np.ndarray
+    stopped_at: float | None
+
+
+def trajectories(
+    models: Sequence[TeacherStudent],
+    alpha: np.ndarray,
+    solutions: Sequence[Solution],
+    options: Options,
+    stacklevel: int = 3,
+) -> list[Trajectory]:
+    """Return the Trajectory of each solution, of models of the same widths.
+
+    Warns
+    -----
+    RuntimeWarning
+        At `stacklevel`, if no weights have the overlaps of a solution.
+    """
+    engine, found = str(options), []
+    for model, (states, stopped_at) in zip(models, solutions):
+        M, Q = unpack(states, model)
+        found.append(
+            Trajectory.own(
+                model=model,
+                alpha=alpha[: len(states)],
+                M=M,
+                Q=Q,
+                status="completed" if stopped_at is None else "diverged",
+                stopped_at=float(alpha[-1]) if stopped_at is None else stopped_at,
+                engine=engine,
+                gradient_flow=options.gradient_flow,
+                versions=versions(),
+            )
+        )
+    _warn_outside(found, max(OUTSIDE, 100 * options.rtol), stacklevel)
+    return found
+
+
+def _warn_outside(solutions, tolerance, stacklevel):
+    """Warn if no weights have the overlaps of a solution.
+
+    Parallel students stay parallel in the exact solution. If that is unstable, rounding grows, and nothing in the
+    equations keeps it from making the squared distance of two students negative.
+    """
+    completed = [solution for solution in solutions if solution.status == "completed"]
+    if not completed:
+        return
+    alpha = completed[0].alpha
+    looked_at = slice(None, None, -max(1, len(alpha) // LOOKS))
+    joint = np.array([joint_matrix(s.M[looked_at], s.Q[looked_at], s.model.teacher_overlap) for s in completed])
+    trace = np.maximum(np.trace(joint, axis1=2, axis2=3), np.finfo(float).tiny)[..., None, None]
+    try:  # takes a fraction of the time that eigenvalues take
+        np.linalg.cholesky(joint / trace + tolerance * np.eye(joint.shape[-1]))
+    except np.linalg.LinAlgError:
+        lowest = np.linalg.eigvalsh(joint / trace)[..., 0]
+        for values in lowest[lowest.min(axis=1) < -tolerance]:
+            worst = int(np.argmin(values))
+            warnings.warn(
+                f"no weights have the overlaps of this solution: at alpha = {alpha[looked_at][worst]:g} an eigenvalue "
+                f"is {values[worst]:.2g} of the trace; start from students that are not parallel, or with another "
+                "`method`",
+                RuntimeWarning,
+                stacklevel=stacklevel + 1,
+            )
