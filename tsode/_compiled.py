@@ -79,25 +79,35 @@ class CFunction:
 
 
 def call(pointer, arrays, numbers):
-    """Call a function by its address, or a plain one, with a tuple of arrays in one piece and a tuple of integers."""
-    pointer(*arrays, *numbers)
+    """Call a function by its address, or a plain one, with a tuple of arrays in one piece and a tuple of integers.
+
+    A pair of an array and an integer stands for what follows that row.
+    """
+    pointer(*(each[0][each[1] :] if isinstance(each, tuple) else each for each in arrays), *numbers)
+
+
+def _start(context, builder, kind, value):
+    """Return the pointer to the first number of an array, or of what follows one of its rows."""
+    if isinstance(kind, types.Array):
+        return context.make_array(kind)(context, builder, value).data
+    array = context.make_array(kind[0])(context, builder, builder.extract_value(value, 0))
+    row = context.cast(builder, builder.extract_value(value, 1), kind[1], types.intp)
+    width = ir.IntType(64)(1) if kind[0].ndim == 1 else builder.extract_value(array.shape, 1)
+    return builder.gep(array.data, [builder.mul(row, width)])
 
 
 @intrinsic
 def _call(context, pointer, arrays, numbers):
     def generate(context, builder, signature, values):
-        address, given, whole = values[0], values[1:], ir.IntType(64)
-        starts = [
-            context.make_array(kind)(context, builder, builder.extract_value(given[0], i)).data
-            for i, kind in enumerate(arrays)
-        ]
+        whole = ir.IntType(64)
+        starts = [_start(context, builder, kind, builder.extract_value(values[1], i)) for i, kind in enumerate(arrays)]
         integers = [
-            context.cast(builder, builder.extract_value(given[1], i), kind, types.intp)
+            context.cast(builder, builder.extract_value(values[2], i), kind, types.intp)
             for i, kind in enumerate(numbers)
         ]
         kinds = [start.type for start in starts] + [whole] * len(integers)
         function = ir.FunctionType(ir.VoidType(), kinds).as_pointer()
-        builder.call(builder.inttoptr(address, function), [*starts, *integers])
+        builder.call(builder.inttoptr(values[0], function), [*starts, *integers])
         return context.get_dummy_value()
 
     return types.void(pointer, arrays, numbers), generate
@@ -158,5 +168,5 @@ def call_step(pointer, lam, mu, normals, first, noises, size, parameters, change
 
     The noise stands in `normals` from number or row `first` on.
     """
-    arrays = (lam, mu, normals[first : first + noises], size, parameters, change)
+    arrays = (lam, mu, (normals, first), size, parameters, change)
     call(pointer, arrays, (lam.shape[0], mu.shape[0], noises, parameters.shape[0]))

@@ -23,7 +23,7 @@ from .overlaps import Overlaps
 if TYPE_CHECKING:
     import xarray
 
-__all__ = ["Trajectory", "check_trajectory"]
+__all__ = ["Trajectory", "check_trajectory", "own_trajectory"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -93,15 +93,6 @@ class Trajectory(Report):
         for name, array in (("alpha", _checks.times(alpha)), ("M", M), ("Q", Q)):
             array.setflags(write=False)
             object.__setattr__(self, name, array)
-
-    @classmethod
-    def own(cls, **fields: Any) -> Trajectory:
-        """Return the trajectory of fields that the package computed: nothing is checked or copied."""
-        found = object.__new__(cls)
-        for name in ("alpha", "M", "Q"):
-            fields[name].setflags(write=False)
-        vars(found).update({"N": None, "seed": None, **fields})
-        return found
 
     @functools.cached_property
     def excess_loss(self) -> np.ndarray:
@@ -316,3 +307,12 @@ class Trajectory(Report):
 def check_trajectory(trajectory: Trajectory, name: str = "trajectory") -> Trajectory:
     """Return `trajectory` if it is a Trajectory; `name` is the argument's name in messages."""
     return _checks.instance(name, trajectory, Trajectory, "a Trajectory")
+
+
+def own_trajectory(**fields: Any) -> Trajectory:
+    """Return the trajectory of fields that the package computed: nothing is checked or copied."""
+    found = object.__new__(Trajectory)
+    for name in ("alpha", "M", "Q"):
+        fields[name].setflags(write=False)
+    vars(found).update({"N": None, "seed": None, **fields})
+    return found

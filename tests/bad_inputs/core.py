@@ -322,6 +322,15 @@ CASES = {
     "many backwards": (
         lambda: tsode.integrate_many(MODEL, START, [2, 1]), ValueError, "`alpha` must be strictly increasing, but goes"
     ),
+    "derivatives at one time": (
+        lambda: tsode.gradient(MODEL, START, [1.0]), ValueError, "`alpha` must hold at least two times, but holds 1"
+    ),
+    "derivatives of too few rates": (
+        lambda: tsode.gradient(MODEL, START, [0, 1, 2], [0.1]), ValueError, "`learning_rates` must have shape (T - 1,) = (2,), but has shape (1,)"
+    ),
+    "derivatives of a rate below zero": (
+        lambda: tsode.gradient(MODEL, START, [0, 1], [-0.1]), ValueError, "`learning_rates` must be larger than 0, but"
+    ),
     "sgd of more samples than can be counted": (
         sgd(alpha=1e20), ValueError, "`alpha` must be at most 4.5e+14 at N = 20, but is 1e+20"
     ),

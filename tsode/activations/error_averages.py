@@ -66,6 +66,10 @@ class Averages:
     drift_arrays, noise_arrays : callable or None
         ``drift_arrays(omega, parameters, p)`` and ``noise_arrays(omega, parameters, J, F)``, which return J and K, for
         NumPy: for wide networks, or where there are no loops.
+    drift_back, noise_back : callable or None
+        Jitable ``drift_back(omega, parameters, J_bar, omega_bar, parameters_bar)`` and ``noise_back(omega, parameters,
+        J, F, K_bar, J_bar, F_bar, omega_bar, parameters_bar)``: from the derivatives of a number with respect to J and
+        K, given in J_bar and K_bar, they add to those with respect to what J and K are functions of.
     lanes : bool
         Whether the loops are written with :func:`tsode._lanes.load` and its like, and so serve many solutions at once.
     """
@@ -74,6 +78,8 @@ class Averages:
     noise: Callable[..., None] | None = None
     drift_arrays: Callable[..., np.ndarray] | None = None
     noise_arrays: Callable[..., np.ndarray] | None = None
+    drift_back: Callable[..., None] | None = None
+    noise_back: Callable[..., None] | None = None
     lanes: bool = False
 
 

@@ -35,7 +35,7 @@ import numpy as np
 if TYPE_CHECKING:
     from .base import Activation
 
-__all__ = ["LossCurvature", "loss_slopes", "squared_error"]
+__all__ = ["LossCurvature", "loss_slopes", "readout_slopes", "squared_error"]
 
 
 def squared_error(
@@ -70,6 +70,22 @@ def loss_slopes(
     G = xz / 2
     G[..., np.arange(p), np.arange(p)] += xx.sum(axis=-1)
     return 2 * G[..., p:], G[..., :p]
+
+
+def readout_slopes(
+    student: Activation,
+    teacher: Activation,
+    v: np.ndarray,
+    v_star: np.ndarray,
+    M: np.ndarray,
+    Q: np.ndarray,
+    P: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the derivatives of L with respect to v and v*, shapes (p,) and (p_star,), at one point."""
+    q, d = np.diagonal(Q), np.diagonal(P)
+    both = student.pair(teacher, q[:, None], M, d)
+    own, target = student.pair(student, q[:, None], Q, q), teacher.pair(teacher, d[:, None], P, d)
+    return own @ v - both @ v_star, target @ v_star - v @ both
 
 
 @dataclass(frozen=True, eq=False)

@@ -139,7 +139,7 @@ def slope(rates, arrays, numbers, flat, steps, n, row):
     for i in range(n):
         store(flat, target + i, load(flat, Y * n + i) + h * load(flat, POINT * n + i))
     first = (K + row if row <= LAST else K + row - ARGUMENTS + LAST + 1) * n
-    call(rates, (flat[target : target + n], *arrays, flat[first : first + n]), numbers)
+    call(rates, ((flat, target), *arrays, (flat, first)), numbers)
 
 
 @part_of_kernel

@@ -42,22 +42,11 @@ def solve(
     -------
     list of Solution
     """
-    count, lanes = len(models), 1 if len(models) == 1 else WIDTH
-    last = () if lanes == 1 else (lanes,)
+    lanes = 1 if len(models) == 1 else WIDTH
     rates = Rates(models, options.gradient_flow, lanes)
-    first = np.array([pack(start.M, start.Q) for start in starts])
-    n = first.shape[1]
-    work, control = aligned((dop853.ROWS * n, lanes)), aligned((dop853.CONTROL, lanes))
-    flat, steps = work.reshape(-1, *last), control.reshape(-1, *last)
-    work[:n] = first[0][:, None]
-    work[:n, :count] = first.T
-    control[TIME], control[NEXT], control[STOPPED] = alpha[0], 1, np.nan
-    control[STATUS] = dop853.TOO_SMALL  # lanes without a solution
-    control[STATUS, :count] = dop853.GOING
-    control[LIMIT, :count] = [divergence_limit(model, start.Q) for model, start in zip(models, starts)]
-    _first_steps(rates, work, control, n, alpha[-1] - alpha[0], options)
-    out = np.empty((lanes, len(alpha), n))
-    out[:count, 0] = first
+    work, control, out = begin(models, starts, rates, lanes, alpha, options)
+    last = () if lanes == 1 else (lanes,)
+    n, flat, steps = out.shape[2], work.reshape(-1, *last), control.reshape(-1, *last)
     attempts = max(1, WORK_A_CALL // (n * lanes * len(models[0].rule.parameters(models[0]))))
     while dop853.advance(
         rates.pointer, rates.arrays, rates.numbers, dop853.tables(), flat, work, steps, control, alpha, out,
@@ -67,11 +56,35 @@ def solve(
             end = control[STOPPED, i] = _end(work[:, i], control[:, i], n, norm_positions(models[0]))
             control[NEXT, i] = np.searchsorted(alpha[: int(control[NEXT, i])], end, side="right")
     found = []
-    for lane in range(count):
+    for lane in range(len(models)):
         diverged = control[STATUS, lane] in (dop853.DIVERGED, dop853.TOO_SMALL)
         states = out[lane, : int(control[NEXT, lane])]
         found.append(Solution(states, float(control[STOPPED, lane]) if diverged else None))
     return found
+
+
+def begin(
+    models: Sequence[TeacherStudent],
+    starts: Sequence[Overlaps],
+    rates: Rates,
+    lanes: int,
+    alpha: np.ndarray,
+    options: Options,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the work and control arrays and the array of records that :func:`tsode.ode.dop853.advance` takes."""
+    count, first = len(models), np.array([pack(start.M, start.Q) for start in starts])
+    n = first.shape[1]
+    work, control = aligned((dop853.ROWS * n, lanes)), aligned((dop853.CONTROL, lanes))
+    work[:n] = first[0][:, None]
+    work[:n, :count] = first.T
+    control[TIME], control[NEXT], control[STOPPED] = alpha[0], 1, np.nan
+    control[STATUS] = dop853.TOO_SMALL  # lanes without a solution
+    control[STATUS, :count] = dop853.GOING
+    control[LIMIT, :count] = [divergence_limit(model, start.Q) for model, start in zip(models, starts)]
+    _first_steps(rates, work, control, n, alpha[-1] - alpha[0], options)
+    out = np.empty((lanes, len(alpha), n))
+    out[:count, 0] = first
+    return work, control, out
 
 
 def _first_steps(rates, work, control, n, interval, options):

@@ -12,7 +12,7 @@ from .._linear_algebra import joint_matrix
 from .._states import unpack
 from .._versions import versions
 from ..model import TeacherStudent
-from ..trajectory import Trajectory
+from ..trajectory import Trajectory, own_trajectory
 
 __all__ = ["Options", "Solution", "trajectories"]
 
@@ -58,7 +58,7 @@ def trajectories(
     for model, (states, stopped_at) in zip(models, solutions):
         M, Q = unpack(states, model)
         found.append(
-            Trajectory.own(
+            own_trajectory(
                 model=model,
                 alpha=alpha[: len(states)],
                 M=M,

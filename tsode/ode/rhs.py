@@ -172,12 +172,12 @@ def _each(rates):
     @with_name_of(rates)
     def each(y, P, parameters, omega, J, F, K, dy, p, p_star, n_parameters, spherical, second_order):
         for lane in range(WIDTH):
-            change = np.empty(y.shape[0])
+            change = np.empty(p * (p + p_star))
             rates(
                 y[:, lane].copy(), P[:, lane].copy(), parameters[:, lane].copy(), omega, J, F, K, change,
                 p, p_star, n_parameters, spherical, second_order,
             )  # fmt: skip
-            dy[:, lane] = change
+            dy[: len(change), lane] = change
 
     return each
 

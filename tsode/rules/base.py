@@ -49,7 +49,7 @@ class Rule(ABC):
 
     @abstractmethod
     def parameters(self, model: TeacherStudent) -> np.ndarray:
-        """Return the numbers that `step` reads, ndarray of shape (n_parameters,)."""
+        """Return the numbers that `step` reads, the learning rate first, ndarray of shape (n_parameters,)."""
 
     @abstractmethod
     def averages(self, model: TeacherStudent) -> Averages:
@@ -64,6 +64,14 @@ class Rule(ABC):
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return the derivatives L_M and L_Q of the population loss: see :meth:`tsode.TeacherStudent.loss_slopes`."""
         raise NoClosedForm(f"`rule` must have a loss with derivatives, but {self!r} has none")
+
+    def parameter_slopes(self, model: TeacherStudent, M: np.ndarray, Q: np.ndarray) -> dict[str, np.ndarray]:
+        """Return the derivatives of the population loss with respect to fields of the model, at one point."""
+        raise NoClosedForm(f"`rule` must have a loss with derivatives, but {self!r} has none")
+
+    def parameter_bars(self, model: TeacherStudent, bars: np.ndarray) -> dict[str, np.ndarray | float]:
+        """Return derivatives with respect to fields of the model from those with respect to :meth:`parameters`."""
+        raise NoClosedForm(f"`rule` must say how its parameters depend on the model, but {self!r} does not")
 
     def loss_curvature(self, model: TeacherStudent, M: np.ndarray, Q: np.ndarray, P: np.ndarray) -> LossCurvature:
         """Return the second derivative of the loss: see :meth:`tsode.TeacherStudent.loss_curvature`."""

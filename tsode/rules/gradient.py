@@ -61,6 +61,24 @@ class Gradient(Rule):
         sides = model.activation, model.teacher_activation, model.student_readout, model.teacher_readout
         return squared_error.loss_slopes(*sides, M, Q, P)
 
+    def parameter_slopes(self, model: TeacherStudent, M: np.ndarray, Q: np.ndarray) -> dict[str, np.ndarray]:
+        """Return the derivatives with respect to both readouts and P."""
+        student, teacher = model.activation, model.teacher_activation
+        v, v_star, P = model.student_readout, model.teacher_readout, model.teacher_overlap
+        v_bar, v_star_bar = squared_error.readout_slopes(student, teacher, v, v_star, M, Q, P)
+        # the error only changes its sign where student and teacher change places
+        P_bar = squared_error.loss_slopes(teacher, student, v_star, v, M.T, P, Q)[1]
+        return {"student_readout": v_bar, "teacher_readout": v_star_bar, "teacher_overlap": P_bar}
+
+    def parameter_bars(self, model: TeacherStudent, bars: np.ndarray) -> dict[str, np.ndarray | float]:
+        """Return the derivatives with respect to learning rate, noise and both readouts; the noise must be there."""
+        return {
+            "learning_rate": float(bars[0]),
+            "noise_variance": float(bars[1]) / (2 * math.sqrt(model.noise_variance)),
+            "student_readout": bars[2 : 2 + model.p],
+            "teacher_readout": -bars[2 + model.p :],
+        }
+
     def loss_curvature(
         self, model: TeacherStudent, M: np.ndarray, Q: np.ndarray, P: np.ndarray
     ) -> squared_error.LossCurvature:

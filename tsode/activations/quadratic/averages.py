@@ -97,4 +97,74 @@ def noise_arrays(omega: np.ndarray, parameters: np.ndarray, J: np.ndarray, F: np
     return 2 * F @ J.T + 4 * eta * v * (t * F[:, :p] + eta * second * v[:, None] * omega[:p, :p])
 
 
-AVERAGES = Averages(drift, noise, drift_arrays, noise_arrays, lanes=True)
+@jitable
+def drift_back(
+    omega: np.ndarray, parameters: np.ndarray, J_bar: np.ndarray, omega_bar: np.ndarray, parameters_bar: np.ndarray
+) -> None:
+    """Add the derivatives through J."""
+    p, n = J_bar.shape
+    eta, u = parameters[0], parameters[2:]
+    t, t_bar = 0.0, 0.0
+    for i in range(n):
+        t += u[i] * omega[i, i]
+    for k in range(p):
+        rate, rate_bar = -2.0 * eta * u[k], t * J_bar[k, k]
+        t_bar += rate * J_bar[k, k]
+        for j in range(n):
+            omega_bar[k, j] += 2.0 * rate * u[j] * J_bar[k, j]
+            parameters_bar[2 + j] += 2.0 * rate * omega[k, j] * J_bar[k, j]
+            rate_bar += 2.0 * u[j] * omega[k, j] * J_bar[k, j]
+        parameters_bar[0] -= 2.0 * u[k] * rate_bar
+        parameters_bar[2 + k] -= 2.0 * eta * rate_bar
+    for i in range(n):
+        parameters_bar[2 + i] += omega[i, i] * t_bar
+        omega_bar[i, i] += u[i] * t_bar
+
+
+@jitable
+def noise_back(
+    omega: np.ndarray,
+    parameters: np.ndarray,
+    J: np.ndarray,
+    F: np.ndarray,
+    K_bar: np.ndarray,
+    J_bar: np.ndarray,
+    F_bar: np.ndarray,
+    omega_bar: np.ndarray,
+    parameters_bar: np.ndarray,
+) -> None:
+    """Add the derivatives through K; K_bar is symmetric."""
+    p, n = J.shape
+    eta, sigma, u = parameters[0], parameters[1], parameters[2:]
+    t, s = 0.0, 0.0
+    for i in range(n):
+        t += u[i] * omega[i, i]
+        for j in range(n):
+            s += u[i] * u[j] * omega[i, j] * omega[i, j]
+    second = t * t + 2.0 * s + sigma * sigma
+    t_bar, second_bar = 0.0, 0.0
+    for k in range(p):
+        for l in range(p):
+            bar = K_bar[k, l]
+            for j in range(n):
+                F_bar[k, j] += 2.0 * bar * J[l, j]
+                J_bar[l, j] += 2.0 * bar * F[k, j]
+            both = u[k] * u[l] * omega[k, l]
+            F_bar[k, l] += 4.0 * eta * u[l] * t * bar
+            t_bar += 4.0 * eta * u[l] * F[k, l] * bar
+            second_bar += 4.0 * eta * eta * both * bar
+            omega_bar[k, l] += 4.0 * eta * eta * second * u[k] * u[l] * bar
+            parameters_bar[0] += (4.0 * u[l] * t * F[k, l] + 8.0 * eta * second * both) * bar
+            parameters_bar[2 + l] += 4.0 * eta * (t * F[k, l] + eta * second * u[k] * omega[k, l]) * bar
+            parameters_bar[2 + k] += 4.0 * eta * eta * second * u[l] * omega[k, l] * bar
+    t_bar += 2.0 * t * second_bar
+    parameters_bar[1] += 2.0 * sigma * second_bar
+    for i in range(n):
+        parameters_bar[2 + i] += omega[i, i] * t_bar
+        omega_bar[i, i] += u[i] * t_bar
+        for j in range(n):
+            omega_bar[i, j] += 4.0 * u[i] * u[j] * omega[i, j] * second_bar
+            parameters_bar[2 + i] += 4.0 * u[j] * omega[i, j] * omega[i, j] * second_bar
+
+
+AVERAGES = Averages(drift, noise, drift_arrays, noise_arrays, drift_back, noise_back, lanes=True)

@@ -1,0 +1,194 @@
+"""Derivatives of the loss of an ODE solution with respect to everything that it depends on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from .. import _checks
+from .._display import Report
+from .._parameters import describe
+from .._states import norm_positions, unpack
+from ..model import TeacherStudent, check_model
+from ..overlaps import Overlaps, check_start
+from . import dop853
+from .adjoint import backward, forward, pullback_function
+from .lockstep import begin
+from .result import Options
+from .rhs import Rates
+
+__all__ = ["LossGradient", "gradient"]
+
+NO_NOISE = 1e-30  # variance beside which the derivative with respect to the variance is taken; changes nothing else
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class LossGradient(Report):
+    r"""A loss and its derivatives.
+
+    Attributes
+    ----------
+    model : TeacherStudent
+        The pair.
+    alpha : ndarray, shape (T,)
+        Times.
+    loss : float
+        Population loss without label noise at the last time, or its weighted sum over the times.
+    learning_rates : ndarray, shape (T - 1,)
+        Derivatives with respect to the learning rate between one time and the next.
+    learning_rate, noise_variance : float
+        Derivatives with respect to the learning rate at all times, and to the variance of the label noise.
+    student_readout, teacher_readout : ndarray, shapes (p,), (p_star,)
+        Derivatives with respect to v and v*.
+    teacher_overlap : ndarray, shape (p_star, p_star)
+        Derivatives with respect to P at fixed M and Q of the start; P_rs and P_sr count as independent.
+    M, Q : ndarray, shapes (p, p_star), (p, p)
+        Derivatives with respect to the overlaps of the start; Q_kl and Q_lk count as independent.
+    """
+
+    model: TeacherStudent
+    alpha: np.ndarray
+    loss: float
+    learning_rates: np.ndarray
+    learning_rate: float
+    noise_variance: float
+    student_readout: np.ndarray
+    teacher_readout: np.ndarray
+    teacher_overlap: np.ndarray
+    M: np.ndarray
+    Q: np.ndarray
+
+    def _title(self):
+        return "Derivatives of the loss of an ODE solution"
+
+    def _rows(self):
+        return [
+            ("model", describe(self.model)),
+            ("time alpha", f"{self.alpha[0]:g} to {self.alpha[-1]:g}, {len(self.alpha)} points"),
+            ("loss", f"{self.loss:.4g}"),
+            ("with respect to the learning rate", f"{self.learning_rate:.4g}"),
+            ("to the label noise variance", f"{self.noise_variance:.4g}"),
+            ("to the student readout", np.array2string(self.student_readout, precision=4, threshold=8)),
+            ("to the teacher readout", np.array2string(self.teacher_readout, precision=4, threshold=8)),
+            ("to M, Q at the start: norms", f"{np.linalg.norm(self.M):.4g}, {np.linalg.norm(self.Q):.4g}"),
+        ]
+
+
+def gradient(
+    model: TeacherStudent,
+    start: Overlaps,
+    alpha: ArrayLike,
+    learning_rates: ArrayLike | None = None,
+    weights: ArrayLike | None = None,
+    rtol: float = 1e-8,
+    atol: float = 1e-10,
+    gradient_flow: bool = False,
+) -> LossGradient:
+    r"""Differentiate the loss at the end of an ODE solution with respect to all parameters and the start.
+
+    The solution is that of :func:`tsode.integrate` with DOP853, each interval between two times on its own; it is then
+    taken back once, by the discrete adjoint (:mod:`tsode.ode.adjoint`): a few times the time of the solution, whatever
+    the number of derivatives. Their error is that of the solution. Where averages do not say how they are
+    differentiated, as those of the error function, it takes a few hundred times the time of the solution.
+
+    Parameters
+    ----------
+    model : TeacherStudent
+        The pair.
+    start : Overlaps
+        Overlaps at time ``alpha[0]``.
+    alpha : float or array_like, shape (T,)
+        Times (samples / N), strictly increasing, at least two; a number stands for 201 even times from 0 up to it.
+    learning_rates : array_like, shape (T - 1,), optional
+        Learning rate between one time and the next; the model's by default.
+    weights : array_like, shape (T,), optional
+        Weights of the times in the sum of losses that is differentiated; the last time alone by default.
+    rtol, atol : float
+        Relative and absolute tolerance.
+    gradient_flow : bool
+        Leave out the :math:`\eta^2` term.
+
+    Returns
+    -------
+    LossGradient
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is of the wrong type, shape or range; if the solution diverges; NoClosedForm if the averages of
+        the activations are those of NumPy alone.
+
+    Examples
+    --------
+    >>> import tsode
+    >>> model = tsode.TeacherStudent(p=4, p_star=2, learning_rate=0.4)
+    >>> start = tsode.Overlaps.random(model, N=1000, rng=0)
+    >>> found = tsode.gradient(model, start, [0.0, 20.0, 40.0])
+    >>> bool((found.learning_rates < 0).all())  # more would have learned faster
+    True
+    """
+    check_start(check_model(model), start)
+    alpha = _checks.times(alpha)
+    if len(alpha) < 2:
+        raise ValueError(f"`alpha` must hold at least two times, but holds {len(alpha)}")
+    rtol = _checks.number("rtol", rtol, above=0.0, maximum=1.0)
+    atol = _checks.number("atol", atol, above=0.0)
+    options = Options("DOP853", rtol, atol, _checks.flag("gradient_flow", gradient_flow))
+    rates_given = _vector("learning_rates", learning_rates, len(alpha) - 1, "(T - 1,)", model.learning_rate)
+    if not (rates_given > 0).all():
+        raise ValueError(f"`learning_rates` must be larger than 0, but one is {rates_given.min():g}")
+    weights_given = _vector("weights", weights, len(alpha), "(T,)", 0.0)
+    if weights is None:
+        weights_given[-1] = 1.0
+    if model.rule.averages(model).drift is None:
+        raise _checks.NoClosedForm(
+            f"`model` must have activations with compiled averages, but has {model.activation!r} and "
+            f"{model.teacher_activation!r}; take differences of tsode.integrate instead"
+        )
+    noisy = model if model.noise_variance else model.replace(noise_variance=NO_NOISE)
+    found = _differentiate(noisy, start, alpha, rates_given, weights_given, options)
+    return LossGradient(model=model, alpha=alpha, **found)
+
+
+def _vector(name, values, length, shape, default):
+    """Return checked numbers, shape (length,)."""
+    if values is None:
+        return np.full(length, default)
+    return _checks.float_array(name, values, (length,), shape).copy()
+
+
+def _differentiate(model, start, alpha, learning_rates, weights, options):
+    """Integrate, take back, and collect what the loss depends on directly."""
+    rates, tables = Rates([model], options.gradient_flow, 1), dop853.tables()
+    first = Rates([model.replace(learning_rate=learning_rates[0])], options.gradient_flow, 1)
+    work, control, out = begin([model], [start], first, 1, alpha, options)
+    history, ends = forward(
+        rates.pointer, rates.arrays, rates.numbers, tables, work, control, alpha, learning_rates, out,
+        norm_positions(model), options.rtol, options.atol,
+    )  # fmt: skip
+    if (ends[1:] == 0).any():
+        raise ValueError(
+            f"`alpha` must end before the solution diverges, but ends at {alpha[-1]:g}, after about "
+            f"{control[dop853.TIME, 0]:g}; smaller learning rates may not diverge"
+        )
+    M, Q = unpack(out[0], model)
+    L_M, L_Q = model.loss_slopes(M, Q)
+    record_bars = weights[:, None] * np.concatenate([L_M.reshape(len(alpha), -1), L_Q.reshape(len(alpha), -1)], axis=1)
+    P_bar, parameters_bar = np.zeros(model.p_star**2), np.zeros(len(rates.arrays[1]))
+    learning_rates_bar = np.empty(len(learning_rates))
+    pullback = pullback_function(model.rule.averages(model))
+    y_bar = backward(
+        rates.pointer, pullback.pointer, rates.arrays, rates.numbers, tables, history, ends, learning_rates,
+        record_bars, P_bar, parameters_bar, learning_rates_bar,
+    )  # fmt: skip
+    found = model.rule.parameter_bars(model, parameters_bar)
+    P_bar = P_bar.reshape(model.p_star, model.p_star)
+    found["teacher_overlap"] = (P_bar + P_bar.T) / 2
+    for i in np.flatnonzero(weights):
+        for name, slopes in model.rule.parameter_slopes(model, M[i], Q[i]).items():
+            found[name] = found[name] + weights[i] * slopes
+    M_bar, Q_bar = unpack(y_bar, model)
+    loss = float(weights @ model.excess_loss(M, Q))
+    return {"loss": loss, "learning_rates": learning_rates_bar, "M": M_bar, "Q": (Q_bar + Q_bar.T) / 2, **found}
