@@ -185,14 +185,15 @@ def draw(state, law, N, numbers, X):
     for group in range(0, X.shape[1], DRAWN):
         for first in range(0, N, tile):
             fill(state, numbers, law)
-            stop = min(first + tile, N)
-            for panel in range(first // width, -(-stop // width)):
-                start, end = max(first, panel * width), min(stop, (panel + 1) * width)
+            column, stop = first, min(first + tile, N)
+            while column < stop:
+                panel, place = column // width, column % width
+                count = min(width - place, stop - column)
                 for row in range(DRAWN):
-                    target, source = X[panel, group + row], numbers[row * tile + start - first :]
-                    place = start - panel * width
-                    for i in range(end - start):
-                        target[place + i] = source[i]
+                    target, source = X[panel, group + row, place:], numbers[row * tile + column - first :]
+                    for i in range(count):
+                        target[i] = source[i]
+                column += count
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
