@@ -12,6 +12,7 @@ from tsode.sgd.weights import WeightsRun
 P, P_STAR, ETA = 8, 4, 0.4
 LONGER = 40  # samples of the engine for one of a loop, so that drawing the start does not count
 MODEL = tsode.TeacherStudent(P, P_STAR, ETA)
+WIDE = tsode.TeacherStudent(64, 32, 0.01)
 
 
 def numpy_loop(W, W_star, rows):
@@ -55,6 +56,30 @@ def autograd_loop(W, W_star, rows):
             weights -= ETA * weights.grad
             weights.grad = None
     W[:] = weights.detach().numpy()
+
+
+def torch_blocks(weights, count, block, rows=None):
+    """PyTorch in single precision, a block of fresh normals, or of rows, at a time: the algorithm of the engine.
+
+    `weights` are those of student and teacher; what has no axis of length N is left to NumPy, which calls faster.
+    """
+    import torch
+
+    torch.set_num_threads(1)
+    p, N = WIDE.p, weights.shape[1]
+    v, v_star = WIDE.student_readout, WIDE.teacher_readout
+    X, both = torch.empty((block, N)), torch.from_numpy(weights)
+    for first in range(0, count, block):
+        if rows is None:
+            X.normal_()
+        else:
+            X[:] = torch.from_numpy(rows[first : first + block])
+        z, gram = (X @ both.T).numpy() / np.sqrt(N), (X @ X.T).numpy() / N
+        C = np.zeros((block, p), dtype=np.float32)
+        for s in range(block):
+            lam, mu = z[s, :p] + gram[s, :s] @ C[:s], z[s, p:]
+            C[s] = (-2 * WIDE.learning_rate) * (v @ (lam * lam) - v_star @ (mu * mu)) * v * lam
+        both[:p].addmm_(torch.from_numpy(C.T), X, alpha=1 / np.sqrt(N))
 
 
 def fresh_rows(N, count):
@@ -104,6 +129,34 @@ def speed(report, N):
         report.add(f"{name}, N = {N:.0e}", 1e6 * seconds, "us/sample", f"{error:.0e}", note)
 
 
+def wide(report, N=10_000, count=256):
+    """Both precisions at a width where products of matrices are most of the work, beside PyTorch in blocks."""
+    start, p, case = tsode.Overlaps.random(WIDE, N, rng=0), WIDE.p, f"N = {N:.0e}, (p, p*) = (64, 32)"
+    both = start.realise(N, 7)
+    rows = np.random.default_rng(1).standard_normal((256, N))
+
+    def after_rows(precision):
+        options = {"N": N, "engine": "weights", "inputs": rows, "precision": precision}
+        return tsode.simulate(WIDE, both, [0.0, len(rows) / N], **options).M[0, -1]
+
+    def engine(precision):
+        run = WeightsRun(WIDE, start, N, np.random.SeedSequence(0), "gaussian", 1e9, precision)
+        return lambda: run.advance(run.step + count)
+
+    exact = after_rows("double")
+    calls = {f"tsode, {precision} precision": engine(precision) for precision in ("single", "double")}
+    errors = [np.abs(after_rows("single") - exact).max(), 0.0]
+    for block in (32, 64, 128) if "PyTorch autograd" in dict(loops()) else ():
+        weights = np.vstack(both).astype(np.float32)
+        torch_blocks(weights, len(rows), block, rows)
+        errors.append(np.abs(weights[:p] @ weights[p:].T / N - exact).max())
+        calls[f"PyTorch, float32, blocks of {block}"] = lambda w=weights, b=block: torch_blocks(w, count, b)
+    single, *_ = times = [seconds / count for seconds in paired(list(calls.values()))]
+    for name, seconds, error in zip(calls, times, errors):
+        note = f"{seconds / single:.2f} x tsode's single; error: overlaps after {len(rows)} equal samples"
+        report.add(f"{name}, {case}", 1e6 * seconds, "us/sample", f"{error:.0e}", note)
+
+
 def memory(report, N=100_000):
     tracemalloc.start()
     run = WeightsRun(MODEL, tsode.Overlaps.random(MODEL, N, rng=0), N, np.random.SeedSequence(0), "gaussian", 1e9)
@@ -120,5 +173,6 @@ if __name__ == "__main__":
     table = Report(f"SGD on explicit weights, p = {P}, p* = {P_STAR}, one thread")
     for dimension in (1_000, 10_000, 100_000):
         speed(table, dimension)
+    wide(table)
     memory(table)
     table.finish()

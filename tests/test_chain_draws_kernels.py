@@ -131,7 +131,7 @@ def test_numbers_of_a_batch_are_those_of_the_streams(model):
     assert runs.normals.shape == (chain.BATCH, widths + 1 + (model.noise_variance > 0), WIDTH)
     state = runs.state.copy().reshape(4, -1)
     wanted = np.empty((2, state.shape[1]))
-    random_numbers.normal_lanes(*state, *wanted)
+    random_numbers.normal_lanes(state, wanted.reshape(-1))
     runs.advance(1)
     np.testing.assert_array_equal(runs.normals.reshape(-1)[: wanted.size], wanted.reshape(-1))
     degrees, d = 40 - widths, (40 - widths) / 2 - 1 / 3

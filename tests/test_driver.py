@@ -23,8 +23,11 @@ class Scripted:
     script, made, stride = {}, [], 4
 
     def __init__(self, model, start, N, *arguments):
-        *first, limit = arguments
-        sequences, self.inputs = (first[0], None) if isinstance(first[0], list) else ([first[0]], first[1])
+        if isinstance(arguments[0], list):
+            (sequences, limit), self.inputs = arguments, None
+        else:
+            sequence, self.inputs, limit, self.precision = arguments
+            sequences = [sequence]
         self.numbers = [sequence.spawn_key[-1] for sequence in sequences]
         self.start, self.N, self.limit, self.runs, self.step = start, N, limit, len(sequences), 0
         self.ended, self.exhausted, self.trace = np.full(self.runs, -1), False, np.ones(self.runs)

@@ -127,10 +127,9 @@ def test_kernels_agree_with_their_python_twins(kernel, monkeypatch):
             if function is python_twin(kernel):  # Python all the way down
                 for part in (xoshiro, minus_two_log, normal_pair):
                     monkeypatch.setattr(random_numbers, part.__name__, python_twin(part))
-            s = state(3)
-            out = [np.empty(LANES) for _ in range(2 if kernel is normal_lanes else 1)]
-            function(*s, *out, *((-1.0, 3.0) if kernel is uniform_lanes else ()))
-            results.append(np.concatenate([*out, s.ravel().astype(float)]))
+            s, out = state(3), np.empty(4 * LANES)
+            function(s, out, *((-1.0, 3.0) if kernel is uniform_lanes else ()))
+            results.append(np.concatenate([out, s.ravel().astype(float)]))
     np.testing.assert_allclose(*results, rtol=1e-14, atol=1e-16)
 
 
@@ -158,7 +157,7 @@ def test_uniform_numbers_are_the_centres_of_their_cells():
     """The number 0, which the state (0, 1, 0, 0) gives, stands half a cell of 2^-53 above the lower end."""
     words = np.array([[0], [1], [0], [0]], dtype=np.uint64)
     smallest = np.empty(1)
-    uniform_lanes(*words, smallest, 0.0, 1.0)
+    uniform_lanes(words, smallest, 0.0, 1.0)
     assert smallest[0] == 2.0**-54
 
 

@@ -45,7 +45,7 @@ def test_inputs_and_noise_are_the_streams(N, monkeypatch):
     monkeypatch.setattr(weights, "TILE", NARROW)
     model = tsode.TeacherStudent(**GENERAL)
     run, tiles = run_of(model, N), -(-N // NARROW)
-    assert run.W.shape[0] == tiles
+    assert run.tile == NARROW
     W, _ = weights_of(run)
     numbers = stream(0, tiles * 3).reshape(3, tiles, 8, NARROW)
     X = np.concatenate(list(np.moveaxis(numbers, 1, 0)), axis=2)[:, :, :N].reshape(24, N)
@@ -78,11 +78,11 @@ def test_engine_is_sgd_on_its_own_numbers(model, law):
     W, W_star, seen = W[:p].copy(), W[p:].copy(), []
     for stop in (*range(1, 20), 23, 24, 31, *range(250, 266)):
         while run.step < stop:
-            assert run.advance(min(stop, run.step + weights.BLOCK - run.step % weights.BLOCK))
+            assert run.advance(min(stop, run.step + run.block - run.step % run.block))
             done = run.step
-            first = (done - 1) // weights.BLOCK * weights.BLOCK  # the block that was worked on
+            first = (done - 1) // run.block * run.block  # the block that was worked on
             start = max(first, len(seen))
-            rows = [np.concatenate(list(run.X[:, n % weights.BLOCK]))[:N] for n in range(start, done)]
+            rows = [np.concatenate(list(run.X[:, n % run.block]))[:N] for n in range(start, done)]
             noise = [np.sqrt(0.1) * run.noise[n % len(run.noise), 0] for n in range(start, done)]
             W = plain_sgd(model, W, W_star, rows, noise)[-1]
             seen += rows
@@ -95,13 +95,63 @@ def test_engine_is_sgd_on_its_own_numbers(model, law):
     assert not np.concatenate(list(run.X.swapaxes(0, 1)), axis=0)[..., N:].any()
 
 
+@pytest.mark.parametrize("cache", [0, 10**9], ids=["blocks of 32", "blocks of 8"])
+@pytest.mark.parametrize("constraint", ["free", "spherical"])
+@pytest.mark.parametrize(("p", "p_star", "N"), [(1, 1, 2), (3, 1, 67), (5, 4, 10), (17, 3, 131), (33, 20, 54)])
+def test_any_width_learns_rows_with_noise(p, p_star, N, constraint, cache, monkeypatch):
+    """N from just above p + p_star, through panels that are not full."""
+    monkeypatch.setattr(weights, "PANEL", 64)
+    monkeypatch.setattr(weights, "CACHE", cache)
+    model = tsode.TeacherStudent(p, p_star, 0.05, noise_variance=0.1, constraint=constraint)
+    rows, noise = np.random.default_rng(p).standard_normal((45, N)), np.sqrt(0.1) * stream(1, 1)
+    run = run_of(model, N, iter(rows))
+    assert run.block == (8 if cache else 32)
+    W, _ = weights_of(run)
+    wanted = plain_sgd(model, W[:p], W[p:], rows, noise)
+    for stop in (1, 7, 40, 45):
+        while run.step < stop:
+            assert run.advance(stop)
+        np.testing.assert_allclose(weights_of(run)[0][:p], wanted[stop], rtol=1e-9, atol=1e-11)
+
+
+@pytest.mark.parametrize("law", LAWS)
+def test_blocks_and_panels_do_not_change_the_numbers(law, monkeypatch):
+    """Weights of one seed agree to rounding; the inputs do bit by bit."""
+    model, N, found = tsode.TeacherStudent(**GENERAL), 1100, []
+    for cache, panel in ((10**9, 256), (0, 128)):
+        monkeypatch.setattr(weights, "CACHE", cache)
+        monkeypatch.setattr(weights, "PANEL", panel)
+        run = run_of(model, N, law)
+        assert run.advance(77)
+        found.append((weights_of(run)[0], np.concatenate(list(run.X), axis=1)[:, :N]))
+    np.testing.assert_allclose(found[0][0], found[1][0], rtol=1e-10, atol=1e-12)
+    np.testing.assert_array_equal(found[0][1], found[1][1][8:16])  # samples 72 to 79
+
+
+@pytest.mark.parametrize("cache", [0, 10**9], ids=["blocks of 32", "blocks of 8"])
+def test_single_precision_rounds_the_same_run(model, cache, monkeypatch):
+    """The inputs are those of double precision, rounded; weights differ by some roundings of 6e-8 a block."""
+    monkeypatch.setattr(weights, "CACHE", cache)
+    N, runs = 300, []
+    for precision in ("double", "single"):
+        run = weights.WeightsRun(model, generic_start(model), N, sequence_of(), "gaussian", 1e8, precision)
+        assert run.advance(200)
+        assert run.overlaps()[1].dtype == np.float64
+        runs.append(run)
+    double, single = runs
+    np.testing.assert_array_equal(single.X, double.X.astype(np.float32))
+    assert single.W.dtype == np.float32
+    np.testing.assert_allclose(single.W, double.W, rtol=0, atol=1e-5)
+    assert not np.array_equal(single.W, double.W)
+
+
 def test_kernels_agree_with_their_python_twins(model, monkeypatch):
     """Samples of three blocks, compiled, and in Python all the way down to the rule."""
     results = []
     for python in (False, True):
         run = weights.WeightsRun(model, generic_start(model), 90, np.random.SeedSequence(1), "gaussian", 1e8)
         if python:
-            for name in ("sample_kernel", "block_kernel", "advance_kernel"):
+            for name in ("draw", "add_products", "learn", "sample_kernel", "block_kernel", "advance_kernel"):
                 monkeypatch.setattr(weights, name, python_twin(getattr(weights, name)))
             monkeypatch.setattr(run.rule, "pointer", model.rule.step(model))
         assert run.advance(21)
@@ -113,13 +163,16 @@ def test_kernels_agree_with_their_python_twins(model, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("N", "tiles", "width"),
-    [(32, 1, 32), (33, 1, 64), (1024, 1, 1024), (1025, 2, 544), (2048, 2, 1024), (2049, 3, 704), (10**4, 10, 1024)],
-)
-def test_tiles_are_as_equal_as_32_columns_allow(N, tiles, width):
+    ("N", "tile", "panels", "width"),
+    [(32, 32, 1, 64), (33, 64, 1, 64), (257, 288, 2, 192), (1024, 1024, 4, 256), (1025, 544, 5, 256),
+     (2049, 704, 9, 256), (10**4, 1024, 40, 256)],
+)  # fmt: skip
+def test_tiles_and_panels_are_as_equal_as_32_and_64_columns_allow(N, tile, panels, width):
+    """Tiles of 32 are what is drawn at a time, panels of 64 what weights and inputs are kept in."""
     run = run_of(tsode.TeacherStudent(2, 1, 0.1), N)
-    assert run.W.shape == (tiles, 3, width)
-    assert run.X.shape == (tiles, 8, width)
+    assert run.tile == tile
+    assert run.W.shape == (panels, 3, width)
+    assert run.X.shape == (panels, 8, width)
 
 
 @pytest.mark.parametrize("N", [20, 1100, 5000])
@@ -252,7 +305,7 @@ def test_run_stops_at_the_sample_beyond_the_limit(model):
         W = weights_of(free)[0][:p].copy()
         states.append(W)
         free.advance(n + 1)
-        x = np.concatenate(list(free.X[:, n % weights.BLOCK]))[:N]
+        x = np.concatenate(list(free.X[:, n % free.block]))[:N]
         sizes.append(np.square(W @ x / np.sqrt(N)).sum())
     worst = int(np.argmax(sizes))
     limit = (sorted(sizes)[-2] + sizes[worst]) / 2

@@ -18,11 +18,11 @@ from typing import Any, TypeVar
 import numba
 from llvmlite import ir
 from numba import carray, types
-from numba.extending import intrinsic, overload, register_jitable
+from numba.extending import intrinsic, lower_builtin, overload, register_jitable, type_callable
 
 from ._lanes import WIDTH
 
-__all__ = ["FAST", "CFunction", "call", "call_step", "jitable", "step_function", "with_name_of"]
+__all__ = ["FAST", "CFunction", "call", "call_step", "jitable", "prefer_wide_vectors", "step_function", "with_name_of"]
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -170,3 +170,21 @@ def call_step(pointer, lam, mu, normals, first, noises, size, parameters, change
     """
     arrays = (lam, mu, (normals, first), size, parameters, change)
     call(pointer, arrays, (lam.shape[0], mu.shape[0], noises, parameters.shape[0]))
+
+
+def prefer_wide_vectors():
+    """Let loops of the function that calls this be made of the widest vectors the machine has.
+
+    By itself the compiler takes half of 64 bytes, as first machines with such vectors slowed down at them.
+    """
+
+
+@type_callable(prefer_wide_vectors)
+def _type_of_prefer_wide_vectors(context):
+    return lambda: types.none
+
+
+@lower_builtin(prefer_wide_vectors)
+def _prefer_wide_vectors(context, builder, signature, values):
+    set.add(builder.function.attributes, '"prefer-vector-width"="512"')  # llvmlite's own method refuses it
+    return context.get_dummy_value()

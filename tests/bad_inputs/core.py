@@ -187,6 +187,11 @@ CASES = {
     "seed broken": (sgd(seed=1.5), TypeError, "`seed` must be a whole number, a numpy Generator"),
     "engine unknown": (sgd(engine="steam"), ValueError, "`engine` must be one of "),
     "engine None": (sgd(engine=None), TypeError, "`engine` must be one of "),
+    "precision unknown": (sgd(precision="half"), ValueError, "`precision` must be one of 'double', 'single', but is "),
+    "precision None": (sgd(precision=None), TypeError, "`precision` must be one of "),
+    "precision of the chain": (
+        sgd(engine="chain", precision="single"), ValueError, "`precision` must be 'double' for the engine 'chain', but"
+    ),
     "inputs unknown": (
         sgd(inputs="cauchy"), ValueError, "`inputs` must be one of 'gaussian', 'rademacher', 'uniform', but is 'cauchy'"
     ),

@@ -27,20 +27,14 @@ def draw_kernel(normals, rest, state, redraw_state, row, degrees):
     degree is a squared normal and none is zero.
     """
     batch, width, lanes = normals.shape
-    generators = state.shape[1] * lanes
-    s0, s1 = state[0].reshape(generators), state[1].reshape(generators)
-    s2, s3 = state[2].reshape(generators), state[3].reshape(generators)
-    flat = normals.reshape(batch * width * lanes)
-    for i in range(0, flat.shape[0], 2 * generators):
-        normal_lanes(s0, s1, s2, s3, flat[i : i + generators], flat[i + generators : i + 2 * generators])
+    generators = state.reshape(4, state.shape[1] * lanes)
+    normal_lanes(generators, normals.reshape(batch * width * lanes))
     if degrees < 2:
         for b in range(batch):
             for l in range(lanes):
                 rest[b, l] = degrees * normals[b, row, l] ** 2
         return
-    flat_rest = rest.reshape(batch * lanes)
-    for i in range(0, flat_rest.shape[0], generators):
-        uniform_lanes(s0, s1, s2, s3, flat_rest[i : i + generators], 0.0, 1.0)
+    uniform_lanes(generators, rest.reshape(batch * lanes), 0.0, 1.0)
     d = 0.5 * degrees - 1.0 / 3.0
     root = 1.0 / math.sqrt(9.0 * d)
     for b in range(batch):

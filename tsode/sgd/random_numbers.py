@@ -12,6 +12,8 @@ import math
 import numpy as np
 from numba import njit
 
+from .._compiled import prefer_wide_vectors
+
 __all__ = ["GAUSSIAN", "LANES", "LAWS", "RADEMACHER", "UNIFORM", "fill", "normal_pair", "stream_state", "xoshiro"]
 
 LANES = 128
@@ -84,42 +86,49 @@ def normal_pair(r1, r2):
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
-def normal_lanes(s0, s1, s2, s3, first, second):
-    """Write one pair of normals a lane."""
-    for l in range(first.shape[0]):
-        r1, a0, a1, a2, a3 = xoshiro(s0[l], s1[l], s2[l], s3[l])
-        r2, s0[l], s1[l], s2[l], s3[l] = xoshiro(a0, a1, a2, a3)
-        first[l], second[l] = normal_pair(r1, r2)
+def normal_lanes(state, out):
+    """Write pairs of normals: first numbers one a lane, then their second numbers, then the next pairs."""
+    prefer_wide_vectors()
+    s0, s1, s2, s3 = state[0], state[1], state[2], state[3]
+    lanes = state.shape[1]
+    for i in range(0, out.shape[0], 2 * lanes):
+        first, second = out[i : i + lanes], out[i + lanes : i + 2 * lanes]
+        for l in range(lanes):
+            r1, a0, a1, a2, a3 = xoshiro(s0[l], s1[l], s2[l], s3[l])
+            r2, s0[l], s1[l], s2[l], s3[l] = xoshiro(a0, a1, a2, a3)
+            first[l], second[l] = normal_pair(r1, r2)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def sign_lanes(s0, s1, s2, s3, out):
-    """Write +1 or -1 with equal probability, one a lane."""
-    for l in range(out.shape[0]):
-        r, s0[l], s1[l], s2[l], s3[l] = xoshiro(s0[l], s1[l], s2[l], s3[l])
-        out[l] = 1.0 - 2.0 * np.float64(I64(r >> U64(63)))
+def sign_lanes(state, out):
+    """Write +1 or -1 with equal probability, one a lane and again."""
+    s0, s1, s2, s3 = state[0], state[1], state[2], state[3]
+    lanes = state.shape[1]
+    for i in range(0, out.shape[0], lanes):
+        signs = out[i : i + lanes]
+        for l in range(lanes):
+            r, s0[l], s1[l], s2[l], s3[l] = xoshiro(s0[l], s1[l], s2[l], s3[l])
+            signs[l] = 1.0 - 2.0 * np.float64(I64(r >> U64(63)))
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def uniform_lanes(s0, s1, s2, s3, out, low, width):
-    """Write uniform numbers between low and low + width, one a lane."""
-    for l in range(out.shape[0]):
-        r, s0[l], s1[l], s2[l], s3[l] = xoshiro(s0[l], s1[l], s2[l], s3[l])
-        out[l] = low + width * ((np.float64(I64(r >> U64(11))) + 0.5) * 2.0**-53)
+def uniform_lanes(state, out, low, width):
+    """Write uniform numbers between low and low + width, one a lane and again."""
+    s0, s1, s2, s3 = state[0], state[1], state[2], state[3]
+    lanes = state.shape[1]
+    for i in range(0, out.shape[0], lanes):
+        numbers = out[i : i + lanes]
+        for l in range(lanes):
+            r, s0[l], s1[l], s2[l], s3[l] = xoshiro(s0[l], s1[l], s2[l], s3[l])
+            numbers[l] = low + width * ((np.float64(I64(r >> U64(11))) + 0.5) * 2.0**-53)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def fill(state: np.ndarray, out: np.ndarray, law: int) -> None:
     """Fill a one-dimensional array, its length a multiple of 2 LANES, with independent numbers of a law."""
-    lanes = state.shape[1]
-    s0, s1, s2, s3 = state[0], state[1], state[2], state[3]
-    for i in range(0, out.shape[0], 2 * lanes):
-        first, second = out[i : i + lanes], out[i + lanes : i + 2 * lanes]
-        if law == GAUSSIAN:
-            normal_lanes(s0, s1, s2, s3, first, second)
-        elif law == RADEMACHER:
-            sign_lanes(s0, s1, s2, s3, first)
-            sign_lanes(s0, s1, s2, s3, second)
-        else:
-            uniform_lanes(s0, s1, s2, s3, first, -ROOT3, 2.0 * ROOT3)
-            uniform_lanes(s0, s1, s2, s3, second, -ROOT3, 2.0 * ROOT3)
+    if law == GAUSSIAN:
+        normal_lanes(state, out)
+    elif law == RADEMACHER:
+        sign_lanes(state, out)
+    else:
+        uniform_lanes(state, out, -ROOT3, 2.0 * ROOT3)

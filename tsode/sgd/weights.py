@@ -12,8 +12,11 @@ so the preactivations of all samples, the Gram matrix of the inputs and the fina
 Nothing is approximated. Under the spherical constraint each row carries a scale, which the same Gram matrix
 updates exactly.
 
-Weights and inputs are kept in tiles of columns, (n_tiles, rows, width), so that a tile of both stays in cache
-between its products; columns past N are zero. Student rows come first, teacher rows after them.
+Weights and inputs are kept in panels of columns, (n_panels, rows, width), each in one piece, so that a panel of both
+stays in cache between its products; columns past N are zero. Student rows come first, teacher rows after them.
+
+The numbers of the inputs are drawn by themselves: always 8 rows, tile by tile, so that neither panels nor the size of
+a block changes them.
 """
 
 from __future__ import annotations
@@ -21,6 +24,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 from numba import njit
@@ -29,13 +33,28 @@ from .._compiled import call_step, step_function
 from .._random import run_sequence
 from ..model import TeacherStudent
 from ..overlaps import Overlaps, impose_overlaps
+from .products import ROWS, WHOLE, add_products, learn
 from .random_numbers import GAUSSIAN, LANES, LAWS, fill, stream_state
 
-__all__ = ["BLOCK", "WeightsRun"]
+__all__ = ["PRECISIONS", "WeightsRun", "block_size"]
 
-BLOCK = 8  # samples whose updates are applied together (benchmarks/weights_engine.py)
-TILE = 1024  # columns; a tile of inputs and of a few weight rows fits the second-level cache
+PRECISIONS: dict[str, Any] = {"double": np.dtype(np.float64), "single": np.dtype(np.float32)}
+DRAWN, TILE = 8, 1024  # rows and at most columns of the inputs that are drawn together
+PIECE = 32  # columns: tiles and panels are made of them
+PANEL = 256  # columns at most; a panel of a block and of four rows of weights fits the first-level cache
+CACHE = 3 * 2**20  # bytes; larger weights are far away, and worth a larger Gram matrix
 SAMPLES_A_CALL = 4_000_000  # inputs' components between two looks at the clock and at the stop flag
+
+
+def block_size(rows: int, N: int, itemsize: int) -> int:
+    """Return how many samples are learned together, a multiple of DRAWN (benchmarks/weights_engine.py)."""
+    return 32 if rows * N * itemsize > CACHE else 8
+
+
+def even_width(N: int, most: int, unit: int) -> tuple[int, int]:
+    """Return in how many equal parts of at most `most` columns N columns are cut, and their width in whole units."""
+    parts = -(-N // most)
+    return parts, -(-N // (unit * parts)) * unit
 
 
 class WeightsRun:
@@ -55,6 +74,8 @@ class WeightsRun:
         Name of a law, or rows to be used in order.
     limit : float
         Sum of squared preactivations that counts as diverged.
+    precision : {"double", "single"}
+        Of weights and inputs. Whatever has no axis of length N is double.
     """
 
     def __init__(
@@ -65,6 +86,7 @@ class WeightsRun:
         sequence: np.random.SeedSequence,
         inputs: str | Iterator[np.ndarray],
         limit: float,
+        precision: str = "double",
     ) -> None:
         self.model, self.N, self.limit = model, N, limit
         self.law = LAWS[inputs] if isinstance(inputs, str) else None
@@ -75,25 +97,25 @@ class WeightsRun:
         rule = model.rule
         self.noise = np.zeros((2 * LANES, rule.noises(model)))
         self.parameters, self.rule = rule.parameters(model), step_function(rule.step(model), lanes=False)
-        n_tiles = -(-N // TILE)
-        width = -(-N // (32 * n_tiles)) * 32  # a block of 8 rows is then a multiple of 2 LANES
-        self.W = np.zeros((n_tiles, model.p + model.p_star, width))
-        self.X = np.zeros((n_tiles, BLOCK, width))
+        self.tile = even_width(N, TILE, PIECE)[1]  # DRAWN of its rows are then a multiple of 2 LANES
+        panels, width = even_width(N, PANEL, WHOLE)
+        kind, rows = PRECISIONS[precision], model.p + model.p_star
+        self.block = block_size(rows, N, kind.itemsize)
+        self.X = np.zeros((panels, self.block, width), kind)
+        W = np.zeros((panels, rows, width))
+        self._place(W, start, np.random.default_rng(start_sequence))
+        self.W = W.astype(kind, copy=False)
+        self.numbers = np.zeros(DRAWN * self.tile)
         self.step = 0
-        self._place(start, np.random.default_rng(start_sequence))
 
-    def _place(self, start, rng):
-        model, N, W = self.model, self.N, self.W
-        p = model.p
+    def _place(self, W, start, rng):
+        model, N, p = self.model, self.N, self.model.p
         if isinstance(start, tuple):
-            for first, tile in zip(range(0, N, W.shape[2]), W):
-                for rows, weights in ((tile[:p], start[0]), (tile[p:], start[1])):
-                    part = weights[:, first : first + W.shape[2]]
-                    rows[:, : part.shape[1]] = part
+            for weights, rows in ((start[0], slice(0, p)), (start[1], slice(p, None))):
+                write(W[:, rows], 0, weights)
             return
-        for first, tile in zip(range(0, N, W.shape[2]), W):
-            columns = min(W.shape[2], N - first)
-            tile[:, :columns] = rng.standard_normal((len(tile), columns))
+        for first in range(0, N, self.tile):
+            write(W, first, rng.standard_normal((W.shape[1], min(self.tile, N - first))))
         if isinstance(start, Overlaps):
             impose_overlaps(W, N, start.joint)
             return
@@ -103,7 +125,7 @@ class WeightsRun:
 
     def advance(self, stop: int) -> bool:
         """Run up to `stop` samples in all, or a bounded part of the way; return False where the run ended."""
-        chunk = max(BLOCK, SAMPLES_A_CALL // self.N)
+        chunk = max(self.block, SAMPLES_A_CALL // self.N)
         stop = min(stop, self.step + chunk)
         going = self._advance_rows(stop) if self.law is None else self._advance_law(stop)
         if not going:
@@ -113,7 +135,8 @@ class WeightsRun:
     def overlaps(self) -> tuple[np.ndarray, np.ndarray]:
         """Return M, Q of the present weights, shapes (1, p, p_star) and (1, p, p)."""
         p = self.model.p
-        gram = sum((tile[:p] @ tile.T for tile in self.W), np.zeros(())) / self.N
+        panels = (panel.astype(np.float64, copy=False) for panel in self.W)
+        gram = sum((panel[:p] @ panel.T for panel in panels), np.zeros(())) / self.N
         return gram[None, :, p:], (gram[None, :, :p] + gram[:, :p].T) / 2
 
     def _constants(self):
@@ -122,24 +145,21 @@ class WeightsRun:
 
     def _advance_law(self, stop):
         reached = advance_kernel(
-            self.W, self.X, self.noise, self.state, self.noise_state, self.law, self.step, stop, *self._constants()
-        )
+            self.W, self.X, self.numbers, self.noise, self.state, self.noise_state, self.law, self.step, stop,
+            *self._constants(),
+        )  # fmt: skip
         self.step, done = reached, reached == stop
         return done
 
     def _advance_rows(self, stop):
-        width = self.X.shape[2]
         while self.step < stop:
             # As with a law, sample n has number n of the noise wherever a record cuts a block.
-            first = self.step % BLOCK
-            rows = list(itertools.islice(self.rows, min(BLOCK - first, stop - self.step)))
+            first = self.step % self.block
+            rows = list(itertools.islice(self.rows, min(self.block - first, stop - self.step)))
             if not rows:
                 self.exhausted = True
                 return False
-            for s, row in enumerate(rows):
-                for t in range(len(self.X)):
-                    part = row[t * width : (t + 1) * width]
-                    self.X[t, s, : part.size] = part
+            write(self.X, 0, np.array(rows))
             offset = self.step % len(self.noise)
             if offset == 0 and self.noise.size:
                 fill(self.noise_state, self.noise.reshape(-1), GAUSSIAN)
@@ -150,23 +170,46 @@ class WeightsRun:
         return True
 
 
+def write(panels: np.ndarray, first: int, rows: np.ndarray) -> None:
+    """Write rows, shape (n, columns), into the first rows of the panels, from column `first` on."""
+    width, last = panels.shape[2], first + rows.shape[1]
+    for t in range(first // width, -(-last // width)):
+        start, stop = max(first, t * width), min(last, (t + 1) * width)
+        panels[t, : len(rows), start - t * width : stop - t * width] = rows[:, start - first : stop - first]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def draw(state, law, N, numbers, X):
+    """Fill a block with numbers of a law, DRAWN rows at a time, tile by tile and row by row."""
+    width, tile = X.shape[2], numbers.shape[0] // DRAWN
+    for group in range(0, X.shape[1], DRAWN):
+        for first in range(0, N, tile):
+            fill(state, numbers, law)
+            column, stop = first, min(first + tile, N)
+            while column < stop:
+                panel, place = column // width, column % width
+                count = min(width - place, stop - column)
+                for row in range(DRAWN):
+                    target, source = X[panel, group + row, place:], numbers[row * tile + column - first :]
+                    for i in range(count):
+                        target[i] = source[i]
+                column += count
+
+
 @njit(cache=True, nogil=True, error_model="numpy")
 def advance_kernel(
-    W, X, noise, state, noise_state, law, step, stop, rule, parameters, p, N, spherical, limit
+    W, X, numbers, noise, state, noise_state, law, step, stop, rule, parameters, p, N, spherical, limit
 ):  # fmt: skip
     """Run samples `step` to `stop` of one stream; return the number reached, smaller if the run diverged.
 
-    Sample n is row n mod BLOCK of a block whose numbers are drawn when n reaches its first row, so the result
+    Sample n is row n mod X.shape[1] of a block whose numbers are drawn when n reaches its first row, so the result
     does not depend on where the run is interrupted for a record.
     """
-    n_tiles, block, width = X.shape
-    tail = N - (n_tiles - 1) * width
+    block = X.shape[1]
     while step < stop:
         first = step % block
         if first == 0:
-            for t in range(n_tiles):
-                fill(state, X[t].reshape(block * width), law)
-            X[n_tiles - 1, :, tail:] = 0.0
+            draw(state, law, N, numbers, X)
         offset = (step - first) % noise.shape[0]
         if first == 0 and offset == 0 and noise.size > 0:
             fill(noise_state, noise.reshape(noise.size), GAUSSIAN)
@@ -181,55 +224,56 @@ def advance_kernel(
 @njit(cache=True, nogil=True, error_model="numpy")
 def block_kernel(W, X, first, last, noise, rule, parameters, p, N, spherical, limit):
     """Learn from rows `first` to `last` of a block; return `last`, or the row at which the run diverged."""
-    n_tiles, block, width = X.shape
-    preactivation = np.zeros((W.shape[1], block))
-    gram = np.zeros((block, block))
-    part = np.empty((W.shape[1], block))
-    gram_part = np.empty((block, block))
-    for t in range(n_tiles):
-        preactivation += np.dot(W[t], X[t].T, part)
-        gram += np.dot(X[t], X[t].T, gram_part)
-    C, scale, done = sample_kernel(
-        preactivation, gram, first, last, noise, rule, parameters, p, N, spherical, limit
-    )  # fmt: skip
-    change = np.empty((p, width))
-    for t in range(n_tiles):
-        np.dot(C, X[t], change)
-        for k in range(p):
-            for i in range(width):
-                W[t, k, i] = scale[k] * (W[t, k, i] + change[k, i])
-    return done
+    samples, rows = -((first - last) // ROWS) * ROWS, -(-W.shape[1] // ROWS) * ROWS
+    preactivation, gram = np.zeros((samples, rows)), np.zeros((samples, samples))
+    for t in range(len(X)):
+        inputs = X[t, first:last]
+        add_products(inputs, W[t], False, preactivation)
+        add_products(inputs, inputs, True, gram)
+    C, growth, done = sample_kernel(
+        preactivation[: last - first, : W.shape[1]], gram, noise[first:], rule, parameters, p, N, spherical, limit
+    )
+    for t in range(len(X)):
+        learn(W[t], C, X[t, first:last], growth)
+    return first + done
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
-def sample_kernel(preactivation, gram, first, last, noise, rule, parameters, p, N, spherical, limit):
-    """Go through the samples of a block one by one, given W0 X^T, X X^T and the noise of every row.
+@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
+def sample_kernel(preactivation, gram, noise, rule, parameters, p, N, spherical, limit):
+    """Go through samples one by one, given X W0^T, X X^T on and above the diagonal, and the noise of every one.
 
-    Returns C and the row scales a of W = a (W0 + C X), and the row reached.
+    With the row scales a of W = a (W0 + C^T X), returns the rows a C of all samples, a - 1, and how many were learned.
     """
-    p_star, noises = preactivation.shape[0] - p, noise.shape[1]
+    samples, p_star, noises = len(preactivation), preactivation.shape[1] - p, noise.shape[1]
     root = 1.0 / math.sqrt(N)
-    C = np.zeros((p, gram.shape[0]))
+    C = np.zeros((samples, p))
     scale = np.ones(p)
     lam, mu, size, change = np.empty(p), np.empty(p_star), np.empty(1), np.empty(p)
-    numbers = noise.reshape(noise.size)
-    for s in range(first, last):
+    numbers, done = noise.reshape(noise.size), samples
+    for s in range(samples):
         for r in range(p_star):
-            mu[r] = preactivation[p + r, s] * root
+            mu[r] = preactivation[s, p + r] * root
+        for k in range(p):
+            lam[k] = preactivation[s, k]
+        for u in range(s):
+            for k in range(p):
+                lam[k] += C[u, k] * gram[u, s]
         longest = 0.0
         for k in range(p):
-            inner = preactivation[k, s]
-            for u in range(first, s):
-                inner += C[k, u] * gram[u, s]
-            lam[k] = scale[k] * inner * root
+            lam[k] *= scale[k] * root
             longest += lam[k] * lam[k]
         if not longest < limit:  # true for nan too
-            return C, scale, s
+            done = s
+            break
         size[0] = gram[s, s] / N
         call_step(rule, lam, mu, numbers, s * noises, noises, size, parameters, change)
         for k in range(p):
             c = change[k]
-            C[k, s] = c * root / scale[k]
+            C[s, k] = c * root / scale[k]
             if spherical:
                 scale[k] /= math.sqrt(1.0 + (2.0 * c * lam[k] + c * c * size[0]) / N)
-    return C, scale, last
+    for k in range(p):
+        for s in range(done):
+            C[s, k] *= scale[k]
+        scale[k] -= 1.0
+    return C, scale, done
