@@ -83,9 +83,9 @@ def blocks(report):
     ):
         for p, p_star in sizes:
             model = tsode.TeacherStudent(p, p_star, 0.5 / p)
-            count = max(2048 // runs, int(2e7 / (p * (p + p_star)))) * runs
+            count = max(6144 // runs, int(4e7 / (p * (p + p_star)))) * runs
             call = samples(model, 10_000, runs, count)
-            wide, narrow = paired([forced(call, True), forced(call, False)], repeat=9)
+            wide, narrow = paired([forced(call, True), forced(call, False)])
             note = f"one by one {1e6 * narrow / count:.3g} us, {narrow / wide:.2f} x the blocks"
             report.add(f"blocks, p = {p}, p* = {p_star}, {runs} runs", 1e6 * wide / count, "us/sample", "", note)
 

@@ -99,8 +99,8 @@ def simulate(
     -----
     Source of the setting: arXiv:2604.03068. As many threads are used as ``numba.get_num_threads()`` says; the
     result does not depend on it. With the engine "chain" one run alone costs about a third of what sixteen cost.
-    It goes in blocks of samples where these are quicker: for up to 4 runs from p + p_star = 48 on, for up to 16 from
-    12 runs on, for more from 192 on. The law is the same, but the random numbers are used in another way.
+    It goes in blocks of samples where these are quicker: from p + p_star = 48 on for up to 4 runs, from 12 times the
+    runs on for up to 16, from 192 on for more. The law is the same, but the random numbers are used in another way.
     `loss` of the result is the population loss for Gaussian inputs, also where the inputs are not.
 
     Examples
