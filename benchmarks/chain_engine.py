@@ -11,6 +11,7 @@ import numpy as np
 
 import tsode
 from tsode.activations import SHIPPED
+from tsode.sgd import driver, wide_chain
 
 RATES = {2: 0.2}
 
@@ -73,6 +74,33 @@ def widths(report):
     report.add("growth with p from 4 to 64", exponent, "exponent", "", f"fitted; {last:.2f} from 32 to 64")
 
 
+def blocks(report):
+    """Blocks of samples beside samples one by one, which p + p* = 48 (4 runs) and 192 (16 runs) are to tell apart."""
+    for runs, sizes in (
+        (1, ((64, 64), (64, 32), (128, 128), (128, 64), (256, 256), (256, 128))),
+        (4, ((24, 24), (40, 8))),
+        (16, ((32, 32), (64, 64), (96, 96), (128, 64))),
+    ):
+        for p, p_star in sizes:
+            model = tsode.TeacherStudent(p, p_star, 0.5 / p)
+            count = max(6144 // runs, int(4e7 / (p * (p + p_star)))) * runs
+            call = samples(model, 10_000, runs, count)
+            wide, narrow = paired([forced(call, True), forced(call, False)])
+            note = f"one by one {1e6 * narrow / count:.3g} us, {narrow / wide:.2f} x the blocks"
+            report.add(f"blocks, p = {p}, p* = {p_star}, {runs} runs", 1e6 * wide / count, "us/sample", "", note)
+
+
+def forced(call, in_blocks):
+    def run():
+        driver.in_blocks = lambda model, runs: in_blocks
+        try:
+            call()
+        finally:
+            driver.in_blocks = wide_chain.in_blocks
+
+    return run
+
+
 def threads(report):
     model, count = tsode.TeacherStudent(4, 2, 0.4), 64_000_000
     call = samples(model, 10_000, 64, count)
@@ -96,6 +124,7 @@ if __name__ == "__main__":
     alone(table)
     dimension(table)
     widths(table)
+    blocks(table)
     if numba.config.NUMBA_NUM_THREADS >= 2 and (os.cpu_count() or 1) >= 2:
         threads(table)
     table.finish()

@@ -34,8 +34,14 @@ def wide_ode():
     return tsode.integrate(model, tsode.Overlaps.random(model, 10**4, rng=0), [0.0, 0.5])
 
 
+def wide_chain():
+    """Wide enough for blocks of samples; the second record cuts the third block."""
+    model = tsode.TeacherStudent(p=40, p_star=8, learning_rate=0.1)
+    return tsode.simulate(model, None, [0.0, 0.1, 1.5], N=100, runs=3, seed=7)
+
+
 def digests():
-    found = {"wide ODE": digest(wide_ode())}
+    found = {"wide ODE": digest(wide_ode()), "wide chain": digest(wide_chain())}
     for name, model in NOISY.items():
         found[f"ODE, {name}"] = digest(tsode.integrate(model, generic_start(model), 2.0))
         for engine in ("chain", "weights"):

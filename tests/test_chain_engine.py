@@ -7,6 +7,14 @@ from models import GENERAL, MODELS, generic_start
 from scipy import stats
 
 import tsode
+from tsode.sgd import driver
+
+
+@pytest.fixture(params=["samples", "blocks"])
+def form(request, monkeypatch):
+    """Both forms of the chain at any p."""
+    monkeypatch.setattr(driver, "in_blocks", lambda model, runs: request.param == "blocks")
+    return request.param
 
 
 def same_law(a, b):
@@ -37,7 +45,7 @@ def moments_agree(a, b):
 
 @pytest.mark.parametrize("constraint", ["free", "spherical"])
 @pytest.mark.parametrize("N", [5, 6, 7, 100])
-def test_chain_has_the_law_of_the_weights(N, constraint):
+def test_chain_has_the_law_of_the_weights(N, constraint, form):
     """9 Kolmogorov-Smirnov tests a case, none below 1e-4; down to N = p + p*, where nothing is left over."""
     model = tsode.TeacherStudent(**{**GENERAL, "learning_rate": 0.3 if N > 50 else 0.05, "constraint": constraint})
     alpha, runs = [0.0, 1.0, 3.0, 8.0], 1000
@@ -93,7 +101,7 @@ def same_law_of_overlaps(name, N, runs):
 
 
 @pytest.mark.parametrize("name", ["erf", "erf from quadratic"])
-def test_other_activations_have_the_law_of_the_weights(name):
+def test_other_activations_have_the_law_of_the_weights(name, form):
     """9 Kolmogorov-Smirnov tests a case, none below 1e-4."""
     assert min(same_law_of_overlaps(name, N=30, runs=500)) > 1e-4
 
@@ -125,7 +133,7 @@ def test_deviation_from_the_ode_falls_as_one_over_root_N(model):
     assert np.polyfit(np.log(dimensions), np.log(sizes), 1)[0] == pytest.approx(-0.5, abs=0.05)
 
 
-def test_result_does_not_depend_on_threads_or_groups():
+def test_result_does_not_depend_on_threads_or_groups(form):
     model, alpha, threads = tsode.TeacherStudent(4, 2, 0.3, 0.2), [0.0, 0.5, 1.0], numba.get_num_threads()
     results = []
     try:
@@ -143,7 +151,7 @@ def test_result_does_not_depend_on_threads_or_groups():
     assert len(np.unique(results[0].Q[:, -1, 0, 0])) == 20
 
 
-def test_records_do_not_change_the_run():
+def test_records_do_not_change_the_run(form):
     model = tsode.TeacherStudent(3, 1, 0.3, 0.1)
     few = tsode.simulate(model, None, [0.0, 3.0], N=100, seed=2)
     many = tsode.simulate(model, None, np.linspace(0, 3.0, 101), N=100, seed=2)
@@ -158,7 +166,7 @@ def test_runs_are_independent():
         assert abs(np.mean(x[lag:] * x[:-lag])) < 4.5 / np.sqrt(4000)
 
 
-def test_diverging_runs_leave_the_others_alone():
+def test_diverging_runs_leave_the_others_alone(form):
     """Close to the largest learning rate some runs of a group diverge and their neighbours learn on."""
     model = tsode.TeacherStudent(2, 1, 0.3)
     sgd = tsode.simulate(model, None, np.linspace(0, 30, 61), N=60, runs=64, seed=0)
@@ -172,11 +180,12 @@ def test_diverging_runs_leave_the_others_alone():
         assert not np.isfinite(sgd.loss[run, ~alive]).any()
 
 
-def test_rank_deficient_end_keeps_q_semidefinite():
+def test_rank_deficient_end_keeps_q_semidefinite(form):
     """p > p*: Q tends to rank p*; p = p*: the part off the teacher dies exponentially, down to rounding."""
+    N = 1000 if form == "samples" else 100  # blocks take longer for narrow students
     for p, alpha in ((4, 3000.0), (2, 400.0)):
         model = tsode.TeacherStudent(p, 2, 0.1 * p)
-        sgd = tsode.simulate(model, None, [0.0, alpha], N=1000, runs=8, seed=1)
+        sgd = tsode.simulate(model, None, [0.0, alpha], N=N, runs=8, seed=1)
         values = np.linalg.eigvalsh(sgd.Q[:, -1])
         assert values.min() > -1e-14
         assert np.isfinite(sgd.M).all()
@@ -184,7 +193,7 @@ def test_rank_deficient_end_keeps_q_semidefinite():
     assert sgd.excess_loss[:, -1].max() < 1e-15
 
 
-def test_rank_deficient_starts_run():
+def test_rank_deficient_starts_run(form):
     model = tsode.TeacherStudent(3, 2, 0.2)
     M = np.array([[1.0, 0.0], [0.0, 1.0], [0.0, 0.0]])
     sgd = tsode.simulate(model, tsode.Overlaps(M, M @ M.T), [0.0, 1.0], N=50, runs=2)
@@ -194,7 +203,21 @@ def test_rank_deficient_starts_run():
     assert not still.Q.any()
 
 
-def test_huge_dimension_takes_the_steps_asked_for():
+def test_start_of_low_rank_has_the_law_of_the_weights(form):
+    """Three units in two dimensions and a teacher in one: 9 Kolmogorov-Smirnov tests, none below 1e-4."""
+    model = tsode.TeacherStudent(3, 2, 0.1, 0.1, teacher_overlap=np.ones((2, 2)))
+    along, beside = np.array([1.0, 0.5, 0.2]), np.array([0.0, 0.3, 0.7])
+    start = tsode.Overlaps(
+        np.outer(along, [1, 1]), np.outer(along, along) + np.outer(beside, beside), model.teacher_overlap
+    )
+    a, b = (
+        tsode.simulate(model, start, [0.0, 0.5, 1.0, 3.0], N=30, runs=500, seed=seed, engine=engine)
+        for seed, engine in enumerate(("weights", "chain"))
+    )
+    assert min(same_law(a, b)) > 1e-4
+
+
+def test_huge_dimension_takes_the_steps_asked_for(form):
     model = tsode.TeacherStudent(2, 1, 0.2)
     sgd = tsode.simulate(model, None, [0.0, 1e-9], N=10**15, runs=2, seed=0)
     assert (sgd.status == "completed").all()

@@ -331,7 +331,8 @@ CASES = {
         lambda: tsode.gradient(MODEL, START, [1.0]), ValueError, "`alpha` must hold at least two times, but holds 1"
     ),
     "derivatives of too few rates": (
-        lambda: tsode.gradient(MODEL, START, [0, 1, 2], [0.1]), ValueError, "`learning_rates` must have shape (T - 1,) = (2,), but has shape (1,)"
+        lambda: tsode.gradient(MODEL, START, [0, 1, 2], [0.1]), ValueError,
+        "`learning_rates` must have shape (T - 1,) = (2,), but has shape (1,)",
     ),
     "derivatives of a rate below zero": (
         lambda: tsode.gradient(MODEL, START, [0, 1], [-0.1]), ValueError, "`learning_rates` must be larger than 0, but"

@@ -41,7 +41,7 @@ from ..overlaps import Overlaps, random_rows
 from .chain_kernel import chain_kernel
 from .random_numbers import stream_state
 
-__all__ = ["ChainRuns", "groups"]
+__all__ = ["ChainRuns", "groups", "start_rows"]
 
 SUBSTREAMS = 16  # generators of one run
 BATCH = 2 * SUBSTREAMS  # samples whose numbers are drawn together; a pair of numbers a generator makes it even
@@ -101,10 +101,7 @@ class ChainRuns:
             numbers, redraws, start_sequence = (run_sequence(sequence, i) for i in range(3))
             self.state[..., lane] = stream_state(numbers, SUBSTREAMS)
             self.redraw_state[:, lane] = stream_state(redraws, 1)[:, 0]
-            if start is None:
-                rows = random_rows(model, N, 1.0, np.random.default_rng(start_sequence))
-            else:
-                rows = _rows_of(start, self.T)
+            rows = start_rows(model, start, N, self.T, start_sequence)
             self.A[..., lane], self.L[..., lane] = rows[:, :p_star].T, rows[:, p_star:].T
         self.state[..., self.runs :] = self.state[..., :1]  # a generator of zeros would not be one
         self.redraw_state[:, self.runs :] = self.redraw_state[:, :1]
@@ -139,8 +136,17 @@ class ChainRuns:
         return A @ self.T.T, A @ np.swapaxes(A, 1, 2) + L @ np.swapaxes(L, 1, 2)
 
 
+def start_rows(
+    model: TeacherStudent, start: Overlaps | None, N: int, T: np.ndarray, sequence: np.random.SeedSequence
+) -> np.ndarray:
+    """Return [A | L] of given overlaps or of random weights, shape (p, p_star + p), L lower triangular."""
+    if start is None:
+        return random_rows(model, N, 1.0, np.random.default_rng(sequence))
+    return _rows_of(start, T)
+
+
 def _rows_of(start, T):
-    """Return [A | L] of given overlaps, L lower triangular."""
+    """Return [A | L] of given overlaps."""
     A = start.M @ np.linalg.pinv(T).T
     root = semidefinite_root(start.Q - A @ A.T)
     return np.hstack([A, np.linalg.qr(root.T, mode="r").T])
