@@ -165,7 +165,7 @@ def _differentiate(model, start, alpha, learning_rates, weights, options):
     first = Rates([model.replace(learning_rate=learning_rates[0])], options.gradient_flow, 1)
     work, control, out = begin([model], [start], first, 1, alpha, options)
     history, ends = forward(
-        rates.pointer, rates.arrays, rates.numbers, tables, work, control, alpha, learning_rates, out,
+        rates.pointer, rates.arrays, rates.numbers, tables, work, control, alpha.copy(), learning_rates, out,
         norm_positions(model), options.rtol, options.atol,
     )  # fmt: skip
     if (ends[1:] == 0).any():

@@ -42,6 +42,7 @@ def solve(
     -------
     list of Solution
     """
+    alpha = alpha.copy()  # writeable: another type of array would be compiled for on its own
     lanes = 1 if len(models) == 1 else WIDTH
     rates = Rates(models, options.gradient_flow, lanes)
     work, control, out = begin(models, starts, rates, lanes, alpha, options)
