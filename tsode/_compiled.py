@@ -11,10 +11,11 @@ address: one compiled kernel serves all rules, and a rule of the user's compiles
 import functools
 import hashlib
 from collections.abc import Callable
-from types import CodeType
+from types import CodeType, FunctionType
 from typing import Any, TypeVar
 
 import numba
+import numpy as np
 from llvmlite import ir
 from numba import carray, types
 from numba.extending import intrinsic, overload, register_jitable
@@ -49,14 +50,25 @@ def with_name_of(*functions: Any) -> Callable[[Function], Function]:
     return rename
 
 
-def _described(thing):
-    """Return what tells a function, or a number that a closure holds, from others."""
+def _described(thing, seen=()):
+    """Return what tells a function, or a number that a closure holds, from others: instructions, constants, globals."""
+    if isinstance(thing, np.ndarray):
+        return f"{thing.dtype} {thing.shape} {thing.tobytes().hex()}"
+    if isinstance(thing, tuple):
+        return f"({', '.join(_described(part, seen) for part in thing)})"
+    if isinstance(thing, CodeType):
+        constants = [_described(constant, seen) for constant in thing.co_consts]
+        return f"{thing.co_code.hex()} {thing.co_names} {constants}"
     code = getattr(thing, "__code__", None)
     if code is None:
         return repr(thing)
-    cells = [_described(cell.cell_contents) for cell in thing.__closure__ or ()]
-    constants = [constant for constant in code.co_consts if not isinstance(constant, CodeType)]
-    return f"{thing.__module__}.{thing.__qualname__} {code.co_code.hex()} {code.co_names} {constants} {cells}"
+    if thing in seen:
+        return thing.__qualname__
+    read = [value for name, value in sorted(thing.__globals__.items()) if name in code.co_names]
+    held = [cell.cell_contents for cell in thing.__closure__ or ()]
+    held += [value for value in read if isinstance(value, (int, float, tuple, np.ndarray, FunctionType))]
+    parts = [_described(part, (*seen, thing)) for part in (code, *held)]
+    return f"{thing.__module__}.{thing.__qualname__} {' '.join(parts)}"
 
 
 NUMBERS = types.CPointer(types.float64)

@@ -6,11 +6,19 @@ from .. import _checks
 from .._compiled import jitable
 from .base import Activation, NoClosedForm
 from .erf import Erf
+from .hermite import Hermite
+from .polynomial import Polynomial
 from .quadratic import Quadratic
+from .relu import ReLU
+from .tanh import Tanh
 
-__all__ = ["SHIPPED", "Activation", "Erf", "NoClosedForm", "Quadratic", "activation_of", "jitable"]
+__all__ = [
+    "SHIPPED", "Activation", "Erf", "Hermite", "NoClosedForm", "Polynomial", "Quadratic", "ReLU", "Tanh",
+    "activation_of", "jitable",
+]  # fmt: skip
 
-SHIPPED = {kind.name: kind for kind in (Quadratic, Erf)}
+SHIPPED = {kind.name: kind for kind in (Quadratic, Erf, ReLU, Tanh)}  # by their names alone
+KINDS = SHIPPED | {kind.name: kind for kind in (Hermite, Polynomial)}  # what files name, with parameters
 
 
 def activation_of(value: Activation | str | dict, name: str = "activation") -> Activation:
@@ -19,13 +27,13 @@ def activation_of(value: Activation | str | dict, name: str = "activation") -> A
         return _checked(value, name)
     if isinstance(value, dict):
         parameters = dict(value)
-        return SHIPPED[_checks.choice(name, parameters.pop("name", None), tuple(SHIPPED))](**parameters)
+        return KINDS[_checks.choice(name, parameters.pop("name", None), tuple(KINDS))](**parameters)
     return SHIPPED[_checks.choice(name, value, tuple(SHIPPED))]()
 
 
 def _checked(activation: Activation, name: str) -> Activation:
     """Return an activation of the user's own if it can be told from others, made again, and called."""
-    own = SHIPPED.get(activation.name)
+    own = KINDS.get(activation.name)
     if not activation.name or (own is not None and own is not type(activation)):
         raise ValueError(f"`{name}` must have a `name` of its own, but has {activation.name!r}")
     try:

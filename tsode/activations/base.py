@@ -2,6 +2,7 @@ r"""What an activation is: one function of one variable, its slope, and the Gaus
 
 from __future__ import annotations
 
+import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -10,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .._checks import NoClosedForm
-from . import averages, error_averages, squared_error, symmetry
+from . import averages, error_averages, piecewise_averages, polynomial_averages, squared_error, symmetry
 
 if TYPE_CHECKING:
     from ..model import TeacherStudent
@@ -28,15 +29,32 @@ class Activation(ABC):
     ----------
     name : str
         What it is called in files and on the command line.
+    degree : float or None
+        h, where it is homogeneous: s(c x) = c^h s(x) for c > 0.
+    coefficients : tuple of float or None
+        Where it is a polynomial: its coefficients, the lowest first. Averages of two polynomials are closed.
+    sides : tuple of float or None
+        Where it is linear on either side of zero, and zero there: its slopes on the left and on the right. Averages of
+        two such functions are closed.
     """
 
     name: str = ""
-    degree: float | None = None  # h, where the activation is homogeneous: s(c x) = c^h s(x) for c > 0
+    degree: float | None = None
+    coefficients: tuple[float, ...] | None = None
+    sides: tuple[float, float] | None = None
 
     @property
     def parameters(self) -> dict[str, Any]:
-        """Keyword arguments that make it again, dict of numbers: its attributes, but for those that begin with "_"."""
-        return {name: value for name, value in vars(self).items() if not name.startswith("_")}
+        """Keyword arguments that make it again, dict of numbers.
+
+        They are its attributes, but for those that begin with "_" and those that have the value of their default.
+        """
+        defaults = {one.name: one.default for one in inspect.signature(type(self)).parameters.values()}
+        return {
+            name: value
+            for name, value in vars(self).items()
+            if not name.startswith("_") and (name not in defaults or defaults[name] != value)
+        }
 
     @property
     @abstractmethod
@@ -75,7 +93,7 @@ class Activation(ABC):
         -------
         ndarray, the broadcast shape
         """
-        return averages.pair(self, second, c_xx, c_xz, c_zz)
+        return self._way(second).pair(self, second, c_xx, c_xz, c_zz)
 
     def pair_slopes(
         self, second: Activation, c_xx: ArrayLike, c_xz: ArrayLike, c_zz: ArrayLike
@@ -84,13 +102,13 @@ class Activation(ABC):
 
         They are E[s'' g] / 2, E[s' g'] and E[s g''] / 2.
         """
-        return averages.pair_slopes(self, second, c_xx, c_xz, c_zz)
+        return self._way(second).pair_slopes(self, second, c_xx, c_xz, c_zz)
 
     def pair_curvatures(
         self, second: Activation, c_xx: ArrayLike, c_xz: ArrayLike, c_zz: ArrayLike
     ) -> tuple[np.ndarray, ...]:
         """Return the second derivatives of :meth:`pair`: (xx, xx), (xx, xz), (xx, zz), (xz, xz), (xz, zz), (zz, zz)."""
-        return averages.pair_curvatures(self, second, c_xx, c_xz, c_zz)
+        return self._way(second).pair_curvatures(self, second, c_xx, c_xz, c_zz)
 
     def error_squared(
         self,
@@ -101,12 +119,36 @@ class Activation(ABC):
         noise_variance: float,
         level: int = 1,
     ) -> np.ndarray:
-        """Return E[D^2 s'_k s'_l]: see :func:`tsode.activations.error_averages.error_squared`, the default."""
-        return error_averages.error_squared(self, teacher, omega, v, v_star, noise_variance, level)
+        """Return E[D^2 s'_k s'_l]: see :func:`tsode.activations.error_averages.error_squared`.
+
+        It is exact for two polynomials and for two piecewise linear functions, where `level` has no effect.
+        """
+        loops = self._loops(teacher)
+        if loops is None:
+            return error_averages.error_squared(self, teacher, omega, v, v_star, noise_variance, level)
+        found = np.full((len(v), len(v)), np.nan)
+        if np.isfinite(omega).all():
+            u = np.concatenate([v, -np.asarray(v_star)])
+            error_averages.compiled(loops[1])(np.ascontiguousarray(omega, dtype=np.float64), u, noise_variance, found)
+        return found
 
     def averages(self, teacher: Activation) -> error_averages.Averages:
         """Return the Averages that drive the ODEs of a student with this activation; by default through quadrature."""
-        return error_averages.by_quadrature(self, teacher)
+        loops = self._loops(teacher)
+        return error_averages.by_quadrature(self, teacher) if loops is None else error_averages.by_loops(*loops)
+
+    def _way(self, second):
+        """Return the module that has the averages of a pair."""
+        if self.coefficients is not None and second.coefficients is not None:
+            return polynomial_averages
+        if self.sides is not None and second.sides is not None:
+            return piecewise_averages
+        return averages
+
+    def _loops(self, teacher):
+        """Return jitable ``drift`` and ``squared``, as in :func:`error_averages.by_loops`, or None."""
+        way = self._way(teacher)
+        return None if way is averages else way.loops(self, teacher)
 
     def squared_error(
         self, teacher: Activation, v: np.ndarray, v_star: np.ndarray, M: np.ndarray, Q: np.ndarray, P: np.ndarray

@@ -32,6 +32,7 @@ class Quadratic(Activation):
 
     name = "quadratic"
     degree = 2
+    coefficients = (0.0, 0.0, 1.0)
 
     @property
     def function(self) -> Callable[..., Any]:

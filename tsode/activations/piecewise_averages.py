@@ -1,0 +1,138 @@
+r"""Gaussian averages of functions that are linear on either side of zero, :math:`s(x) = m x + h |x|`.
+
+With correlations r, and :math:`\rho = \sqrt{1 - r^2}`, for units of norm 1
+
+.. math::
+    S_{cd} = E|c||d| = \tfrac2\pi (\rho_{cd} + r_{cd} \arcsin r_{cd}), \qquad
+    T_{a;cd} = E[\mathrm{sgn}(a)\, c\, |d|] = \tfrac2\pi (r_{ac} \rho_{ad} + r_{cd} \arcsin r_{ad}) ,
+
+and all averages are homogeneous in the norms. Hence :math:`E[s(x) g(z)] = m m' c_{xz} + h h' |x||z| S_{xz}` and
+
+.. math::
+    E[s' g'] = m m' + h h' \tfrac2\pi \arcsin r, \qquad
+    E[s'' g] = \tfrac2\pi h h' \rho\, |z| / |x| .
+
+The averages over four are in :mod:`tsode.activations.piecewise_noise`. Overlaps know the angle between two units to
+1e-8 only, the root of rounding, and what depends on it is no better: the first derivatives of a pair, and no more.
+Second derivatives grow as one over the angle and do not exist for parallel units. A unit of norm zero is the limit of
+small ones that point nowhere: its slope is m on average, and the derivative with respect to its norm is set to zero.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from .._checks import NoClosedForm
+from .._compiled import jitable, with_name_of
+from .piecewise_noise import squared
+
+if TYPE_CHECKING:
+    from .base import Activation
+
+__all__ = ["loops", "pair", "pair_curvatures", "pair_slopes"]
+
+PARALLEL = 1e-13  # 1 - r^2 below which two units are parallel
+
+
+def pair(first: Activation, second: Activation, c_xx: ArrayLike, c_xz: ArrayLike, c_zz: ArrayLike) -> np.ndarray:
+    """Return E[s(x) g(z)], the broadcast shape of the covariances."""
+    m, h = _products(first, second)
+    c_xz, norms, r, rho = _geometry(c_xx, c_xz, c_zz)
+    return m * c_xz + 2 / np.pi * h * norms * (rho + r * np.arcsin(r))
+
+
+def pair_slopes(
+    first: Activation, second: Activation, c_xx: ArrayLike, c_xz: ArrayLike, c_zz: ArrayLike
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the derivatives of :func:`pair` with respect to `c_xx`, `c_xz` and `c_zz`, three arrays like its result."""
+    m, h = _products(first, second)
+    _, norms, r, rho = _geometry(c_xx, c_xz, c_zz)
+    xx, zz = (h / np.pi * rho * norms * _inverse(c) for c in (c_xx, c_zz))
+    return xx, m + 2 / np.pi * h * np.arcsin(r), zz
+
+
+def pair_curvatures(
+    first: Activation, second: Activation, c_xx: ArrayLike, c_xz: ArrayLike, c_zz: ArrayLike
+) -> tuple[np.ndarray, ...]:
+    """Return the second derivatives of :func:`pair`: (xx, xx), (xx, xz), (xx, zz), (xz, xz), (xz, zz), (zz, zz).
+
+    Raises
+    ------
+    NoClosedForm
+        If the units are parallel, or one has norm zero.
+    """
+    _, h = _products(first, second)
+    c_xz, norms, r, rho = _geometry(c_xx, c_xz, c_zz)
+    if h == 0:
+        return (0 * r,) * 6
+    if np.any(rho**2 <= PARALLEL) or np.any(norms == 0):
+        raise NoClosedForm(
+            "`model` must have no parallel units and none of norm zero, or a smooth activation: the loss of "
+            f"{first!r} and {second!r} has no second derivative there"
+        )
+    inverse = h / np.pi / (rho * norms)
+    x, z = _inverse(c_xx), _inverse(c_zz)
+    same = 2 * c_xz * c_xz - norms * norms
+    mixed = (-inverse * c_xz * x, -inverse * c_xz * z)
+    return inverse * same * x * x / 2, mixed[0], inverse / 2, 2 * inverse, mixed[1], inverse * same * z * z / 2
+
+
+def _products(first, second):
+    (left, right), (left_2, right_2) = first.sides, second.sides
+    return (right + left) * (right_2 + left_2) / 4, (right - left) * (right_2 - left_2) / 4
+
+
+def _geometry(c_xx, c_xz, c_zz):
+    """Return the covariance, the product of both norms, r and rho, arrays of one shape."""
+    c_xx, c_xz, c_zz = np.broadcast_arrays(*(np.asarray(c, dtype=np.float64) for c in (c_xx, c_xz, c_zz)))
+    norms = np.sqrt(np.maximum(c_xx, 0.0)) * np.sqrt(np.maximum(c_zz, 0.0))
+    r = np.clip(c_xz * _inverse(norms), -1.0, 1.0)
+    r = np.where((c_xx == c_zz) & (np.abs(c_xz) == c_xx) & (c_xx > 0), np.sign(c_xz), r)  # a unit with itself
+    return c_xz, norms, r, np.sqrt((1 - r) * (1 + r))
+
+
+def _inverse(c):
+    """Return 1/c, and 0 for a unit of norm zero."""
+    return np.divide(1.0, c, out=np.zeros(np.shape(c)), where=np.asarray(c) > 0)
+
+
+@functools.lru_cache(maxsize=64)
+def loops(student: Activation, teacher: Activation) -> tuple[Callable[..., None], Callable[..., None]]:
+    """Return jitable ``drift(omega, parameters, J)`` and ``squared(omega, u, noise_variance, K)``.
+
+    The second writes :math:`E[D^2 s'_k s'_l]` to K.
+    """
+    m, h = (student.sides[1] + student.sides[0]) / 2, (student.sides[1] - student.sides[0]) / 2
+    m_star, h_star = (teacher.sides[1] + teacher.sides[0]) / 2, (teacher.sides[1] - teacher.sides[0]) / 2
+
+    @jitable
+    @with_name_of(m, h, m_star, h_star)
+    def drift(omega, parameters, J):
+        p, n = J.shape
+        u = parameters[2:]
+        for k in range(p):
+            norm = np.sqrt(omega[k, k])
+            curvature = 0.0
+            for j in range(n):
+                odd, even = (m * m, h * h) if j < p else (m * m_star, h * h_star)
+                other = np.sqrt(omega[j, j])
+                r = 1.0 if j == k else 0.0
+                if j != k and norm * other > 0.0:
+                    r = max(-1.0, min(1.0, omega[k, j] / norm / other))
+                slopes = odd + even * 2.0 / np.pi * np.arcsin(r)
+                J[k, j] = -parameters[0] * u[k] * u[j] * slopes
+                if norm > 0.0:
+                    curvature += u[j] * even * 2.0 / np.pi * np.sqrt((1.0 - r) * (1.0 + r)) * other / norm
+            J[k, k] -= parameters[0] * u[k] * curvature
+
+    @jitable
+    @with_name_of(m, h, m_star, h_star)
+    def error_squared(omega, u, noise_variance, K):
+        squared(omega, u, noise_variance, K, (m, h, m_star, h_star))
+
+    return drift, error_squared
