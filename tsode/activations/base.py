@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .._checks import NoClosedForm
-from . import averages, error_averages, piecewise_averages, polynomial_averages, squared_error, symmetry
+from . import error_averages, piecewise_averages, polynomial_averages, quadrature, squared_error, symmetry
 
 if TYPE_CHECKING:
     from ..model import TeacherStudent
@@ -123,19 +123,15 @@ class Activation(ABC):
 
         It is exact for two polynomials and for two piecewise linear functions, where `level` has no effect.
         """
-        loops = self._loops(teacher)
-        if loops is None:
-            return error_averages.error_squared(self, teacher, omega, v, v_star, noise_variance, level)
-        found = np.full((len(v), len(v)), np.nan)
-        if np.isfinite(omega).all():
-            u = np.concatenate([v, -np.asarray(v_star)])
-            error_averages.compiled(loops[1])(np.ascontiguousarray(omega, dtype=np.float64), u, noise_variance, found)
-        return found
+        return self._way(teacher).error_squared(self, teacher, omega, v, v_star, noise_variance, level)
 
     def averages(self, teacher: Activation) -> error_averages.Averages:
         """Return the Averages that drive the ODEs of a student with this activation; by default through quadrature."""
-        loops = self._loops(teacher)
-        return error_averages.by_quadrature(self, teacher) if loops is None else error_averages.by_loops(*loops)
+        return self._way(teacher).averages(self, teacher)
+
+    def constants(self, teacher: Activation) -> tuple[float, ...]:
+        """Return numbers of both activations that the compiled loops of `averages` read after the readouts."""
+        return self._way(teacher).constants(self, teacher)
 
     def _way(self, second):
         """Return the module that has the averages of a pair."""
@@ -143,12 +139,7 @@ class Activation(ABC):
             return polynomial_averages
         if self.sides is not None and second.sides is not None:
             return piecewise_averages
-        return averages
-
-    def _loops(self, teacher):
-        """Return jitable ``drift`` and ``squared``, as in :func:`error_averages.by_loops`, or None."""
-        way = self._way(teacher)
-        return None if way is averages else way.loops(self, teacher)
+        return quadrature
 
     def squared_error(
         self, teacher: Activation, v: np.ndarray, v_star: np.ndarray, M: np.ndarray, Q: np.ndarray, P: np.ndarray

@@ -35,16 +35,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numba import njit
 from scipy.linalg.lapack import dpstrf
 
-from .._compiled import FAST, jitable, with_name_of
+from .._compiled import jitable
 from .averages import gaussian_nodes
 
 if TYPE_CHECKING:
     from .base import Activation
 
-__all__ = ["Averages", "by_loops", "by_quadrature", "compiled", "error_squared", "error_squared_accuracy"]
+__all__ = ["Averages", "by_quadrature", "error_squared", "error_squared_accuracy", "times_readouts"]
 
 OUTER, INNER = 7.0, 8.0  # reach of the nodes for z_k and z_l, and for what is left
 NEGLIGIBLE = 1e-13  # share of a node in the sum of all that is left out
@@ -58,7 +57,8 @@ class Averages:
 
     With the joint covariance :math:`\Omega` of all preactivations, of size n = p + p*, and the step C of a sample,
     they are :math:`J = E[\partial C / \partial z]`, shape (p, n), and :math:`K = E[C C^T]`, shape (p, p), which may
-    use :math:`F = J \Omega = E[C z^T]`. The parameters are learning rate, standard deviation of the noise, v, -v*.
+    use :math:`F = J \Omega = E[C z^T]`. The parameters are learning rate, standard deviation of the noise, v, -v*, and
+    what :meth:`Activation.constants` adds.
 
     Attributes
     ----------
@@ -76,35 +76,12 @@ class Averages:
     noise_arrays: Callable[..., np.ndarray] | None = None
 
 
-@functools.cache
-def by_loops(drift: Callable[..., None], squared: Callable[..., None]) -> Averages:
-    """Return the Averages of a jitable drift and of ``squared(omega, u, noise_variance, K)``.
-
-    The latter writes E[D^2 s'_k s'_l] to K, u being (v, -v*).
-    """
-
-    @jitable
-    @with_name_of(squared)
-    def noise(omega, parameters, J, F, K):
-        u = parameters[2:]
-        squared(omega, u, parameters[1] * parameters[1], K)
-        for k in range(K.shape[0]):
-            for l in range(K.shape[1]):
-                K[k, l] *= parameters[0] * parameters[0] * u[k] * u[l]
-
-    return Averages(drift, noise)
-
-
-@functools.cache
-def compiled(squared: Callable[..., None]) -> Callable[..., None]:
-    """Return the same loops for NumPy, compiled."""
-
-    @njit(cache=True, nogil=True, **FAST)
-    @with_name_of(squared)
-    def kernel(omega, u, noise_variance, K):
-        squared(omega, u, noise_variance, K)
-
-    return kernel
+@jitable
+def times_readouts(parameters: np.ndarray, K: np.ndarray) -> None:
+    r"""Multiply :math:`E[D^2 s'_k s'_l]` by :math:`\eta^2 v_k v_l`."""
+    for k in range(K.shape[0]):
+        for l in range(K.shape[1]):
+            K[k, l] *= parameters[0] * parameters[0] * parameters[2 + k] * parameters[2 + l]
 
 
 @functools.lru_cache(maxsize=64)

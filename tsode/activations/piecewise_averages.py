@@ -20,21 +20,20 @@ small ones that point nowhere: its slope is m on average, and the derivative wit
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from .._checks import NoClosedForm
-from .._compiled import jitable, with_name_of
+from .._compiled import jitable
+from .error_averages import Averages, times_readouts
 from .piecewise_noise import squared
 
 if TYPE_CHECKING:
     from .base import Activation
 
-__all__ = ["loops", "pair", "pair_curvatures", "pair_slopes"]
+__all__ = ["averages", "constants", "error_squared", "pair", "pair_curvatures", "pair_slopes"]
 
 PARALLEL = 1e-13  # 1 - r^2 below which two units are parallel
 
@@ -101,38 +100,59 @@ def _inverse(c):
     return np.divide(1.0, c, out=np.zeros(np.shape(c)), where=np.asarray(c) > 0)
 
 
-@functools.lru_cache(maxsize=64)
-def loops(student: Activation, teacher: Activation) -> tuple[Callable[..., None], Callable[..., None]]:
-    """Return jitable ``drift(omega, parameters, J)`` and ``squared(omega, u, noise_variance, K)``.
+def constants(student: Activation, teacher: Activation) -> tuple[float, ...]:
+    """Return m and h of the student, m and h of the teacher."""
+    return tuple(half for a, b in (student.sides, teacher.sides) for half in ((b + a) / 2, (b - a) / 2))
 
-    The second writes :math:`E[D^2 s'_k s'_l]` to K.
-    """
-    m, h = (student.sides[1] + student.sides[0]) / 2, (student.sides[1] - student.sides[0]) / 2
-    m_star, h_star = (teacher.sides[1] + teacher.sides[0]) / 2, (teacher.sides[1] - teacher.sides[0]) / 2
 
-    @jitable
-    @with_name_of(m, h, m_star, h_star)
-    def drift(omega, parameters, J):
-        p, n = J.shape
-        u = parameters[2:]
-        for k in range(p):
-            norm = np.sqrt(omega[k, k])
-            curvature = 0.0
-            for j in range(n):
-                odd, even = (m * m, h * h) if j < p else (m * m_star, h * h_star)
-                other = np.sqrt(omega[j, j])
-                r = 1.0 if j == k else 0.0
-                if j != k and norm * other > 0.0:
-                    r = max(-1.0, min(1.0, omega[k, j] / norm / other))
-                slopes = odd + even * 2.0 / np.pi * np.arcsin(r)
-                J[k, j] = -parameters[0] * u[k] * u[j] * slopes
-                if norm > 0.0:
-                    curvature += u[j] * even * 2.0 / np.pi * np.sqrt((1.0 - r) * (1.0 + r)) * other / norm
-            J[k, k] -= parameters[0] * u[k] * curvature
+def averages(student: Activation, teacher: Activation) -> Averages:
+    """Return the Averages of two piecewise linear functions: the same for all, since m and h are constants of theirs."""
+    return AVERAGES
 
-    @jitable
-    @with_name_of(m, h, m_star, h_star)
-    def error_squared(omega, u, noise_variance, K):
-        squared(omega, u, noise_variance, K, (m, h, m_star, h_star))
 
-    return drift, error_squared
+def error_squared(
+    student: Activation,
+    teacher: Activation,
+    omega: np.ndarray,
+    v: np.ndarray,
+    v_star: np.ndarray,
+    noise_variance: float,
+    level: int = 1,
+) -> np.ndarray:
+    """Return E[D^2 s'_k s'_l], shape (p, p); `level` has no effect."""
+    found = np.full((len(v), len(v)), np.nan)
+    if np.isfinite(omega).all():
+        u = np.concatenate([v, -np.asarray(v_star)])
+        squared(np.array(omega, dtype=np.float64), u, noise_variance, np.array(constants(student, teacher)), found)
+    return found
+
+
+@jitable
+def drift(omega: np.ndarray, parameters: np.ndarray, J: np.ndarray) -> None:
+    """Write J of gradient descent."""
+    p, n = J.shape
+    u, sides = parameters[2 : 2 + n], parameters[2 + n :]
+    for k in range(p):
+        norm, curvature = np.sqrt(omega[k, k]), 0.0
+        for j in range(n):
+            side = 0 if j < p else 2
+            odd, even = sides[0] * sides[side], sides[1] * sides[side + 1] * 2.0 / np.pi
+            other = np.sqrt(omega[j, j])
+            r = 1.0 if j == k else 0.0
+            if j != k and norm * other > 0.0:
+                r = max(-1.0, min(1.0, omega[k, j] / norm / other))
+            J[k, j] = -parameters[0] * u[k] * u[j] * (odd + even * np.arcsin(r))
+            if norm > 0.0:
+                curvature += u[j] * even * np.sqrt((1.0 - r) * (1.0 + r)) * other / norm
+        J[k, k] -= parameters[0] * u[k] * curvature
+
+
+@jitable
+def noise(omega: np.ndarray, parameters: np.ndarray, J: np.ndarray, F: np.ndarray, K: np.ndarray) -> None:
+    """Write K of gradient descent."""
+    n = omega.shape[0]
+    squared(omega, parameters[2 : 2 + n], parameters[1] * parameters[1], parameters[2 + n :], K)
+    times_readouts(parameters, K)
+
+
+AVERAGES = Averages(drift, noise)

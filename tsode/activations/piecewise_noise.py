@@ -35,10 +35,13 @@ is 1e-11 of the norms where no two units are closer than 1e-2 or so, and grows t
 import math
 
 import numpy as np
+from numba import njit
 
-from .._compiled import jitable
+from .._compiled import FAST, jitable
 
 __all__ = ["directions", "residuals", "squared"]
+
+part = njit(cache=True, nogil=True, **FAST)
 
 OWN = 1e-9  # length of a unit's own direction
 RANK = 1e-15  # squared length of a row, times the number of units, that counts as rounding
@@ -57,13 +60,13 @@ def _nodes():
 T = _nodes()
 
 
-@jitable
+@part
 def arcsine(r: float) -> float:
     """Return the arcsine of what rounding may have put beyond 1."""
     return np.arcsin(max(-1.0, min(1.0, r)))
 
 
-@jitable
+@part
 def dot(x: np.ndarray, y: np.ndarray) -> float:
     """Return the inner product."""
     total = 0.0
@@ -72,7 +75,7 @@ def dot(x: np.ndarray, y: np.ndarray) -> float:
     return total
 
 
-@jitable
+@part
 def directions(omega: np.ndarray, norms: np.ndarray, X: np.ndarray) -> None:
     """Write norms of the units and, to X of shape (n, 2 n), vectors with their correlations and a direction each.
 
@@ -103,7 +106,7 @@ def directions(omega: np.ndarray, norms: np.ndarray, X: np.ndarray) -> None:
         left[j] = 0.0
 
 
-@jitable
+@part
 def residuals(X: np.ndarray, r: np.ndarray, arcs: np.ndarray, rho: np.ndarray, R: np.ndarray) -> None:
     """Write correlations, their arcsines, the sines of the angles, and R[i, k], the unit vector along k beside i."""
     n = X.shape[0]
@@ -121,7 +124,7 @@ def residuals(X: np.ndarray, r: np.ndarray, arcs: np.ndarray, rho: np.ndarray, R
             arcs[i, k] = np.arctan2(r[i, k], rho[i, k])
 
 
-@jitable
+@part
 def beside(x: np.ndarray, e: np.ndarray) -> float:
     """Return the squared length of what a unit vector has orthogonal to another."""
     along, total = dot(x, e), 0.0
@@ -131,7 +134,7 @@ def beside(x: np.ndarray, e: np.ndarray) -> float:
     return total
 
 
-@jitable
+@part
 def arcsine_beside(x: np.ndarray, y: np.ndarray, e: np.ndarray) -> float:
     """Return the arcsine of the correlation of x and y orthogonal to e, unit vectors."""
     x_e, y_e = dot(x, e), dot(y, e)
@@ -142,7 +145,7 @@ def arcsine_beside(x: np.ndarray, y: np.ndarray, e: np.ndarray) -> float:
     return arcsine(xy / np.sqrt(xx * yy))
 
 
-@jitable
+@part
 def crossing(i: int, k: int, j: int, l: int, X: np.ndarray, R: np.ndarray, T: np.ndarray) -> float:
     """Return the term (i, j) of Plackett's identity, k and l being the partners."""
     r, a, b = dot(X[i], X[j]), R[i, k], R[j, l]
@@ -163,7 +166,7 @@ def crossing(i: int, k: int, j: int, l: int, X: np.ndarray, R: np.ndarray, T: np
     return r * total
 
 
-@jitable
+@part
 def four_signs(a: int, b: int, c: int, d: int, X: np.ndarray, R: np.ndarray, arcs: np.ndarray) -> float:
     """Return the mean product of the signs of four different units."""
     inside = np.array([max(abs(arcs[a, b]), abs(arcs[c, d])), max(abs(arcs[a, c]), abs(arcs[b, d])),
@@ -180,7 +183,7 @@ def four_signs(a: int, b: int, c: int, d: int, X: np.ndarray, R: np.ndarray, arc
     return 4.0 / math.pi**2 * total
 
 
-@jitable
+@part
 def absolute_products(
     four: np.ndarray, A: np.ndarray, X: np.ndarray, r: np.ndarray, R: np.ndarray, arcs: np.ndarray
 ) -> float:
@@ -195,7 +198,7 @@ def absolute_products(
     return four_signs(four[0], four[1], four[2], four[3], X, R, arcs)
 
 
-@jitable
+@part
 def sign_product(
     four: np.ndarray, c: int, d: int, signs: float, A: np.ndarray, X: np.ndarray, R: np.ndarray
 ) -> float:
@@ -212,7 +215,7 @@ def sign_product(
     return dot(X[four[c]], X[four[d]]) * signs + 4.0 / math.pi**2 * total
 
 
-@jitable
+@part
 def elementary(
     a: int, b: int, c: int, d: int, r: np.ndarray, rho: np.ndarray, arcs: np.ndarray, X: np.ndarray, R: np.ndarray
 ) -> tuple[float, float, float, float, float]:
@@ -241,10 +244,8 @@ def elementary(
     return S, U, F, T_dc, T_cd
 
 
-@jitable
-def squared(
-    omega: np.ndarray, u: np.ndarray, noise_variance: float, K: np.ndarray, sides: tuple[float, float, float, float]
-) -> None:
+@part
+def squared(omega, u, noise_variance, sides, K):
     r"""Write :math:`E[D^2 s'_k s'_l]` to K, shape (p, p); `sides` are m and h of the student, m and h of the teacher."""
     m, h, m_star, h_star = sides
     p, n = K.shape[0], omega.shape[0]
@@ -272,7 +273,7 @@ def squared(
             K[b, a] = K[a, b]
 
 
-@jitable
+@part
 def add_different(K, weight, even, geometry):
     """Add the terms with F of four different units, each four of them once: their E4 is the same for all pairs."""
     X, r, R, arcs, A = geometry

@@ -22,21 +22,22 @@ Over four, two of them slopes of units k and l, the sum over the units i and j o
 
 from __future__ import annotations
 
-import functools
 import math
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numba import njit
 from numpy.polynomial import polynomial
 from numpy.typing import ArrayLike
 
-from .._compiled import jitable, with_name_of
+from .._compiled import FAST, jitable
+
+from .error_averages import Averages, times_readouts
 
 if TYPE_CHECKING:
     from .base import Activation
 
-__all__ = ["loops", "pair", "pair_curvatures", "pair_slopes"]
+__all__ = ["averages", "constants", "error_squared", "pair", "pair_curvatures", "pair_slopes"]
 
 
 def pair(first: Activation, second: Activation, c_xx: ArrayLike, c_xz: ArrayLike, c_zz: ArrayLike) -> np.ndarray:
@@ -71,37 +72,68 @@ def _pair(first, second, m, n, c_xx, c_xz, c_zz):
 
 
 def _mean(a, n, variance):
-    return polynomial.polyval(variance, _moments(tuple(a), len(a))[n])
+    """Return e_n."""
+    found = [
+        a[q] * (math.factorial(q) / (2 ** ((q - n) // 2) * math.factorial((q - n) // 2)))
+        for q in range(n, len(a), 2)
+    ]
+    return polynomial.polyval(variance, found)
 
 
-@functools.lru_cache(maxsize=256)
-def _moments(a, size):
-    """Return the coefficients of the powers of C in e_n, shape (size, size // 2 + 1)."""
-    found = np.zeros((size, size // 2 + 1))
-    for n in range(len(a)):
-        for j in range((len(a) - 1 - n) // 2 + 1):
-            found[n, j] = a[n + 2 * j] * math.factorial(n + 2 * j) / (2**j * math.factorial(j))
+def constants(student: Activation, teacher: Activation) -> tuple[float, ...]:
+    """Return the coefficients of both, filled up to one length."""
+    a, b = student.coefficients, teacher.coefficients
+    size = max(len(a), len(b))
+    return (*a, *[0.0] * (size - len(a)), *b, *[0.0] * (size - len(b)))
+
+
+def averages(student: Activation, teacher: Activation) -> Averages:
+    """Return the Averages of two polynomials: the same for all, since the coefficients are constants of theirs."""
+    return AVERAGES
+
+
+def error_squared(
+    student: Activation,
+    teacher: Activation,
+    omega: np.ndarray,
+    v: np.ndarray,
+    v_star: np.ndarray,
+    noise_variance: float,
+    level: int = 1,
+) -> np.ndarray:
+    """Return E[D^2 s'_k s'_l], shape (p, p); exact at any `level`."""
+    found = np.empty((len(v), len(v)))
+    u = np.concatenate([v, -np.asarray(v_star)])
+    squared(np.array(omega, dtype=np.float64), u, noise_variance, np.array(constants(student, teacher)), found)
     return found
 
 
-@jitable
-def tables(
-    omega: np.ndarray, p: int, student: np.ndarray, teacher: np.ndarray, e: np.ndarray, powers: np.ndarray
-) -> None:
-    r"""Write :math:`e_i^n` and :math:`C_{ij}^m / m!`, shapes (n, size) and (n, n, size)."""
-    n, size = e.shape
+part = njit(cache=True, nogil=True, **FAST)
+
+
+@part
+def table(omega, p, both):
+    r"""Return :math:`e_i^n` and :math:`C_{ij}^m / m!`, shapes (n, size) and (n, n, size)."""
+    n, size = omega.shape[0], both.shape[0] // 2
+    e, powers = np.zeros((n, size)), np.empty((n, n, size))
     for i in range(n):
+        a = both[:size] if i < p else both[size:]
         for order in range(size):
-            e[i, order] = 0.0
-            for j in range(student.shape[1] - 1, -1, -1):
-                e[i, order] = e[i, order] * omega[i, i] + (student[order, j] if i < p else teacher[order, j])
+            factor, j = 1.0, 0  # (n + 2 j)! / (2^j j!) C^j
+            for q in range(2, order + 1):
+                factor *= q
+            for q in range(order, size, 2):
+                e[i, order] += a[q] * factor
+                j += 1
+                factor *= (q + 1) * (q + 2) / (2.0 * j) * omega[i, i]
         for j in range(n):
             powers[i, j, 0] = 1.0
             for order in range(1, size):
                 powers[i, j, order] = powers[i, j, order - 1] * omega[i, j] / order
+    return e, powers
 
 
-@jitable
+@part
 def slopes_weight(k: int, l: int, e: np.ndarray, powers: np.ndarray, G: np.ndarray) -> None:
     """Write G of units k and l, shape (size - 1, size - 1)."""
     last = e.shape[1] - 1
@@ -113,7 +145,7 @@ def slopes_weight(k: int, l: int, e: np.ndarray, powers: np.ndarray, G: np.ndarr
             G[x, y] = total
 
 
-@jitable
+@part
 def four_point(k: int, l: int, u: np.ndarray, e: np.ndarray, powers: np.ndarray, work: np.ndarray) -> float:
     r"""Return :math:`E[D^2 s'_k s'_l]` without label noise; `work` has shape (3, n, size, size), its last part holds G."""
     n, size = e.shape
@@ -143,48 +175,57 @@ def four_point(k: int, l: int, u: np.ndarray, e: np.ndarray, powers: np.ndarray,
     return found
 
 
-def loops(student: Activation, teacher: Activation) -> tuple[Callable[..., None], Callable[..., None]]:
-    """Return jitable ``drift(omega, parameters, J)`` and ``squared(omega, u, noise_variance, K)`` of two polynomials.
+@part
+def fill_drift(omega, u, both, J):
+    """Write -E[d(D s'_k)/dz_j]."""
+    p, n = J.shape
+    e, powers = table(omega, p, both)
+    size = e.shape[1]
+    for k in range(p):
+        curvature = 0.0
+        for j in range(n):
+            slopes = 0.0
+            for m in range(size - 1):
+                slopes += powers[k, j, m] * e[k, m + 1] * e[j, m + 1]
+                if m < size - 2:
+                    curvature += u[j] * powers[k, j, m] * e[k, m + 2] * e[j, m]
+            J[k, j] = -u[j] * slopes
+        J[k, k] -= curvature
 
-    The second writes :math:`E[D^2 s'_k s'_l]` to K.
-    """
-    return _loops(student.coefficients, teacher.coefficients)
+
+@part
+def squared(omega, u, noise_variance, both, K):
+    """Write E[D^2 s'_k s'_l]."""
+    p, n = K.shape[0], omega.shape[0]
+    e, powers = table(omega, p, both)
+    size = e.shape[1]
+    work = np.empty((3, n, size, size))
+    for k in range(p):
+        for l in range(k + 1):
+            slopes_weight(k, l, e, powers, work[2, 0])
+            K[k, l] = four_point(k, l, u, e, powers, work) + noise_variance * work[2, 0, 0, 0]
+            K[l, k] = K[k, l]
 
 
-@functools.lru_cache(maxsize=64)
-def _loops(student, teacher):
-    size = max(len(student), len(teacher))
-    own, other = _moments(student, size), _moments(teacher, size)
+# Jitable, since what is under njit is not found in the cache from closures over it.
 
-    @jitable
-    @with_name_of(student, teacher)
-    def drift(omega, parameters, J):
-        p, n = J.shape
-        u = parameters[2:]
-        e, powers = np.empty((n, size)), np.empty((n, n, size))
-        tables(omega, p, own, other, e, powers)
-        for k in range(p):
-            curvature = 0.0
-            for j in range(n):
-                slopes = 0.0
-                for m in range(size - 1):
-                    slopes += powers[k, j, m] * e[k, m + 1] * e[j, m + 1]
-                    if m < size - 2:
-                        curvature += u[j] * powers[k, j, m] * e[k, m + 2] * e[j, m]
-                J[k, j] = -parameters[0] * u[k] * u[j] * slopes
-            J[k, k] -= parameters[0] * u[k] * curvature
 
-    @jitable
-    @with_name_of(student, teacher)
-    def squared(omega, u, noise_variance, K):
-        p, n = K.shape[0], omega.shape[0]
-        e, powers, work = np.empty((n, size)), np.empty((n, n, size)), np.empty((3, n, size, size))
-        tables(omega, p, own, other, e, powers)
-        for k in range(p):
-            for l in range(k + 1):
-                slopes_weight(k, l, e, powers, work[2, 0])
-                found = four_point(k, l, u, e, powers, work) + noise_variance * work[2, 0, 0, 0]
-                K[k, l] = found
-                K[l, k] = found
+@jitable
+def drift(omega: np.ndarray, parameters: np.ndarray, J: np.ndarray) -> None:
+    """Write J of gradient descent."""
+    n = omega.shape[0]
+    fill_drift(omega, parameters[2 : 2 + n], parameters[2 + n :], J)
+    for k in range(J.shape[0]):
+        for j in range(n):
+            J[k, j] *= parameters[0] * parameters[2 + k]
 
-    return drift, squared
+
+@jitable
+def noise(omega: np.ndarray, parameters: np.ndarray, J: np.ndarray, F: np.ndarray, K: np.ndarray) -> None:
+    """Write K of gradient descent."""
+    n = omega.shape[0]
+    squared(omega, parameters[2 : 2 + n], parameters[1] * parameters[1], parameters[2 + n :], K)
+    times_readouts(parameters, K)
+
+
+AVERAGES = Averages(drift, noise)

@@ -40,9 +40,10 @@ class Gradient(Rule):
         return gradient_step(model.activation, model.teacher_activation, bool(self.noises(model)))
 
     def parameters(self, model: TeacherStudent) -> np.ndarray:
-        """Return learning rate, standard deviation of the noise, v and -v*."""
+        """Return learning rate, standard deviation of the noise, v, -v* and the constants of the averages."""
         head = [model.learning_rate, math.sqrt(model.noise_variance)]
-        return np.concatenate([head, model.student_readout, -model.teacher_readout])
+        tail = model.activation.constants(model.teacher_activation)
+        return np.concatenate([head, model.student_readout, -model.teacher_readout, tail])
 
     def averages(self, model: TeacherStudent) -> Averages:
         """Return the Averages of the model's two activations."""
