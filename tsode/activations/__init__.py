@@ -5,6 +5,7 @@ import numpy as np
 from .. import _checks
 from .._compiled import jitable
 from .base import Activation, NoClosedForm
+from .custom import Custom
 from .erf import Erf
 from .hermite import Hermite
 from .polynomial import Polynomial
@@ -13,7 +14,7 @@ from .relu import ReLU
 from .tanh import Tanh
 
 __all__ = [
-    "SHIPPED", "Activation", "Erf", "Hermite", "NoClosedForm", "Polynomial", "Quadratic", "ReLU", "Tanh",
+    "SHIPPED", "Activation", "Custom", "Erf", "Hermite", "NoClosedForm", "Polynomial", "Quadratic", "ReLU", "Tanh",
     "activation_of", "jitable",
 ]  # fmt: skip
 
@@ -33,6 +34,8 @@ def activation_of(value: Activation | str | dict, name: str = "activation") -> A
 
 def _checked(activation: Activation, name: str) -> Activation:
     """Return an activation of the user's own if it can be told from others, made again, and called."""
+    if isinstance(activation, Custom):
+        return activation
     own = KINDS.get(activation.name)
     if not activation.name or (own is not None and own is not type(activation)):
         raise ValueError(f"`{name}` must have a `name` of its own, but has {activation.name!r}")

@@ -11,8 +11,8 @@ from numpy.polynomial import polynomial
 from numpy.typing import ArrayLike
 
 from .. import _checks
-from .._compiled import jitable, with_name_of
 from .base import Activation
+from .expressions import Tape, plain_function, source, traced
 
 __all__ = ["Polynomial"]
 
@@ -59,25 +59,18 @@ class Polynomial(Activation):
 @functools.lru_cache(maxsize=256)
 def evaluation(coefficients: tuple[float, ...]) -> Callable[..., Any]:
     """Return the plain function x -> (value, slope) of a polynomial, in powers of x^2 where it is even or odd."""
-    parities = [q % 2 for q, a in enumerate(coefficients) if a]
-    step = 2 if min(parities) == max(parities) else 1
-    first = parities[0] if step == 2 else 0
-    top, *rest = coefficients[first::step][::-1]
-    powers = [(len(coefficients) - 1 - step * i) * a for i, a in enumerate((top, *rest))]
-    # x^first (a + ...) and its slope; an even polynomial has a slope x (2 a + ...), of one coefficient less
-    slope_first = 1 if (step == 2 and first == 0) else 0
-    slope_top, *slope_rest = powers[: len(powers) - (first == 0)]
-    value_rest, slope_rest = tuple(rest), tuple(slope_rest)
+    tape = Tape()
+    slopes = tuple(q * a for q, a in enumerate(coefficients))[1:]
+    return plain_function(source(tape, *(traced(functools.partial(horner, a), tape) for a in (coefficients, slopes))))
 
-    @jitable
-    @with_name_of(coefficients)
-    def polynomial(x):
-        y = x * x if step == 2 else x
-        value, slope = 0.0 * x + top, 0.0 * x + slope_top
-        for a in value_rest:
-            value = value * y + a
-        for a in slope_rest:
-            slope = slope * y + a
-        return value * x if first else value, slope * x if slope_first else slope
 
-    return polynomial
+def horner(coefficients: tuple[float, ...], x: Any) -> Any:
+    """Return the value of a polynomial."""
+    parities = {q % 2 for q, a in enumerate(coefficients) if a}
+    if parities == {1}:
+        return horner(coefficients[1:], x) * x
+    y, step = (x * x, 2) if parities == {0} and len(coefficients) > 1 else (x, 1)
+    found = 0.0
+    for a in coefficients[::-step]:
+        found = found * y + a
+    return found

@@ -53,22 +53,17 @@ class ReLU(Activation):
     @property
     def function(self) -> Callable[..., Any]:
         """Plain function x -> (value, slope)."""
-        return leaky(self.slope_below) if self.slope_below else relu
-
-
-@jitable
-def relu(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the positive part and its slope, 0 at 0."""
-    return np.maximum(x, 0.0), np.where(x > 0.0, 1.0, 0.0)
+        return leaky(self.slope_below)
 
 
 @functools.lru_cache(maxsize=256)
 def leaky(b: float) -> Callable[..., Any]:
-    """Return the function that has slope b below zero."""
+    """Return the plain function of slope b below zero, and at zero."""
 
     @jitable
     @with_name_of(b)
-    def leaky_relu(x):
-        return np.where(x > 0.0, x, b * x), np.where(x > 0.0, 1.0, b)
+    def relu(x):
+        slope = np.where(x > 0.0, 1.0, b)
+        return x * slope, slope
 
-    return leaky_relu
+    return relu
