@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .._checks import NoClosedForm
-from . import error_averages, piecewise_averages, polynomial_averages, quadrature, squared_error, symmetry
+from . import error_averages, kinked_averages, piecewise_averages, polynomial_averages, quadrature, squared_error, symmetry
 
 if TYPE_CHECKING:
     from ..model import TeacherStudent
@@ -139,6 +139,8 @@ class Activation(ABC):
             return polynomial_averages
         if self.sides is not None and second.sides is not None:
             return piecewise_averages
+        if self.sides is not None or second.sides is not None:
+            return kinked_averages
         return quadrature
 
     def squared_error(
