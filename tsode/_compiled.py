@@ -20,9 +20,9 @@ from llvmlite import ir
 from numba import carray, types
 from numba.extending import intrinsic, overload, register_jitable
 
-from ._lanes import WIDTH
+from ._lanes import WIDTH, load, store
 
-__all__ = ["FAST", "call_step", "jitable", "step_function", "with_name_of"]
+__all__ = ["FAST", "call_step", "evaluate", "evaluation_function", "jitable", "step_function", "with_name_of"]
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -161,3 +161,35 @@ def _call_step(pointer, lam, mu, normals, first, noises, size, parameters, chang
             pointer, lam, mu, normals, first, noises, size, parameters, change
         )
     return None
+
+
+def evaluation_function(function: Callable[..., Any]) -> Any:
+    """Return the compiled C function of a plain function x -> (value, slope), which :func:`evaluate` calls.
+
+    It takes x, value, slope, and the number of rows of WIDTH numbers that each holds.
+    """
+
+    @with_name_of(function)
+    def entry(x, value, slope, rows):
+        xs, values, slopes = carray(x, (rows, WIDTH)), carray(value, (rows, WIDTH)), carray(slope, (rows, WIDTH))
+        for i in range(rows):
+            found = function(load(xs, i))
+            store(values, i, found[0])
+            store(slopes, i, found[1])
+
+    return numba.cfunc(types.void(*[NUMBERS] * 3, types.intp), cache=True)(entry)
+
+
+@intrinsic
+def evaluate(context, pointer, x, value, slope):
+    """Write a function's values and slopes for all rows of x; `pointer` is the address of its C function."""
+
+    def generate(context, builder, signature, values):
+        arrays = [context.make_array(signature.args[i])(context, builder, values[i]) for i in (1, 2, 3)]
+        number, whole = ir.DoubleType().as_pointer(), ir.IntType(64)
+        function = ir.FunctionType(ir.VoidType(), [number] * 3 + [whole]).as_pointer()
+        rows = builder.extract_value(arrays[0].shape, 0)
+        builder.call(builder.inttoptr(values[0], function), [*(array.data for array in arrays), rows])
+        return context.get_dummy_value()
+
+    return types.void(types.int64, x, value, slope), generate

@@ -35,16 +35,12 @@ is 1e-11 of the norms where no two units are closer than 1e-2 or so, and grows t
 import math
 
 import numpy as np
-from numba import njit
 
-from .._compiled import FAST, jitable
+from .units import part, unit_rows
 
-__all__ = ["directions", "residuals", "squared"]
-
-part = njit(cache=True, nogil=True, **FAST)
+__all__ = ["squared"]
 
 OWN = 1e-9  # length of a unit's own direction
-RANK = 1e-15  # squared length of a row, times the number of units, that counts as rounding
 # t = 1 - exp(-SHARP x^2): nodes are dense at both ends, where arcsine and root are singular for units close together
 SHARP, NODES = 36.0, 60
 
@@ -73,37 +69,6 @@ def dot(x: np.ndarray, y: np.ndarray) -> float:
     for i in range(x.shape[0]):
         total += x[i] * y[i]
     return total
-
-
-@part
-def directions(omega: np.ndarray, norms: np.ndarray, X: np.ndarray) -> None:
-    """Write norms of the units and, to X of shape (n, 2 n), vectors with their correlations and a direction each.
-
-    The correlations are factorised with the largest pivot first, up to rounding. A unit of norm zero has its own
-    direction alone.
-    """
-    n = omega.shape[0]
-    left = np.zeros(n)
-    for i in range(n):
-        norms[i] = np.sqrt(max(omega[i, i], 0.0))
-        left[i] = 1.0 if norms[i] > 0.0 else 0.0
-        for j in range(2 * n):
-            X[i, j] = 0.0
-        X[i, n + i] = OWN if norms[i] > 0.0 else 1.0
-    for step in range(n):
-        j = np.argmax(left)
-        if left[j] <= RANK * n:
-            break
-        root = np.sqrt(left[j])
-        for i in range(n):
-            if left[i] > 0.0 and i != j:
-                entry = omega[i, j] / norms[i] / norms[j]
-                for q in range(step):
-                    entry -= X[i, q] * X[j, q]
-                X[i, step] = entry / root
-                left[i] = max(left[i] - X[i, step] * X[i, step], 0.0)
-        X[j, step] = root
-        left[j] = 0.0
 
 
 @part
@@ -251,7 +216,9 @@ def squared(omega, u, noise_variance, sides, K):
     p, n = K.shape[0], omega.shape[0]
     norms, X, R = np.empty(n), np.empty((n, 2 * n)), np.empty((n, n, 2 * n))
     r, rho, arcs, A = np.empty((n, n)), np.empty((n, n)), np.empty((n, n)), np.empty((4, 4))
-    directions(omega, norms, X)
+    unit_rows(omega, norms, X)
+    for i in range(n):
+        X[i, n + i] = OWN if norms[i] > 0.0 else 1.0
     residuals(X, r, arcs, rho, R)
     odd, even = np.empty(n), np.empty(n)
     for i in range(n):

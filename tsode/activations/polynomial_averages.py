@@ -26,13 +26,13 @@ import math
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numba import njit
 from numpy.polynomial import polynomial
 from numpy.typing import ArrayLike
 
-from .._compiled import FAST, jitable
+from .._compiled import jitable
 
 from .error_averages import Averages, times_readouts
+from .units import part
 
 if TYPE_CHECKING:
     from .base import Activation
@@ -106,9 +106,6 @@ def error_squared(
     u = np.concatenate([v, -np.asarray(v_star)])
     squared(np.array(omega, dtype=np.float64), u, noise_variance, np.array(constants(student, teacher)), found)
     return found
-
-
-part = njit(cache=True, nogil=True, **FAST)
 
 
 @part
