@@ -181,15 +181,15 @@ def evaluation_function(function: Callable[..., Any]) -> Any:
 
 
 @intrinsic
-def evaluate(context, pointer, x, value, slope):
-    """Write a function's values and slopes for all rows of x; `pointer` is the address of its C function."""
+def evaluate(context, pointer, rows, x, value, slope):
+    """Write a function's values and slopes for the first rows of x; `pointer` is the address of its C function."""
 
     def generate(context, builder, signature, values):
-        arrays = [context.make_array(signature.args[i])(context, builder, values[i]) for i in (1, 2, 3)]
+        arrays = [context.make_array(signature.args[i])(context, builder, values[i]) for i in (2, 3, 4)]
         number, whole = ir.DoubleType().as_pointer(), ir.IntType(64)
         function = ir.FunctionType(ir.VoidType(), [number] * 3 + [whole]).as_pointer()
-        rows = builder.extract_value(arrays[0].shape, 0)
+        rows = context.cast(builder, values[1], signature.args[1], types.intp)
         builder.call(builder.inttoptr(values[0], function), [*(array.data for array in arrays), rows])
         return context.get_dummy_value()
 
-    return types.void(types.int64, x, value, slope), generate
+    return types.void(types.int64, rows, x, value, slope), generate

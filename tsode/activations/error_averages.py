@@ -37,13 +37,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.linalg.lapack import dpstrf
 
-from .._compiled import jitable
 from .averages import gaussian_nodes
 
 if TYPE_CHECKING:
     from .base import Activation
 
-__all__ = ["Averages", "by_quadrature", "error_squared", "error_squared_accuracy", "times_readouts"]
+__all__ = ["Averages", "by_quadrature", "error_squared", "error_squared_accuracy"]
 
 OUTER, INNER = 7.0, 8.0  # reach of the nodes for z_k and z_l, and for what is left
 NEGLIGIBLE = 1e-13  # share of a node in the sum of all that is left out
@@ -74,14 +73,6 @@ class Averages:
     noise: Callable[..., None] | None = None
     drift_arrays: Callable[..., np.ndarray] | None = None
     noise_arrays: Callable[..., np.ndarray] | None = None
-
-
-@jitable
-def times_readouts(parameters: np.ndarray, K: np.ndarray) -> None:
-    r"""Multiply :math:`E[D^2 s'_k s'_l]` by :math:`\eta^2 v_k v_l`."""
-    for k in range(K.shape[0]):
-        for l in range(K.shape[1]):
-            K[k, l] *= parameters[0] * parameters[0] * parameters[2 + k] * parameters[2 + l]
 
 
 @functools.lru_cache(maxsize=64)

@@ -27,7 +27,8 @@ from numpy.typing import ArrayLike
 
 from .._checks import NoClosedForm
 from .._compiled import jitable
-from .error_averages import Averages, times_readouts
+from .error_averages import Averages
+from .loops import Loops
 from .piecewise_noise import squared
 
 if TYPE_CHECKING:
@@ -100,14 +101,9 @@ def _inverse(c):
     return np.divide(1.0, c, out=np.zeros(np.shape(c)), where=np.asarray(c) > 0)
 
 
-def constants(student: Activation, teacher: Activation) -> tuple[float, ...]:
-    """Return m and h of the student, m and h of the teacher."""
-    return tuple(half for a, b in (student.sides, teacher.sides) for half in ((b + a) / 2, (b - a) / 2))
-
-
 def averages(student: Activation, teacher: Activation) -> Averages:
-    """Return the Averages of two piecewise linear functions: the same for all, since m and h are constants of theirs."""
-    return AVERAGES
+    """Return the Averages of two piecewise linear functions."""
+    return LOOPS.averages()
 
 
 def error_squared(
@@ -120,39 +116,35 @@ def error_squared(
     level: int = 1,
 ) -> np.ndarray:
     """Return E[D^2 s'_k s'_l], shape (p, p); `level` has no effect."""
-    found = np.full((len(v), len(v)), np.nan)
-    if np.isfinite(omega).all():
-        u = np.concatenate([v, -np.asarray(v_star)])
-        squared(np.array(omega, dtype=np.float64), u, noise_variance, np.array(constants(student, teacher)), found)
-    return found
+    return LOOPS.error_squared(omega, v, v_star, noise_variance, _numbers(student, teacher))
+
+
+def constants(student: Activation, teacher: Activation) -> tuple[float, ...]:
+    """Return what the right-hand side reads after the readouts: with m and h of both."""
+    return LOOPS.constants(_numbers(student, teacher))
+
+
+def _numbers(student, teacher):
+    return tuple(half for a, b in (student.sides, teacher.sides) for half in ((b + a) / 2, (b - a) / 2))
 
 
 @jitable
-def drift(omega: np.ndarray, parameters: np.ndarray, J: np.ndarray) -> None:
-    """Write J of gradient descent."""
+def drift(omega: np.ndarray, u: np.ndarray, noise_variance: float, sides: np.ndarray, J: np.ndarray) -> None:
+    """Write E[d(D s'_k)/dz_j]."""
     p, n = J.shape
-    u, sides = parameters[2 : 2 + n], parameters[2 + n :]
     for k in range(p):
-        norm, curvature = np.sqrt(omega[k, k]), 0.0
+        norm, curvature = np.sqrt(max(omega[k, k], 0.0)), 0.0
         for j in range(n):
             side = 0 if j < p else 2
             odd, even = sides[0] * sides[side], sides[1] * sides[side + 1] * 2.0 / np.pi
-            other = np.sqrt(omega[j, j])
-            r = 1.0 if j == k else 0.0
+            other = np.sqrt(max(omega[j, j], 0.0))
+            r = 1.0 if j == k and norm > 0.0 else 0.0
             if j != k and norm * other > 0.0:
                 r = max(-1.0, min(1.0, omega[k, j] / norm / other))
-            J[k, j] = -parameters[0] * u[k] * u[j] * (odd + even * np.arcsin(r))
+            J[k, j] = u[j] * (odd + even * np.arcsin(r))
             if norm > 0.0:
                 curvature += u[j] * even * np.sqrt((1.0 - r) * (1.0 + r)) * other / norm
-        J[k, k] -= parameters[0] * u[k] * curvature
+        J[k, k] += curvature
 
 
-@jitable
-def noise(omega: np.ndarray, parameters: np.ndarray, J: np.ndarray, F: np.ndarray, K: np.ndarray) -> None:
-    """Write K of gradient descent."""
-    n = omega.shape[0]
-    squared(omega, parameters[2 : 2 + n], parameters[1] * parameters[1], parameters[2 + n :], K)
-    times_readouts(parameters, K)
-
-
-AVERAGES = Averages(drift, noise)
+LOOPS = Loops(drift, squared)

@@ -36,6 +36,7 @@ import math
 
 import numpy as np
 
+from .._compiled import jitable
 from .units import part, unit_rows
 
 __all__ = ["squared"]
@@ -134,17 +135,16 @@ def crossing(i: int, k: int, j: int, l: int, X: np.ndarray, R: np.ndarray, T: np
 @part
 def four_signs(a: int, b: int, c: int, d: int, X: np.ndarray, R: np.ndarray, arcs: np.ndarray) -> float:
     """Return the mean product of the signs of four different units."""
-    inside = np.array([max(abs(arcs[a, b]), abs(arcs[c, d])), max(abs(arcs[a, c]), abs(arcs[b, d])),
-                       max(abs(arcs[a, d]), abs(arcs[b, c]))])  # fmt: skip
-    best = np.argmax(inside)
-    if best == 1:
-        b, c = c, b
-    elif best == 2:
+    straight = max(abs(arcs[a, b]), abs(arcs[c, d]))
+    if max(abs(arcs[a, c]), abs(arcs[b, d])) > straight:
+        straight, b, c = max(abs(arcs[a, c]), abs(arcs[b, d])), c, b
+    if max(abs(arcs[a, d]), abs(arcs[b, c])) > straight:
         b, d = d, b
     total = arcs[a, b] * arcs[c, d]
-    for i, k in ((a, b), (b, a)):
-        for j, l in ((c, d), (d, c)):
-            total += crossing(i, k, j, l, X, R, T)
+    for turn in range(4):
+        i, k = (a, b) if turn < 2 else (b, a)
+        j, l = (c, d) if turn % 2 == 0 else (d, c)
+        total += crossing(i, k, j, l, X, R, T)
     return 4.0 / math.pi**2 * total
 
 
@@ -209,10 +209,10 @@ def elementary(
     return S, U, F, T_dc, T_cd
 
 
-@part
-def squared(omega, u, noise_variance, sides, K):
+@jitable
+def squared(omega: np.ndarray, u: np.ndarray, noise_variance: float, sides: np.ndarray, K: np.ndarray) -> None:
     r"""Write :math:`E[D^2 s'_k s'_l]` to K, shape (p, p); `sides` are m and h of the student, m and h of the teacher."""
-    m, h, m_star, h_star = sides
+    m, h, m_star, h_star = sides[0], sides[1], sides[2], sides[3]
     p, n = K.shape[0], omega.shape[0]
     norms, X, R = np.empty(n), np.empty((n, 2 * n)), np.empty((n, n, 2 * n))
     r, rho, arcs, A = np.empty((n, n)), np.empty((n, n)), np.empty((n, n)), np.empty((4, 4))

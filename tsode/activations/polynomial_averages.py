@@ -31,7 +31,8 @@ from numpy.typing import ArrayLike
 
 from .._compiled import jitable
 
-from .error_averages import Averages, times_readouts
+from .error_averages import Averages
+from .loops import Loops
 from .units import part
 
 if TYPE_CHECKING:
@@ -80,16 +81,9 @@ def _mean(a, n, variance):
     return polynomial.polyval(variance, found)
 
 
-def constants(student: Activation, teacher: Activation) -> tuple[float, ...]:
-    """Return the coefficients of both, filled up to one length."""
-    a, b = student.coefficients, teacher.coefficients
-    size = max(len(a), len(b))
-    return (*a, *[0.0] * (size - len(a)), *b, *[0.0] * (size - len(b)))
-
-
 def averages(student: Activation, teacher: Activation) -> Averages:
-    """Return the Averages of two polynomials: the same for all, since the coefficients are constants of theirs."""
-    return AVERAGES
+    """Return the Averages of two polynomials."""
+    return LOOPS.averages()
 
 
 def error_squared(
@@ -102,10 +96,19 @@ def error_squared(
     level: int = 1,
 ) -> np.ndarray:
     """Return E[D^2 s'_k s'_l], shape (p, p); exact at any `level`."""
-    found = np.empty((len(v), len(v)))
-    u = np.concatenate([v, -np.asarray(v_star)])
-    squared(np.array(omega, dtype=np.float64), u, noise_variance, np.array(constants(student, teacher)), found)
-    return found
+    return LOOPS.error_squared(omega, v, v_star, noise_variance, _numbers(student, teacher))
+
+
+def constants(student: Activation, teacher: Activation) -> tuple[float, ...]:
+    """Return what the right-hand side reads after the readouts: with the coefficients of both."""
+    return LOOPS.constants(_numbers(student, teacher))
+
+
+def _numbers(student, teacher):
+    """Return the coefficients of both, filled up to one length."""
+    a, b = student.coefficients, teacher.coefficients
+    size = max(len(a), len(b))
+    return (*a, *[0.0] * (size - len(a)), *b, *[0.0] * (size - len(b)))
 
 
 @part
@@ -172,9 +175,9 @@ def four_point(k: int, l: int, u: np.ndarray, e: np.ndarray, powers: np.ndarray,
     return found
 
 
-@part
-def fill_drift(omega, u, both, J):
-    """Write -E[d(D s'_k)/dz_j]."""
+@jitable
+def drift(omega: np.ndarray, u: np.ndarray, noise_variance: float, both: np.ndarray, J: np.ndarray) -> None:
+    """Write E[d(D s'_k)/dz_j]."""
     p, n = J.shape
     e, powers = table(omega, p, both)
     size = e.shape[1]
@@ -186,12 +189,12 @@ def fill_drift(omega, u, both, J):
                 slopes += powers[k, j, m] * e[k, m + 1] * e[j, m + 1]
                 if m < size - 2:
                     curvature += u[j] * powers[k, j, m] * e[k, m + 2] * e[j, m]
-            J[k, j] = -u[j] * slopes
-        J[k, k] -= curvature
+            J[k, j] = u[j] * slopes
+        J[k, k] += curvature
 
 
-@part
-def squared(omega, u, noise_variance, both, K):
+@jitable
+def squared(omega: np.ndarray, u: np.ndarray, noise_variance: float, both: np.ndarray, K: np.ndarray) -> None:
     """Write E[D^2 s'_k s'_l]."""
     p, n = K.shape[0], omega.shape[0]
     e, powers = table(omega, p, both)
@@ -204,25 +207,4 @@ def squared(omega, u, noise_variance, both, K):
             K[l, k] = K[k, l]
 
 
-# Jitable, since what is under njit is not found in the cache from closures over it.
-
-
-@jitable
-def drift(omega: np.ndarray, parameters: np.ndarray, J: np.ndarray) -> None:
-    """Write J of gradient descent."""
-    n = omega.shape[0]
-    fill_drift(omega, parameters[2 : 2 + n], parameters[2 + n :], J)
-    for k in range(J.shape[0]):
-        for j in range(n):
-            J[k, j] *= parameters[0] * parameters[2 + k]
-
-
-@jitable
-def noise(omega: np.ndarray, parameters: np.ndarray, J: np.ndarray, F: np.ndarray, K: np.ndarray) -> None:
-    """Write K of gradient descent."""
-    n = omega.shape[0]
-    squared(omega, parameters[2 : 2 + n], parameters[1] * parameters[1], parameters[2 + n :], K)
-    times_readouts(parameters, K)
-
-
-AVERAGES = Averages(drift, noise)
+LOOPS = Loops(drift, squared)

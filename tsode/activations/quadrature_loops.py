@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import functools
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numba
 import numpy as np
@@ -23,7 +23,8 @@ import numpy as np
 from .._compiled import evaluate, evaluation_function, jitable
 from .._lanes import WIDTH, fma, load, store
 from .averages import AROUND, LARGEST, NODES, RANGE, SMALL, STENCIL, check_smooth
-from .error_averages import INNER, NEGLIGIBLE, OUTER, PARALLEL, WIDEST, Averages, by_quadrature, times_readouts
+from .error_averages import INNER, NEGLIGIBLE, OUTER, PARALLEL, WIDEST, Averages, by_quadrature
+from .loops import Loops
 from .units import part, unit_rows
 
 if TYPE_CHECKING:
@@ -35,7 +36,19 @@ SECOND = np.ascontiguousarray(STENCIL[:, 0])  # takes the slope around a point t
 
 
 @part
-def line_of(count: int, reach: float) -> tuple[np.ndarray, np.ndarray]:
+def dot(x, i, y, j):
+    """Return the inner product of row i and row j."""
+    total = 0.0
+    for q in range(x.shape[1]):
+        total += x[i, q] * y[j, q]
+    return total
+
+
+# Plain loops: views, slices and NumPy's functions of arrays take Numba seconds to compile.
+
+
+@part
+def line_of(count, reach):
     """Return equispaced nodes and their normal weights, shapes (blocks, WIDTH), filled up with weights of zero."""
     blocks = (count + WIDTH - 1) // WIDTH
     nodes, weights = np.zeros((blocks, WIDTH)), np.zeros((blocks, WIDTH))
@@ -45,60 +58,65 @@ def line_of(count: int, reach: float) -> tuple[np.ndarray, np.ndarray]:
         nodes[i // WIDTH, i % WIDTH] = x
         weights[i // WIDTH, i % WIDTH] = math.exp(-0.5 * x * x)
         total += weights[i // WIDTH, i % WIDTH]
-    return nodes, weights / total
+    for i in range(count):
+        weights[i // WIDTH, i % WIDTH] /= total
+    return nodes, weights
 
 
 @part
-def basis_of(x, z):
-    """Return R and V, shapes (2, 2) and (2, n), with R V = (x, z): R is symmetric, or its first column zero.
+def basis_of(X, k, l, R, V):
+    """Write R and V, shapes (2, 2) and (2, n), with R V = (X_k, X_l): R is symmetric, or its first column zero.
 
     The latter is where both are parallel: the second row of V is then their direction.
     """
-    V, R = np.zeros((2, x.shape[0])), np.zeros((2, 2))
-    xx, zz = np.sqrt(np.dot(x, x)), np.sqrt(np.dot(z, z))
-    if xx == 0.0 and zz == 0.0:
-        return R, V
-    V[0] = x / xx if xx > 0.0 else z / zz
-    along = np.dot(V[0], z)
-    V[1] = z - along * V[0]
-    V[1] -= np.dot(V[0], V[1]) * V[0]
-    across = np.sqrt(np.dot(V[1], V[1]))
+    n, xx, zz, along, across = X.shape[0], math.sqrt(dot(X, k, X, k)), math.sqrt(dot(X, l, X, l)), 0.0, 0.0
+    longer = k if xx >= zz else l
+    longest = max(xx, zz)
+    for q in range(n):
+        V[1, q] = X[longer, q] / longest if longest > 0.0 else 0.0
+        V[0, q] = X[k, q] / xx if xx > 0.0 else 0.0
+    R[0, 1], R[1, 1] = dot(X, k, V, 1), dot(X, l, V, 1)
+    if k == l or xx == 0.0 or zz == 0.0:
+        return True
+    for turn in range(2):  # once more: what rounding left
+        part_along = dot(V, 0, X, l) if turn == 0 else dot(V, 0, V, 1)
+        along += part_along
+        for q in range(n):
+            V[1, q] = (X[l, q] if turn == 0 else V[1, q]) - part_along * V[0, q]
+    across = math.sqrt(dot(V, 1, V, 1))
     if across * xx <= PARALLEL * (xx * xx + zz * zz):
-        V[1] = x / xx if xx >= zz else z / zz
-        V[0] = 0.0
-        R[0, 1], R[1, 1] = np.dot(V[1], x), np.dot(V[1], z)
-        return R, V
-    V[1] /= across
+        for q in range(n):
+            V[1, q] = X[longer, q] / longest
+        return True
     angle = math.atan2(along, xx + across)  # of the rotation in [[xx, 0], [along, across]]
     c, s = math.cos(angle), math.sin(angle)
     R[0, 0], R[0, 1], R[1, 1] = xx * c, xx * s, along * s + across * c
     R[1, 0] = R[0, 1]
-    first = c * V[0] - s * V[1]
-    V[1] = s * V[0] + c * V[1]
-    V[0] = first
-    return R, V
+    for q in range(n):
+        x, z = V[0, q], V[1, q] / across
+        V[0, q], V[1, q] = c * x - s * z, s * x + c * z
+    return False
 
 
 @part
-def conditioned(X, R, V, order):
-    """Return the components of the units along V, the norms of the rest, and the powers of its correlations."""
+def conditioned(X, parallel, V, along, spread, powers):
+    """Write the components of the units along V, the norms of the rest, and the powers of its correlations."""
     n = X.shape[0]
-    along, spread, rest = np.empty((n, 2)), np.empty(n), np.empty_like(X)
+    rest = np.empty((n, n))
     for i in range(n):
-        along[i, 0], along[i, 1] = np.dot(X[i], V[0]), np.dot(X[i], V[1])
-        rest[i] = X[i] - along[i, 0] * V[0] - along[i, 1] * V[1]
-        spread[i] = np.sqrt(np.dot(rest[i], rest[i]))
-        if spread[i] <= PARALLEL * np.sqrt(np.dot(X[i], X[i])):
-            spread[i], rest[i] = 0.0, 0.0
-        else:
-            rest[i] /= spread[i]
-    powers = np.ones((order + 2, n, n))
+        along[i, 0], along[i, 1] = 0.0 if parallel else dot(X, i, V, 0), dot(X, i, V, 1)
+        for q in range(n):
+            rest[i, q] = X[i, q] - along[i, 0] * V[0, q] - along[i, 1] * V[1, q]
+        spread[i] = math.sqrt(dot(rest, i, rest, i))
+        if spread[i] <= PARALLEL * math.sqrt(dot(X, i, X, i)):
+            spread[i] = 0.0
     for i in range(n):
         for j in range(n):
-            r = np.dot(rest[i], rest[j])
-            for m in range(1, order + 2):
+            both = spread[i] * spread[j]
+            r = dot(rest, i, rest, j) / both if both > 0.0 else 0.0
+            powers[0, i, j] = 1.0
+            for m in range(1, powers.shape[0]):
                 powers[m, i, j] = powers[m - 1, i, j] * r
-    return along, spread, powers
 
 
 @part
@@ -122,18 +140,18 @@ def hermite_of(widest, order, level):
 @part
 def planned(X, k, l, level):
     """Return all that the sums for units k and l need beside the activations."""
-    order = 12 + 4 * level
-    R, V = basis_of(X[k], X[l])
-    along, spread, powers = conditioned(X, R, V, order)
-    widest = min(max(1.0, np.abs(R).max()), WIDEST)
-    parallel = R[0, 0] == 0.0 and R[1, 0] == 0.0
+    order, n = 12 + 4 * level, X.shape[0]
+    R, V, along, spread = np.zeros((2, 2)), np.zeros((2, n)), np.empty((n, 2)), np.empty(n)
+    powers = np.empty((order + 2, n, n))
+    parallel = basis_of(X, k, l, R, V)
+    conditioned(X, parallel, V, along, spread, powers)
+    widest, spread_most = max(1.0, abs(R[0, 0]), abs(R[0, 1]), abs(R[1, 1])), 0.0
+    for i in range(n):
+        spread_most = max(spread_most, spread[i])
     count = 61 + 16 * level if parallel else 27 + 8 * level
-    nodes, weights = line_of(2 * int(count * widest / 2) + 1, OUTER)
-    first, first_weights = nodes.ravel(), weights.ravel()
-    if parallel:
-        first, first_weights = np.zeros(1), np.ones(1)
-    y, h = hermite_of(spread.max(), order, level)
-    return R, along, spread, powers, first, first_weights, nodes, weights, y, h
+    nodes, weights = line_of(2 * int(count * min(widest, WIDEST) / 2) + 1, OUTER)
+    y, h = hermite_of(spread_most, order, level)
+    return parallel, R, along, spread, powers, nodes, weights, y, h
 
 
 @part
@@ -142,7 +160,19 @@ def rows_of(omega):
     n = omega.shape[0]
     norms, X = np.empty(n), np.empty((n, n))
     unit_rows(omega, norms, X)
-    return X * norms.reshape(-1, 1)
+    for i in range(n):
+        for q in range(n):
+            X[i, q] *= norms[i]
+    return X
+
+
+@part
+def sum_of(array, row):
+    """Return the sum of a row."""
+    total = 0.0
+    for q in range(array.shape[1]):
+        total += array[row, q]
+    return total
 
 
 @part
@@ -170,12 +200,12 @@ def coefficients(function, i, u, spread, y, h, Z, S, c):
     """Write u c^n of unit i for 16 nodes, whose means stand in row 0 of `Z`."""
     orders, mean = h.shape[1] + 1, load(Z, 0)
     if spread == 0.0:
-        evaluate(function, Z[:1], S, Z)
+        evaluate(function, 1, Z, S, Z)
         store(c, i * orders, u * load(S, 0))
         return
     for q in range(y.shape[0]):
         store(Z, q, mean + spread * y[q])
-    evaluate(function, Z, S, Z)
+    evaluate(function, y.shape[0], Z, S, Z)
     zeroth, square = 0.0 * mean, 0.0 * mean
     for q in range(y.shape[0]):
         s = load(S, q)
@@ -197,30 +227,33 @@ def coefficients(function, i, u, spread, y, h, Z, S, c):
     store(c, i * orders + orders - 1, u * np.sqrt(np.maximum(left, 0.0)))
 
 
-@part
-def squared(omega, u, noise_variance, level, functions, K):
-    r"""Write :math:`E[D^2 s'_k s'_l]` to K; `functions` are the addresses of both activations."""
+@jitable
+def squared(omega: np.ndarray, u: np.ndarray, noise_variance: float, numbers: np.ndarray, K: np.ndarray) -> None:
+    r"""Write :math:`E[D^2 s'_k s'_l]`; `numbers` are the level and the addresses of both activations."""
     p, n, X = K.shape[0], omega.shape[0], rows_of(omega)
+    level, functions = int(numbers[0]), (int(numbers[1]), int(numbers[2]))
     for k in range(p):
         for l in range(k + 1):
-            R, along, spread, powers, first, first_weights, nodes, weights, y, h = planned(X, k, l, level)
-            Z, S, c = np.zeros((y.shape[0], WIDTH)), np.zeros((y.shape[0], WIDTH)), np.zeros((n * len(powers), WIDTH))
+            parallel, R, along, spread, powers, nodes, weights, y, h = planned(X, k, l, level)
+            Z, S, c = np.zeros((y.shape[0], WIDTH)), np.zeros((y.shape[0], WIDTH)), np.zeros((n * (h.shape[1] + 1), WIDTH))
             slopes, square, total = np.zeros((2, WIDTH)), np.zeros((1, WIDTH)), np.zeros((1, WIDTH))
-            for a in range(first.shape[0]):
+            for a in range(1 if parallel else nodes.size):
+                x = 0.0 if parallel else nodes[a // WIDTH, a % WIDTH]
+                first_weight = 1.0 if parallel else weights[a // WIDTH, a % WIDTH]
                 for b in range(nodes.shape[0]):
-                    if first_weights[a] * weights[b].max() < NEGLIGIBLE / 10:
+                    if first_weight * max(weights[b, 0], weights[b, WIDTH - 1], weights[b, 7]) < NEGLIGIBLE / 10:
                         continue
-                    x, z = first[a], load(nodes, b)
+                    z = load(nodes, b)
                     store(Z, 0, R[0, 0] * x + R[0, 1] * z)
                     store(Z, 1, R[1, 0] * x + R[1, 1] * z)
-                    evaluate(functions[0], Z[:2], S, slopes)
+                    evaluate(functions[0], 2, Z, S, slopes)
                     for i in range(n):
                         store(Z, 0, along[i, 0] * x + along[i, 1] * z)
                         coefficients(functions[0 if i < p else 1], i, u[i], spread[i], y, h, Z, S, c)
                     second_moment(c, spread, powers, square)
                     weight = load(slopes, 0) * load(slopes, 1) * (load(square, 0) + noise_variance)
-                    store(total, 0, fma(first_weights[a] * load(weights, b), weight, load(total, 0)))
-            K[k, l] = total.sum()
+                    store(total, 0, fma(first_weight * load(weights, b), weight, load(total, 0)))
+            K[k, l] = sum_of(total, 0)
             K[l, k] = K[k, l]
 
 
@@ -236,13 +269,13 @@ def pair_slopes(first, second, c_xx, c_xz, c_zz, w, weights):
         u, weight = load(w, block), load(weights, block)
         for q in range(w.size):
             store(Z, q, b * u + r * w[q // WIDTH, q % WIDTH])
-        evaluate(second, Z[: w.size], G, G_1)
+        evaluate(second, w.size, Z, G, G_1)
         g, g_1 = 0.0 * u, 0.0 * u
         for q in range(w.size):
             g = fma(load(G, q), weights[q // WIDTH, q % WIDTH], g)
             g_1 = fma(load(G_1, q), weights[q // WIDTH, q % WIDTH], g_1)
         store(Z, 0, a * u)
-        evaluate(first, Z[:1], G, G_1)
+        evaluate(first, 1, Z, G, G_1)
         s_1 = load(G_1, 0)
         store(sums, 0, load(sums, 0) + weight * s_1 * g_1)
         if a > SMALL:
@@ -250,20 +283,20 @@ def pair_slopes(first, second, c_xx, c_xz, c_zz, w, weights):
         else:
             for q in range(len(AROUND)):
                 store(Z, q, a * u + AROUND[q])
-            evaluate(first, Z[: len(AROUND)], G, G_1)
+            evaluate(first, len(AROUND), Z, G, G_1)
             s_2 = 0.0 * u
             for q in range(len(AROUND)):
                 s_2 = fma(load(G_1, q), SECOND[q], s_2)
             store(sums, 1, load(sums, 1) + weight * s_2 * g)
-    slopes, second_slope = sums[0].sum(), sums[1].sum()
+    slopes, second_slope = sum_of(sums, 0), sum_of(sums, 1)
     return slopes, (second_slope - b * slopes) / a if a > SMALL else second_slope
 
 
-@part
-def fill_drift(omega, parameters, functions, J):
-    """Write J of gradient descent."""
+@jitable
+def drift(omega: np.ndarray, u: np.ndarray, noise_variance: float, numbers: np.ndarray, J: np.ndarray) -> None:
+    """Write E[d(D s'_k)/dz_j]."""
     p, n = J.shape
-    u, widest = parameters[2:], 1.0
+    functions, widest = (int(numbers[1]), int(numbers[2])), 1.0
     for i in range(n):
         widest = max(widest, omega[i, i])
     w, weights = line_of(2 * int(np.ceil(NODES * min(np.sqrt(widest), LARGEST))) + 1, RANGE)
@@ -272,48 +305,29 @@ def fill_drift(omega, parameters, functions, J):
         for j in range(n):
             function = functions[0 if j < p else 1]
             slopes, second = pair_slopes(functions[0], function, omega[k, k], omega[k, j], omega[j, j], w, weights)
-            J[k, j] = -parameters[0] * u[k] * u[j] * slopes
+            J[k, j] = u[j] * slopes
             curvature += u[j] * second
-        J[k, k] -= parameters[0] * u[k] * curvature
+        J[k, k] += curvature
 
 
-# Jitable, since what is under njit is not found in the cache from closures over it.
-
-
-@jitable
-def drift(omega: np.ndarray, parameters: np.ndarray, J: np.ndarray) -> None:
-    """Write J of gradient descent."""
-    n = omega.shape[0]
-    fill_drift(omega, parameters, (int(parameters[3 + n]), int(parameters[4 + n])), J)
-
-
-@jitable
-def noise(omega: np.ndarray, parameters: np.ndarray, J: np.ndarray, F: np.ndarray, K: np.ndarray) -> None:
-    """Write K of gradient descent."""
-    n = omega.shape[0]
-    u, functions = parameters[2 : 2 + n], (int(parameters[3 + n]), int(parameters[4 + n]))
-    squared(omega, u, parameters[1] * parameters[1], int(parameters[2 + n]), functions, K)
-    times_readouts(parameters, K)
-
-
-AVERAGES = Averages(drift, noise)
+LOOPS = Loops(drift, squared)
 
 
 def averages(student: Activation, teacher: Activation) -> Averages:
     """Return the Averages of two smooth activations."""
     check_smooth(student)
     check_smooth(teacher)
-    return by_quadrature(student, teacher) if numba.config.DISABLE_JIT else AVERAGES
+    return by_quadrature(student, teacher) if numba.config.DISABLE_JIT else LOOPS.averages()
 
 
 def constants(student: Activation, teacher: Activation) -> tuple[float, ...]:
-    """Return the level of the quadrature and the addresses of both activations, whole numbers below 2^53."""
+    """Return what the right-hand side reads after the readouts: with a level and the addresses of both activations."""
     if numba.config.DISABLE_JIT:
         return ()
-    return (1.0, *(float(evaluation(activation).address) for activation in (student, teacher)))
+    return LOOPS.constants((1.0, *(float(_evaluation(activation).address) for activation in (student, teacher))))
 
 
 @functools.cache
-def evaluation(activation: Activation) -> Any:
+def _evaluation(activation):
     """Return the compiled evaluation of an activation, which stays where it is."""
     return evaluation_function(activation.function)

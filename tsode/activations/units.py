@@ -20,12 +20,15 @@ def unit_rows(omega: np.ndarray, norms: np.ndarray, X: np.ndarray) -> None:
     """
     n = omega.shape[0]
     left = np.zeros(n)
-    X[:, :] = 0.0
     for i in range(n):
+        for q in range(X.shape[1]):
+            X[i, q] = 0.0
         norms[i] = np.sqrt(max(omega[i, i], 0.0))
         left[i] = 1.0 if norms[i] > 0.0 else 0.0
     for step in range(n):
-        j = np.argmax(left)
+        j = 0
+        for i in range(1, n):
+            j = i if left[i] > left[j] else j
         if left[j] <= RANK * n:
             break
         root = np.sqrt(left[j])
