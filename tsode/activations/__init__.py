@@ -11,11 +11,12 @@ from .hermite import Hermite
 from .polynomial import Polynomial
 from .quadratic import Quadratic
 from .relu import ReLU
+from .stored import Stored
 from .tanh import Tanh
 
 __all__ = [
-    "SHIPPED", "Activation", "Custom", "Erf", "Hermite", "NoClosedForm", "Polynomial", "Quadratic", "ReLU", "Tanh",
-    "activation_of", "jitable",
+    "SHIPPED", "Activation", "Custom", "Erf", "Hermite", "NoClosedForm", "Polynomial", "Quadratic", "ReLU", "Stored",
+    "Tanh", "activation_of", "jitable", "stored_activation",
 ]  # fmt: skip
 
 SHIPPED = {kind.name: kind for kind in (Quadratic, Erf, ReLU, Tanh)}  # by their names alone
@@ -32,9 +33,17 @@ def activation_of(value: Activation | str | dict, name: str = "activation") -> A
     return SHIPPED[_checks.choice(name, value, tuple(SHIPPED))]()
 
 
+def stored_activation(value: str | dict) -> Activation:
+    """Return the Activation that a file names; of another than a shipped one only what is said of it."""
+    name = value.get("name") if isinstance(value, dict) else value
+    if name in KINDS:
+        return activation_of(value)
+    return Stored(**({"name": value} if isinstance(value, str) else value))
+
+
 def _checked(activation: Activation, name: str) -> Activation:
     """Return an activation of the user's own if it can be told from others, made again, and called."""
-    if isinstance(activation, Custom):
+    if isinstance(activation, (Custom, Stored)):
         return activation
     own = KINDS.get(activation.name)
     if not activation.name or (own is not None and own is not type(activation)):

@@ -129,9 +129,44 @@ class Activation(ABC):
         """Return the Averages that drive the ODEs of a student with this activation; by default through quadrature."""
         return self._way(teacher).averages(self, teacher)
 
-    def constants(self, teacher: Activation) -> tuple[float, ...]:
-        """Return numbers of both activations that the compiled loops of `averages` read after the readouts."""
-        return self._way(teacher).constants(self, teacher)
+    def constants(self, teacher: Activation, rtol: float = 1e-8) -> tuple[float, ...]:
+        """Return numbers of both activations that the compiled loops of `averages` read after the readouts.
+
+        With them quadrature has a relative error of at most `rtol` at a generic point, as far as it can.
+        """
+        return self._way(teacher).constants(self, teacher, rtol)
+
+    def accuracy(
+        self,
+        teacher: Activation,
+        omega: np.ndarray,
+        v: np.ndarray,
+        v_star: np.ndarray,
+        noise_variance: float = 0.0,
+        rtol: float = 1e-8,
+    ) -> float:
+        """Return an estimate of the relative error of E[D^2 s'_k s'_l] as the ODEs take it at a tolerance.
+
+        It is the difference from a finer quadrature over the largest entry; 0 where the average is closed.
+
+        Parameters
+        ----------
+        teacher : Activation
+            Of the teacher; this one is the student's.
+        omega : ndarray, shape (p + p_star, p + p_star)
+            Joint covariance of the preactivations, ``start.joint`` of a :class:`tsode.Overlaps`.
+        v, v_star : ndarray, shapes (p,), (p_star,)
+            Readouts.
+        noise_variance : float
+            Variance of the label noise.
+        rtol : float
+            As in :func:`tsode.integrate`.
+
+        Returns
+        -------
+        float
+        """
+        return self._way(teacher).accuracy(self, teacher, omega, v, v_star, noise_variance, rtol)
 
     def _way(self, second):
         """Return the module that has the averages of a pair."""

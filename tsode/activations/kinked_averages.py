@@ -29,7 +29,7 @@ from .error_averages import by_quadrature as averages
 if TYPE_CHECKING:
     from .base import Activation
 
-__all__ = ["averages", "constants", "error_squared", "pair", "pair_curvatures", "pair_slopes"]
+__all__ = ["accuracy", "averages", "constants", "error_squared", "pair", "pair_curvatures", "pair_slopes"]
 
 REACH, NODES = 8.5, 40  # on either side of zero, for a standard deviation of 1
 
@@ -75,7 +75,7 @@ def pair_curvatures(
     return everywhere(_curvatures, 40, first, second, c_xx, c_xz, c_zz)
 
 
-def constants(student: Activation, teacher: Activation) -> tuple[float, ...]:
+def constants(student: Activation, teacher: Activation, rtol: float = 0.0) -> tuple[float, ...]:
     """Return nothing: the right-hand side is not compiled."""
     return ()
 
@@ -94,6 +94,9 @@ def error_squared(
         "`model` must have activations that are both piecewise linear or both smooth for the noise of SGD, but has "
         f"{student!r} and {teacher!r}; tsode.simulate and gradient_flow=True need no average over it"
     )
+
+
+accuracy = error_squared
 
 
 @functools.cache

@@ -2,6 +2,6 @@
 
 from .averages import pair, pair_curvatures, pair_slopes
 from .error_averages import error_squared
-from .quadrature_loops import averages, constants
+from .quadrature_loops import accuracy, averages, constants
 
-__all__ = ["averages", "constants", "error_squared", "pair", "pair_curvatures", "pair_slopes"]
+__all__ = ["accuracy", "averages", "constants", "error_squared", "pair", "pair_curvatures", "pair_slopes"]

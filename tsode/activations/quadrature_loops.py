@@ -23,15 +23,20 @@ import numpy as np
 from .._compiled import evaluate, evaluation_function, jitable
 from .._lanes import WIDTH, fma, load, store
 from .averages import AROUND, LARGEST, NODES, RANGE, SMALL, STENCIL, check_smooth
-from .error_averages import INNER, NEGLIGIBLE, OUTER, PARALLEL, WIDEST, Averages, by_quadrature
+from .error_averages import INNER, NEGLIGIBLE, OUTER, PARALLEL, WIDEST, Averages, by_quadrature, error_squared
 from .loops import Loops
 from .units import part, unit_rows
 
 if TYPE_CHECKING:
     from .base import Activation
 
-__all__ = ["averages", "constants"]
+__all__ = ["accuracy", "averages", "constants", "level_of"]
 
+LAST = 4  # the finest level
+GENERIC = (
+    np.array([[1.0, 0.2, 0.6, 0.1], [0.2, 1.0, -0.2, 0.5], [0.6, -0.2, 1.0, 0.0], [0.1, 0.5, 0.0, 1.0]]),
+    np.array([0.8, -0.5]), np.array([1.0, 0.4]),
+)  # fmt: skip
 SECOND = np.ascontiguousarray(STENCIL[:, 0])  # takes the slope around a point to the second derivative
 
 
@@ -320,11 +325,46 @@ def averages(student: Activation, teacher: Activation) -> Averages:
     return by_quadrature(student, teacher) if numba.config.DISABLE_JIT else LOOPS.averages()
 
 
-def constants(student: Activation, teacher: Activation) -> tuple[float, ...]:
+def constants(student: Activation, teacher: Activation, rtol: float = 1e-8) -> tuple[float, ...]:
     """Return what the right-hand side reads after the readouts: with a level and the addresses of both activations."""
     if numba.config.DISABLE_JIT:
         return ()
-    return LOOPS.constants((1.0, *(float(_evaluation(activation).address) for activation in (student, teacher))))
+    return LOOPS.constants(_numbers(student, teacher, level_of(student, teacher, rtol)))
+
+
+def accuracy(
+    student: Activation,
+    teacher: Activation,
+    omega: np.ndarray,
+    v: np.ndarray,
+    v_star: np.ndarray,
+    noise_variance: float,
+    rtol: float,
+) -> float:
+    """Return the difference of the average from that of the next level, relative to its largest entry."""
+    return _difference(student, teacher, level_of(student, teacher, rtol), omega, v, v_star, noise_variance)
+
+
+@functools.lru_cache(maxsize=256)
+def level_of(student: Activation, teacher: Activation, rtol: float) -> int:
+    """Return the first level whose error at a generic point is at most `rtol`, or the last one."""
+    levels = range(LAST)
+    return next((level for level in levels if _difference(student, teacher, level, *GENERIC, 0.0) <= rtol), LAST)
+
+
+def _difference(student, teacher, level, omega, v, v_star, noise_variance):
+    check_smooth(student)
+    check_smooth(teacher)
+    given = omega, v, v_star, noise_variance
+    if numba.config.DISABLE_JIT:
+        coarse, fine = (error_squared(student, teacher, *given, level + i) for i in (0, 1))
+    else:
+        coarse, fine = (LOOPS.error_squared(*given, _numbers(student, teacher, level + i)) for i in (0, 1))
+    return float(np.abs(fine - coarse).max() / max(np.abs(fine).max(), np.finfo(float).tiny))
+
+
+def _numbers(student, teacher, level):
+    return (float(level), *(float(_evaluation(activation).address) for activation in (student, teacher)))
 
 
 @functools.cache

@@ -105,7 +105,8 @@ def _chunks(models):
     """Group the positions by averages and widths, and solutions of similar speed together."""
     kinds = {}
     for i, model in enumerate(models):
-        kinds.setdefault((model.rule.averages(model), model.p, model.p_star), []).append(i)
+        size = len(model.rule.average_parameters(model))
+        kinds.setdefault((model.rule.averages(model), model.p, model.p_star, size), []).append(i)
     for _, found in sorted(kinds.items(), key=lambda kind: kind[0][1:]):
         found.sort(key=lambda i: models[i].learning_rate * np.abs(models[i].student_readout).max())
         for first in range(0, len(found), CHUNK):
@@ -127,7 +128,7 @@ def _solve_chunk(models, starts, alpha, gradient_flow, options):
     diagonal = norm_positions(models[0])
     alive, done, time, y = np.arange(len(models)), 1, alpha[0], states[:, 0]
     while alive.size and done < len(alpha):
-        constants = _constants([models[i] for i in alive], gradient_flow)
+        constants = _constants([models[i] for i in alive], gradient_flow, options["rtol"])
         limit = bounds[alive]
 
         def rhs(_, y, constants=constants):
@@ -159,10 +160,10 @@ def _solve_chunk(models, starts, alpha, gradient_flow, options):
     return [states[i] if i in alive else None for i in range(len(models))]
 
 
-def _constants(models, gradient_flow):
+def _constants(models, gradient_flow, rtol):
     return (
         np.array([model.teacher_overlap for model in models]),
-        np.array([model.rule.parameters(model) for model in models]),
+        np.array([model.rule.average_parameters(model, rtol) for model in models]),
         np.array([model.spherical for model in models]),
         not gradient_flow,
         *workspace(models[0].p, models[0].p_star),

@@ -31,7 +31,9 @@ __all__ = ["derivatives", "right_hand_side", "workspace"]
 BLAS_WIDTH = 52
 
 
-def right_hand_side(model: TeacherStudent, gradient_flow: bool = False) -> Callable[[float, np.ndarray], np.ndarray]:
+def right_hand_side(
+    model: TeacherStudent, gradient_flow: bool = False, rtol: float = 1e-8
+) -> Callable[[float, np.ndarray], np.ndarray]:
     """Return the function (alpha, y) -> dy/dalpha, y being M and Q flattened one after the other.
 
     Small widths run a compiled kernel, large ones matrix products; `BLAS_WIDTH` is where they cross.
@@ -42,6 +44,8 @@ def right_hand_side(model: TeacherStudent, gradient_flow: bool = False) -> Calla
         The pair.
     gradient_flow : bool
         Leave out the term of second order in the learning rate.
+    rtol : float
+        Relative error that averages by quadrature may have.
 
     Returns
     -------
@@ -51,7 +55,7 @@ def right_hand_side(model: TeacherStudent, gradient_flow: bool = False) -> Calla
     if averages.drift is None or (model.p >= BLAS_WIDTH and averages.drift_arrays is not None):
         return functools.partial(_through_arrays, averages, model, gradient_flow)
     kernel, work = compiled(averages), workspace(model.p, model.p_star)
-    constants = model.teacher_overlap, model.rule.parameters(model), model.spherical, not gradient_flow
+    constants = model.teacher_overlap, model.rule.average_parameters(model, rtol), model.spherical, not gradient_flow
     # The implicit methods hand over strided columns; the kernel takes contiguous arrays only.
     return lambda alpha, y: kernel(np.ascontiguousarray(y), *constants, *work)
 
@@ -139,7 +143,7 @@ def keep_norms(y: np.ndarray, dy: np.ndarray, p: int, p_star: int) -> None:
 
 def _through_arrays(averages, model, gradient_flow, alpha, y):
     """Return dy/dalpha through matrix products."""
-    p, parameters = model.p, model.rule.parameters(model)
+    p, parameters = model.p, model.rule.average_parameters(model)
     M, Q = unpack(y, model)
     omega = joint_matrix(M, Q, model.teacher_overlap)
     J = averages.drift_arrays(omega, parameters, p)

@@ -147,7 +147,7 @@ def _solve(model, state, alpha, gradient_flow, **options):
 
     if len(alpha) == 1:
         return state[None].copy(), None
-    rhs = right_hand_side(model, gradient_flow)
+    rhs = right_hand_side(model, gradient_flow, options["rtol"])
     limit = divergence_limit(model, unpack(state, model)[1])
     diagonal = norm_positions(model)
 

@@ -40,10 +40,13 @@ class Gradient(Rule):
         return gradient_step(model.activation, model.teacher_activation, bool(self.noises(model)))
 
     def parameters(self, model: TeacherStudent) -> np.ndarray:
-        """Return learning rate, standard deviation of the noise, v, -v* and the constants of the averages."""
+        """Return learning rate, standard deviation of the noise, v and -v*."""
         head = [model.learning_rate, math.sqrt(model.noise_variance)]
-        tail = model.activation.constants(model.teacher_activation)
-        return np.concatenate([head, model.student_readout, -model.teacher_readout, tail])
+        return np.concatenate([head, model.student_readout, -model.teacher_readout])
+
+    def average_parameters(self, model: TeacherStudent, rtol: float = 1e-8) -> np.ndarray:
+        """Return the same and the constants of the averages of both activations."""
+        return np.concatenate([self.parameters(model), model.activation.constants(model.teacher_activation, rtol)])
 
     def averages(self, model: TeacherStudent) -> Averages:
         """Return the Averages of the model's two activations."""
