@@ -107,7 +107,8 @@ class TeacherStudent(Report, Loss):
     _: KW_ONLY
     activation: Activation = field(default="quadratic", metadata=about(  # type: ignore[assignment]
         "activation", "activation of the hidden units", "σ", lambda name, value, _: activation_of(value, name),
-        load=stored_activation, title="widths", rare=True, choices=tuple(SHIPPED), plural="activations of the hidden units"))
+        load=stored_activation, title="widths", rare=True, choices=tuple(SHIPPED),
+        plural="activations of the hidden units"))
     teacher_activation: Activation = field(default=None, metadata=about(  # type: ignore[assignment]
         "teacher activation", "activation of the teacher's units; None: the student's", "σ*", _teacher_activation,
         load=stored_activation, title="widths", rare=True, choices=tuple(SHIPPED),
@@ -219,9 +220,8 @@ class TeacherStudent(Report, Loss):
         >>> TeacherStudent.from_dict(model.to_dict()) == model
         True
         """
-        load = {one.name: one.metadata.get("load") for one in dataclasses.fields(cls)}
-        made = {name: load[name](value) if load.get(name) else value for name, value in parameters.items()}
-        return cls(**made)
+        load = {one.name: one.metadata["load"] for one in dataclasses.fields(cls) if "load" in one.metadata}
+        return cls(**{name: load[name](value) if name in load else value for name, value in parameters.items()})
 
     def __eq__(self, other: object) -> bool:
         return self.to_dict() == other.to_dict() if isinstance(other, TeacherStudent) else NotImplemented

@@ -142,8 +142,8 @@ def check_smooth(activation: Activation, bound: float = SMOOTH) -> None:
     missed, wrong = roughness(activation)
     if missed > bound:
         raise NoClosedForm(
-            f"`activation` must be smooth, or have averages of its own, but {activation!r} has kinks or varies too fast "
-            f"for quadrature (it would miss {missed:.1g} of the slope); tsode.simulate takes it, without averages"
+            f"`activation` must be smooth, or have averages of its own, but {activation!r} has kinks or varies too "
+            f"fast for quadrature (it would miss {missed:.1g} of the slope); tsode.simulate takes it, without averages"
         )
     if wrong > 1e-3:
         raise ValueError(

@@ -11,7 +11,15 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .._checks import NoClosedForm
-from . import error_averages, kinked_averages, piecewise_averages, polynomial_averages, quadrature, squared_error, symmetry
+from . import (
+    error_averages,
+    kinked_averages,
+    piecewise_averages,
+    polynomial_averages,
+    quadrature,
+    squared_error,
+    symmetry,
+)
 
 if TYPE_CHECKING:
     from ..model import TeacherStudent
@@ -109,6 +117,14 @@ class Activation(ABC):
     ) -> tuple[np.ndarray, ...]:
         """Return the second derivatives of :meth:`pair`: (xx, xx), (xx, xz), (xx, zz), (xz, xz), (xz, zz), (zz, zz)."""
         return self._way(second).pair_curvatures(self, second, c_xx, c_xz, c_zz)
+
+    def own_curvatures(self, Q: np.ndarray) -> tuple[np.ndarray, ...]:
+        """Return `pair_curvatures` of all pairs of units of one network with the overlaps Q, shape (p, p) each.
+
+        On the diagonal the three covariances are one, and only the second derivative along it is asked for.
+        """
+        q = np.diagonal(Q)
+        return self.pair_curvatures(self, q[:, None], Q, q)
 
     def error_squared(
         self,

@@ -133,7 +133,7 @@ class Expression(np.lib.mixins.NDArrayOperatorsMixin):
     def __float__(self) -> float:
         raise TypeError("`function` must call NumPy's functions, not those of `math`, and none that asks for a float")
 
-    __int__ = __index__ = __float__  # type: ignore[assignment]
+    __int__ = __index__ = __float__
 
 
 def _constant(value):

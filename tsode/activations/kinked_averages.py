@@ -1,7 +1,7 @@
 r"""Averages over a piecewise linear function s, with its kink at zero, and a smooth function g.
 
-With :math:`x = a u`, :math:`z = b u + r w` as in :mod:`tsode.activations.averages`, the average over w is smooth in u, so
-that only the integral over u is split at zero, into two by Gauss and Legendre. The second derivative is
+With :math:`x = a u`, :math:`z = b u + r w` as in :mod:`tsode.activations.averages`, the average over w is smooth in u,
+so that only the integral over u is split at zero, into two by Gauss and Legendre. The second derivative is
 :math:`s'' = J \delta`, J being the jump of the slope: with the conditional variance
 :math:`v = c_{zz} - c_{xz}^2 / c_{xx}` and :math:`G(v) = E[g(z) | x = 0]`, :math:`G' = E[g''(z) | x = 0] / 2`,
 
@@ -45,7 +45,7 @@ def pair(first: Activation, second: Activation, c_xx: ArrayLike, c_xz: ArrayLike
 def pair_slopes(
     first: Activation, second: Activation, c_xx: ArrayLike, c_xz: ArrayLike, c_zz: ArrayLike
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the derivatives of :func:`pair` with respect to `c_xx`, `c_xz` and `c_zz`, three arrays like its result."""
+    """Return the derivatives of :func:`pair` with respect to `c_xx`, `c_xz` and `c_zz`, three arrays like it."""
     if first.sides is None:
         zz, xz, xx = pair_slopes(second, first, c_zz, c_xz, c_xx)
         return xx, xz, zz

@@ -41,7 +41,7 @@ class Loops:
         self.drift, self.squared = drift, squared
 
     def constants(self, numbers: Sequence[float]) -> tuple[float, ...]:
-        """Return what the right-hand side reads after the readouts: addresses, whole numbers below 2^53, and numbers."""
+        """Return what the right-hand side reads after the readouts: addresses, which are below 2^53, and numbers."""
         if numba.config.DISABLE_JIT:
             return tuple(numbers)
         return (float(_compiled(self.drift).address), float(_compiled(self.squared).address), *numbers)

@@ -49,7 +49,7 @@ def pair(first: Activation, second: Activation, c_xx: ArrayLike, c_xz: ArrayLike
 def pair_slopes(
     first: Activation, second: Activation, c_xx: ArrayLike, c_xz: ArrayLike, c_zz: ArrayLike
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the derivatives of :func:`pair` with respect to `c_xx`, `c_xz` and `c_zz`, three arrays like its result."""
+    """Return the derivatives of :func:`pair` with respect to `c_xx`, `c_xz` and `c_zz`, three arrays like it."""
     m, h = _products(first, second)
     _, norms, r, rho = _geometry(c_xx, c_xz, c_zz)
     xx, zz = (h / np.pi * rho * norms * _inverse(c) for c in (c_xx, c_zz))
@@ -67,7 +67,7 @@ def pair_curvatures(
         If the units are parallel, or one has norm zero.
     """
     _, h = _products(first, second)
-    c_xz, norms, r, rho = _geometry(c_xx, c_xz, c_zz)
+    _, norms, r, rho = _geometry(c_xx, c_xz, c_zz)
     if h == 0:
         return (0 * r,) * 6
     if np.any(rho**2 <= PARALLEL) or np.any(norms == 0):
@@ -77,8 +77,8 @@ def pair_curvatures(
         )
     inverse = h / np.pi / (rho * norms)
     x, z = _inverse(c_xx), _inverse(c_zz)
-    same = 2 * c_xz * c_xz - norms * norms
-    mixed = (-inverse * c_xz * x, -inverse * c_xz * z)
+    same = norms * norms * (2 * r * r - 1)
+    mixed = (-inverse * r * norms * x, -inverse * r * norms * z)
     return inverse * same * x * x / 2, mixed[0], inverse / 2, 2 * inverse, mixed[1], inverse * same * z * z / 2
 
 

@@ -17,8 +17,8 @@ Let :math:`x_{k|i}` be the unit vector along what is left of unit k orthogonal t
     F = E[\mathrm{sgn}_a \mathrm{sgn}_b |c| |d|]
       = r_{cd}\, E_4 + \tfrac4{\pi^2} \sum_{i \in abc} (x_c x_i) \sum_{j \ne i} (x_d x_{j|i}) \arcsin r_{kl|ij} ,
 
-where k and l are the other two of a, b, c, d. What is left is :math:`E_4`, the mean product of the four signs, which has
-no elementary form. Plackett's identity, with the correlations between the pairs (i k) and (j l) scaled by t, gives
+where k and l are the other two of a, b, c, d. What is left is :math:`E_4`, the mean product of the four signs, which
+has no elementary form. Plackett's identity, with the correlations between the pairs (i k) and (j l) scaled by t, gives
 
 .. math::
     E_4 = \tfrac4{\pi^2} \Big( \arcsin r_{ab} \arcsin r_{cd} + \sum_{i \in ab,\, j \in cd} r_{ij}
@@ -164,9 +164,7 @@ def absolute_products(
 
 
 @part
-def sign_product(
-    four: np.ndarray, c: int, d: int, signs: float, A: np.ndarray, X: np.ndarray, R: np.ndarray
-) -> float:
+def sign_product(four: np.ndarray, c: int, d: int, signs: float, A: np.ndarray, X: np.ndarray, R: np.ndarray) -> float:
     """Return F of four different units, of which those at places c and d bear the absolute values."""
     total = 0.0
     for x in range(4):
@@ -211,7 +209,7 @@ def elementary(
 
 @jitable
 def squared(omega: np.ndarray, u: np.ndarray, noise_variance: float, sides: np.ndarray, K: np.ndarray) -> None:
-    r"""Write :math:`E[D^2 s'_k s'_l]` to K, shape (p, p); `sides` are m and h of the student, m and h of the teacher."""
+    r"""Write :math:`E[D^2 s'_k s'_l]`; `sides` are m and h of the student, m and h of the teacher."""
     m, h, m_star, h_star = sides[0], sides[1], sides[2], sides[3]
     p, n = K.shape[0], omega.shape[0]
     norms, X, R = np.empty(n), np.empty((n, 2 * n)), np.empty((n, n, 2 * n))

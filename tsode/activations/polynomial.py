@@ -44,16 +44,21 @@ class Polynomial(Activation):
     @property
     def degree(self) -> float | None:  # type: ignore[override]
         """The degree of a single power; None of a sum, which is not homogeneous."""
-        return len(self.coefficients) - 1 if np.count_nonzero(self.coefficients) == 1 else None
+        coefficients = _of(self)
+        return len(coefficients) - 1 if np.count_nonzero(coefficients) == 1 else None
 
     @property
     def function(self) -> Callable[..., Any]:
         """Plain function x -> (value, slope)."""
-        return evaluation(self.coefficients)
+        return evaluation(_of(self))
 
     def curvature(self, x: ArrayLike) -> np.ndarray:
         """Return its second derivative, shape of `x`."""
-        return polynomial.polyval(np.asarray(x, dtype=np.float64), polynomial.polyder(self.coefficients, 2))
+        return polynomial.polyval(np.asarray(x, dtype=np.float64), polynomial.polyder(_of(self), 2))
+
+
+def _of(activation: Polynomial) -> tuple[float, ...]:
+    return activation.coefficients or ()
 
 
 @functools.lru_cache(maxsize=256)

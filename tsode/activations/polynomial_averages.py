@@ -6,7 +6,7 @@ Wick's theorem for functions: for centred Gaussian :math:`x_i` with covariances 
     E\Big[\prod_i f_i(x_i)\Big] = \sum_m \prod_i E\big[f_i^{(n_i)}(x_i)\big]
         \prod_{i<j} \frac{C_{ij}^{m_{ij}}}{m_{ij}!}, \qquad n_i = \sum_j m_{ij},
 
-over all whole :math:`m_{ij} = m_{ji} \ge 0`: the sum is finite, and nothing is divided. Of the function alone it needs
+over all whole :math:`m_{ij} = m_{ji} \ge 0`: the sum is finite, and nothing is divided. It needs
 
 .. math::
     e_n = E[f^{(n)}(x)] = \sum_j a_{n+2j} \frac{(n+2j)!}{2^j j!} C^j , \qquad f(x) = \sum_q a_q x^q .
@@ -30,7 +30,6 @@ from numpy.polynomial import polynomial
 from numpy.typing import ArrayLike
 
 from .._compiled import jitable
-
 from .error_averages import Averages
 from .loops import Loops
 from .units import part
@@ -49,7 +48,7 @@ def pair(first: Activation, second: Activation, c_xx: ArrayLike, c_xz: ArrayLike
 def pair_slopes(
     first: Activation, second: Activation, c_xx: ArrayLike, c_xz: ArrayLike, c_zz: ArrayLike
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the derivatives of :func:`pair` with respect to `c_xx`, `c_xz` and `c_zz`, three arrays like its result."""
+    """Return the derivatives of :func:`pair` with respect to `c_xx`, `c_xz` and `c_zz`, three arrays like it."""
     xx, xz, zz = (_pair(first, second, m, n, c_xx, c_xz, c_zz) for m, n in ((2, 0), (1, 1), (0, 2)))
     return xx / 2, xz, zz / 2
 
@@ -75,8 +74,7 @@ def _pair(first, second, m, n, c_xx, c_xz, c_zz):
 def _mean(a, n, variance):
     """Return e_n."""
     found = [
-        a[q] * (math.factorial(q) / (2 ** ((q - n) // 2) * math.factorial((q - n) // 2)))
-        for q in range(n, len(a), 2)
+        a[q] * (math.factorial(q) / (2 ** ((q - n) // 2) * math.factorial((q - n) // 2))) for q in range(n, len(a), 2)
     ]
     return polynomial.polyval(variance, found)
 
@@ -124,13 +122,12 @@ def table(omega, p, both):
     for i in range(n):
         a = both[:size] if i < p else both[size:]
         for order in range(size):
-            factor, j = 1.0, 0  # (n + 2 j)! / (2^j j!) C^j
+            factor = 1.0  # (n + 2 j)! / (2^j j!) C^j
             for q in range(2, order + 1):
                 factor *= q
             for q in range(order, size, 2):
                 e[i, order] += a[q] * factor
-                j += 1
-                factor *= (q + 1) * (q + 2) / (2.0 * j) * omega[i, i]
+                factor *= (q + 1) * (q + 2) / (q + 2.0 - order) * omega[i, i]
         for j in range(n):
             powers[i, j, 0] = 1.0
             for order in range(1, size):
@@ -152,7 +149,7 @@ def slopes_weight(k: int, l: int, e: np.ndarray, powers: np.ndarray, G: np.ndarr
 
 @part
 def four_point(k: int, l: int, u: np.ndarray, e: np.ndarray, powers: np.ndarray, work: np.ndarray) -> float:
-    r"""Return :math:`E[D^2 s'_k s'_l]` without label noise; `work` has shape (3, n, size, size), its last part holds G."""
+    r"""Return :math:`E[D^2 s'_k s'_l]` without noise; `work` has shape (3, n, size, size), its last part holds G."""
     n, size = e.shape
     B, R, G = work[0], work[1], work[2, 0]
     found = 0.0

@@ -182,7 +182,7 @@ def sum_of(array, row):
 
 @part
 def second_moment(c, spread, powers, total):
-    r"""Write :math:`\sum_n \sum_{ij} r_{ij}^n c_i^n c_j^n` of 16 nodes; c^n of unit i is row i (order + 2) + n of `c`."""
+    r"""Write :math:`\sum_n \sum_{ij} r_{ij}^n c_i^n c_j^n` of 16 nodes; unit i has c^n in row i (order + 2) + n."""
     n, orders = spread.shape[0], powers.shape[0]
     first = load(c, 0)
     for i in range(1, n):
@@ -240,7 +240,11 @@ def squared(omega: np.ndarray, u: np.ndarray, noise_variance: float, numbers: np
     for k in range(p):
         for l in range(k + 1):
             parallel, R, along, spread, powers, nodes, weights, y, h = planned(X, k, l, level)
-            Z, S, c = np.zeros((y.shape[0], WIDTH)), np.zeros((y.shape[0], WIDTH)), np.zeros((n * (h.shape[1] + 1), WIDTH))
+            Z, S, c = (
+                np.zeros((y.shape[0], WIDTH)),
+                np.zeros((y.shape[0], WIDTH)),
+                np.zeros((n * (h.shape[1] + 1), WIDTH)),
+            )
             slopes, square, total = np.zeros((2, WIDTH)), np.zeros((1, WIDTH)), np.zeros((1, WIDTH))
             for a in range(1 if parallel else nodes.size):
                 x = 0.0 if parallel else nodes[a // WIDTH, a % WIDTH]

@@ -50,6 +50,13 @@ class ReLU(Activation):
         """Its slopes on the left and on the right."""
         return self.slope_below, 1.0
 
+    def own_curvatures(self, Q: np.ndarray) -> tuple[np.ndarray, ...]:
+        """Return `pair_curvatures` of all pairs of units; zero on the diagonal: E[s(x)^2] is linear in the variance."""
+        q, found = np.diagonal(Q), np.zeros((6, *Q.shape))
+        k, l = np.nonzero(~np.eye(len(q), dtype=bool))
+        found[:, k, l] = self.pair_curvatures(self, q[k], Q[k, l], q[l])
+        return tuple(found)
+
     @property
     def function(self) -> Callable[..., Any]:
         """Plain function x -> (value, slope)."""

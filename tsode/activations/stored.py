@@ -32,15 +32,19 @@ class Stored(Activation):
         """Its parameters, dict of what JSON takes."""
         return dict(self._given)
 
+    def __repr__(self) -> str:
+        return f"Stored({self.name!r})"
+
     @property
     def function(self) -> Callable[..., Any]:
         """Nothing: see the class."""
-        return self._refuse()
+        self._refuse()
 
     def _way(self, second: Activation) -> NoReturn:
-        return self._refuse()
+        self._refuse()
 
     def _refuse(self) -> NoReturn:
         raise NoClosedForm(
-            f"`activation` must be given again by model.replace(activation=...): a file keeps only the name {self.name!r}"
+            "`activation` must be given again by model.replace(activation=...): "
+            f"a file keeps only the name {self.name!r}"
         )
