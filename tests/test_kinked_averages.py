@@ -89,7 +89,7 @@ def four_point(activation, teacher, C):
     (c, d), weights = plane(np.linalg.cholesky(given))
     radius, lengths = pieces([0, 0.5, 1.5, 4, 12])
     lengths = lengths * radius**3 * np.exp(-(radius**2) / 2) / (2 * np.pi)
-    means = rest @ [np.multiply.outer(c, radius), np.multiply.outer(d, radius)]
+    means = np.tensordot(rest, [np.multiply.outer(c, radius), np.multiply.outer(d, radius)], axes=1)
     h, k = (mean / np.sqrt(variance) for mean, variance in zip(means, np.diag(left)))
     below, above = activation.sides
     m, j = (above + below) / 2, (above - below) / 2
