@@ -56,7 +56,7 @@ class TeacherStudent(Report, Loss):
     constraint : {"free", "spherical"}
         "spherical" rescales every student row to :math:`|w_k|^2 = N` after each step.
     activation : str or Activation
-        Of the hidden units: "quadratic" or "erf", or an object of :mod:`tsode.activations`.
+        Of the hidden units: "quadratic", "erf", "relu" or "tanh", or an object of :mod:`tsode.activations`.
     teacher_activation : str or Activation, optional
         Of the teacher's units; that of the student by default.
     rule : str or Rule
