@@ -220,6 +220,10 @@ class TeacherStudent(Report, Loss):
         >>> TeacherStudent.from_dict(model.to_dict()) == model
         True
         """
+        _checks.instance("parameters", parameters, dict, "a dict of a model's parameters")
+        known = {one.name for one in dataclasses.fields(cls)}
+        if not {"p", "p_star", "learning_rate"} <= set(parameters) <= known:
+            raise ValueError(f"`parameters` must be those of a model, but names {', '.join(map(str, parameters))}")
         load = {one.name: one.metadata["load"] for one in dataclasses.fields(cls) if "load" in one.metadata}
         return cls(**{name: load[name](value) if name in load else value for name, value in parameters.items()})
 

@@ -35,10 +35,10 @@ def activation_of(value: Activation | str | dict, name: str = "activation") -> A
 
 def stored_activation(value: str | dict) -> Activation:
     """Return the Activation that a file names; of another than a shipped one only what is said of it."""
-    name = value.get("name") if isinstance(value, dict) else value
-    if name in KINDS:
-        return activation_of(value)
-    return Stored(**({"name": value} if isinstance(value, str) else value))
+    given = {"name": value} if isinstance(value, str) else value
+    if isinstance(given, dict) and isinstance(given.get("name"), str) and given["name"] not in KINDS:
+        return Stored(**given)
+    return activation_of(value)
 
 
 def _checked(activation: Activation, name: str) -> Activation:

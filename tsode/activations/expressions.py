@@ -75,6 +75,8 @@ class Tape:
             given = tuple(self.number(value) for value in given)
         elif operation == "where":
             given = (given[0], self.number(given[1]), self.number(given[2]))
+        if operation == "divide" and isinstance(given[1], float) and given[1] != 0.0:
+            return self.add("multiply", given[0], 1.0 / given[1])  # vectors are slow at divisions
         short = _shortened(operation, given)
         if short is not None:
             return short
