@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 from numba import njit
 from numpy.polynomial import Polynomial as Poly
-from numpy.polynomial.hermite_e import herme2poly, hermegauss, hermeval
+from numpy.polynomial.hermite_e import hermegauss
 from scipy.integrate import dblquad
-from scipy.special import erf, ndtr, owens_t
+from scipy.special import erf
 
 import tsode
-from tsode.activations import Activation, Custom, Erf, Hermite, Polynomial, Quadratic, ReLU, Tanh, averages
+from tsode.activations import Activation, Erf, Hermite, Polynomial, Quadratic, ReLU, Tanh, averages
 from tsode.activations.error_averages import by_quadrature, error_squared, error_squared_accuracy
 
 

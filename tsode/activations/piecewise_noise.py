@@ -165,7 +165,7 @@ def absolute_products(
 
 
 @part
-def sign_product(four: np.ndarray, c: int, d: int, signs: float, A: np.ndarray, X: np.ndarray, R: np.ndarray) -> float:
+def sign_product(four, c, d, signs, A, X, R):
     """Return F of four different units, of which those at places c and d bear the absolute values."""
     total = 0.0
     for x in range(4):
@@ -180,13 +180,12 @@ def sign_product(four: np.ndarray, c: int, d: int, signs: float, A: np.ndarray, 
 
 
 @part
-def elementary(
-    a: int, b: int, c: int, d: int, r: np.ndarray, rho: np.ndarray, arcs: np.ndarray, X: np.ndarray, R: np.ndarray
-) -> tuple[float, float, float, float, float]:
+def elementary(a, b, c, d, geometry):
     """Return S, U, F, and twice the sums over a and b of T with c and with d as the absolute value.
 
     F is left out, zero, where all four differ.
     """
+    X, r, rho, arcs, R = geometry
     S = 2.0 / math.pi * (rho[c, d] + r[c, d] * arcs[c, d])
     a_cd, a_dc = r[a, c] * rho[a, d] + r[c, d] * arcs[a, d], r[a, d] * rho[a, c] + r[c, d] * arcs[a, c]
     b_cd, b_dc = r[b, c] * rho[b, d] + r[c, d] * arcs[b, d], r[b, d] * rho[b, c] + r[c, d] * arcs[b, c]
@@ -228,7 +227,7 @@ def squared(omega: np.ndarray, u: np.ndarray, noise_variance: float, sides: np.n
             total = noise_variance * (m * m + h * h * 2.0 / math.pi * arcs[a, b])
             for c in range(n):
                 for d in range(c + 1):
-                    S, U, F, T_c, T_d = elementary(a, b, c, d, r, rho, arcs, X, R)
+                    S, U, F, T_c, T_d = elementary(a, b, c, d, (X, r, rho, arcs, R))
                     term = odd[c] * odd[d] * (m * m * r[c, d] + h * h * U) + even[c] * even[d] * (m * m * S + h * h * F)
                     term += m * h * (even[c] * odd[d] * T_c + odd[c] * even[d] * T_d)
                     total += term if c == d else 2.0 * term

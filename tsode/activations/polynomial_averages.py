@@ -12,9 +12,10 @@ over all whole :math:`m_{ij} = m_{ji} \ge 0`: the sum is finite, and nothing is 
     e_n = E[f^{(n)}(x)] = \sum_j a_{n+2j} \frac{(n+2j)!}{2^j j!} C^j , \qquad f(x) = \sum_q a_q x^q .
 
 Over four, two of them slopes of units k and l, the sum over the units i and j of the error is done first. With
-:math:`B_i^{\alpha\beta\gamma} = u_i \frac{C_{ki}^\alpha}{\alpha!} \frac{C_{li}^\beta}{\beta!} e_i^{\alpha+\beta+\gamma}`
 
 .. math::
+    B_i^{\alpha\beta\gamma} = u_i \frac{C_{ki}^\alpha}{\alpha!} \frac{C_{li}^\beta}{\beta!}
+        e_i^{\alpha+\beta+\gamma} , \\
     E[D^2 s'_k s'_l] = \sum_{\gamma, \alpha\beta, \alpha'\beta'} G_{\alpha+\alpha', \beta+\beta'}
         \sum_{ij} B_i^{\alpha\beta\gamma} \frac{C_{ij}^\gamma}{\gamma!} B_j^{\alpha'\beta'\gamma} , \qquad
     G_{xy} = \sum_m \frac{C_{kl}^m}{m!} e_k^{m+x+1} e_l^{m+y+1} .

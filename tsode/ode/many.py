@@ -160,7 +160,7 @@ def _solve_chunk(models, starts, alpha, gradient_flow, options):
     return [states[i] if i in alive else None for i in range(len(models))]
 
 
-def _constants(models, gradient_flow, rtol):
+def _constants(models, gradient_flow, rtol=1e-8):
     return (
         np.array([model.teacher_overlap for model in models]),
         np.array([model.rule.average_parameters(model, rtol) for model in models]),
