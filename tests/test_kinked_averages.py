@@ -147,6 +147,17 @@ def four_signs(gram):
     return noise.four_signs(0, 1, 2, 3, X, R, arcs)
 
 
+def test_second_derivative_of_the_loss_away_from_parallel_units():
+    """Central differences of its first derivatives; a unit with itself has none but is no kink of the loss."""
+    model = tsode.TeacherStudent(3, 2, 0.1, student_readout=[0.4, -0.7, 0.9], activation="relu")
+    start, rng = tsode.Overlaps.random(model, 12, rng=0), np.random.default_rng(1)
+    dM, dQ = rng.standard_normal((3, 2)), rng.standard_normal((3, 3))
+    dQ = dQ + dQ.T
+    up, down = (model.loss_slopes(start.M + h * dM, start.Q + h * dQ) for h in (1e-5, -1e-5))
+    for found, above, below in zip(model.loss_curvature(start.M, start.Q)(dM, dQ), up, down):
+        np.testing.assert_allclose(found, (above - below) / 2e-5, rtol=0, atol=1e-7)
+
+
 def test_what_is_not_known_says_so():
     one = np.ones((2, 2))
     model = tsode.TeacherStudent(2, 2, 0.1, activation="relu")
