@@ -60,7 +60,13 @@ class ReLU(Activation):
     @property
     def function(self) -> Callable[..., Any]:
         """Plain function x -> (value, slope)."""
-        return leaky(self.slope_below)
+        return leaky(self.slope_below) if self.slope_below else relu
+
+
+@jitable
+def relu(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the positive part and its slope, 0 at 0."""
+    return np.maximum(x, 0.0), np.where(x > 0.0, 1.0, 0.0)
 
 
 @functools.lru_cache(maxsize=256)
@@ -69,8 +75,8 @@ def leaky(b: float) -> Callable[..., Any]:
 
     @jitable
     @with_name_of(b)
-    def relu(x):
+    def leaky_relu(x):
         slope = np.where(x > 0.0, 1.0, b)
         return x * slope, slope
 
-    return relu
+    return leaky_relu
