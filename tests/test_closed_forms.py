@@ -193,9 +193,21 @@ def test_study_lasts_until_the_loss_has_fallen():
 
 def test_scan_of_escapes_without_a_law_measures_them():
     """With the same seed as by hand; the grid may vary the activation."""
-    grid = {"p": 2, "p_star": 1, "learning_rate": 0.2, "dimension": 200, "activation": ["quadratic", "erf"]}
+    grid = {
+        "p": 2,
+        "p_star": 1,
+        "learning_rate": 0.2,
+        "dimension": 200,
+        "activation": ["quadratic", "erf", activations.ReLU(), activations.Custom(np.tanh)],
+    }
     table = tsode.scans.escape(grid, runs=4, threshold=0.1, n_jobs=1).squeeze()
-    assert table["activation"].values.tolist() == ["quadratic", "erf"]
+    names = [
+        "quadratic",
+        "erf",
+        "relu",
+        '{"name": "custom", "steps": "t0 = np.tanh(x)\\nt1 = t0 * t0\\nt2 = 1.0 - t1\\nt0, t2"}',
+    ]
+    assert table["activation"].values.tolist() == names
     erf, square = (table.sel(activation=name) for name in ("erf", "quadratic"))
     assert "quadratic activation" in erf["reason"].item()
     assert square["reason"] == ""

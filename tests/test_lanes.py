@@ -30,6 +30,10 @@ FUNCTIONS = {
     "minimum": (lambda x: np.minimum(1, x), lambda x: np.minimum(1, x), 0, 0),
     "powers": (lambda x: x**3 + x**0 - x**1, lambda x: x**3 + 1 - x, 1e-15, 1e-13),
     "inverse power": (lambda x: (x + 1000.5) ** -2, lambda x: (x + 1000.5) ** -2, 1e-15, 0),
+    "log": (lambda x: np.log(x * x + 1e-3), lambda x: np.log(x * x + 1e-3), 1e-15, 1e-15),
+    "sin": (lambda x: np.sin(x), np.sin, 0, 4e-16),
+    "cos": (lambda x: np.cos(x), np.cos, 0, 4e-16),
+    "root of a power": (lambda x: np.abs(x) ** 1.5, lambda x: np.abs(x) ** 1.5, 1e-15, 0),
     "choices": (
         lambda x: np.where((x > 0.5) & ~(x >= 2) | (x < -1) & (x != -3) | (x == 7), x, 2 * x),
         lambda x: np.where((x > 0.5) & ~(x >= 2) | (x < -1) & (x != -3) | (x == 7), x, 2 * x), 0, 0,

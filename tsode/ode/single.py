@@ -113,7 +113,7 @@ def _solve(model, start, alpha, options):
     state = pack(start.M, start.Q)
     if len(alpha) == 1:
         return Solution(state[None].copy(), None)
-    rhs = right_hand_side(model, options.gradient_flow)
+    rhs = right_hand_side(model, options.gradient_flow, options.rtol)
     limit = divergence_limit(model, start.Q)
     diagonal = norm_positions(model)
 
