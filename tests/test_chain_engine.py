@@ -40,7 +40,7 @@ def moments_agree(a, b):
 def test_chain_has_the_law_of_the_weights(N, constraint):
     """9 Kolmogorov-Smirnov tests a case, none below 1e-4; down to N = p + p*, where nothing is left over."""
     model = tsode.TeacherStudent(**{**GENERAL, "learning_rate": 0.3 if N > 50 else 0.05, "constraint": constraint})
-    alpha, runs = [0.0, 1.0, 3.0, 8.0], 1000
+    alpha, runs = [0.0, 1.0, 3.0, 8.0], 600
     a = tsode.simulate(model, None, alpha, N=N, runs=runs, seed=1, engine="weights")
     b = tsode.simulate(model, None, alpha, N=N, runs=runs, seed=2)
     assert min(same_law(a, b)) > 1e-4

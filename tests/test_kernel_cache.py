@@ -116,13 +116,14 @@ def test_kernels_of_two_activations_have_two_names():
 
 
 @pytest.mark.slow
-def test_odes_of_two_activations_from_the_caches_of_two_processes(tmp_path):
+def test_two_activations_from_the_caches_of_two_processes(tmp_path):
     script = (
         "import sys, tsode\n"
         "for name in sys.argv[1:]:\n"
         "    model = tsode.TeacherStudent(2, 2, 0.3, activation=name)\n"
         "    start = tsode.Overlaps.random(model, 30, rng=0)\n"
-        "    print(tsode.integrate(model, start, [0.0, 1.0]).Q[-1, 0, 0])\n"
+        "    sgd = tsode.simulate(model, start, [0.0, 1.0], N=30)\n"
+        "    print(tsode.integrate(model, start, [0.0, 1.0]).Q[-1, 0, 0], sgd.Q[0, -1, 0, 0])\n"
     )
     environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
 
