@@ -30,7 +30,7 @@ MODELS = {
 START = tsode.Overlaps.random(SQUARE, N=20, rng=0)
 W, W_STAR = START.realise(20, rng=1)
 X, Y = np.random.default_rng(2).standard_normal((40, 20)), np.arange(40.0)
-ALPHA = np.linspace(0.0, 12.0, 7)
+ALPHA = np.linspace(0.0, 6.0, 7)
 ROTATION = np.eye(3, 2)
 
 
@@ -84,7 +84,7 @@ OPEN = {
     tsode.gradient: lambda model: tsode.gradient(model, START, [0.0, 1.0]).M,
     tsode.simulate: lambda model: tsode.simulate(model, START, [0.0, 2.0], N=20).M[:, -1],
     tsode.escape_time: lambda model: tsode.escape_time(ode(model), 1.2 * np.sum(START.M**2)),
-    tsode.study: lambda model: tsode.study(model, 20, 2, 5.0).results["final excess loss"]["ode"],
+    tsode.study: lambda model: tsode.study(model, 20, 2, 2.0).results["final excess loss"]["ode"],
     tsode.Trajectory: lambda model: grown(model).loss,
     tsode.TeacherStudent: lambda model: model.excess_loss(START.M, START.Q),
     hessian.along: lambda model: hessian.along(grown(model), N=20).lowest,
