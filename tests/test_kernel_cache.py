@@ -11,7 +11,7 @@ import pytest
 import tsode
 from tsode._compiled import step_function
 from tsode._kernel_cache import drop_stale_kernels
-from tsode.ode import many, rhs
+from tsode.ode import adjoint, rhs
 
 
 def test_only_kernels_older_than_a_source_go(tmp_path):
@@ -76,7 +76,7 @@ def test_without_a_writable_folder_kernels_are_compiled_for_the_process_alone(cl
     code = (
         "import subprocess, sys, tsode, numpy as np; print(tsode.__file__)\n"
         "from tsode.sgd.random_numbers import sign_lanes\n"
-        "out = np.zeros(1); sign_lanes(*np.ones((4, 1), dtype=np.uint64), out); print(out[0])\n"
+        "out = np.zeros(1); sign_lanes(np.ones((4, 1), dtype=np.uint64), out); print(out[0])\n"
         "subprocess.run([sys.executable, '-W', 'error', '-c', 'import tsode'], check=True)\n"
     )
     run = python(code, closed)
@@ -107,8 +107,9 @@ def test_kernels_of_two_activations_have_two_names():
     """Numba numbers what a process compiles: names made of that number alone would make the one out of the other."""
     square, erf = (tsode.TeacherStudent(2, 2, 0.3, activation=name) for name in ("quadratic", "erf"))
     for kernel in (
-        lambda model: rhs.compiled(model.rule.averages(model)),
-        lambda model: many.batch_kernel(model.rule.averages(model)),
+        lambda model: rhs.rates_function(model.rule.averages(model), False).compiled,
+        lambda model: rhs.rates_function(model.rule.averages(model), True).compiled,
+        lambda model: adjoint.pullback_function(model.rule.averages(model)).compiled,
         lambda model: step_function(model.rule.step(model), True).compiled,
         lambda model: step_function(model.rule.step(model), False).compiled,
     ):
