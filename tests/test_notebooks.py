@@ -20,6 +20,7 @@ PICTURES = {
     "04": {"spectra", "along", "samples", "separation"},
     "05": {"map", "escape", "own"},
     "06": {"dense", "sparse", "digits"},
+    "07": {"specialisation", "relu", "information_exponent", "own"},
 }
 
 RUN = Path(__file__).with_name("notebook_run.py")
@@ -30,7 +31,7 @@ def path(request):
     return request.param
 
 
-def test_all_six_are_there():
+def test_all_seven_are_there():
     assert [path.name[:2] for path in NOTEBOOKS] == sorted(PICTURES)
 
 
