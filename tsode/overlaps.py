@@ -269,7 +269,8 @@ def check_start(model: TeacherStudent, start: Overlaps, name: str = "start") -> 
             f"`{name}` must have widths (p, p_star) = ({model.p}, {model.p_star}), but has {start.M.shape}"
         )
     P = model.teacher_overlap
-    if (np.abs(start.P - P) > 1e-9 + 1e-9 * np.abs(P)).any():  # np.allclose would take ten times as long
+    # equal ones first, which takes a tenth of the time
+    if not ((start.P == P).all() or np.allclose(start.P, P, rtol=1e-9, atol=1e-9)):
         raise ValueError(f"`{name}` must have the model's `teacher_overlap` as its P, but has another")
     norms = np.diagonal(start.Q)
     if model.spherical and not np.allclose(norms, 1.0, rtol=0, atol=1e-9):

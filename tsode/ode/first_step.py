@@ -5,6 +5,8 @@ explicit method of Euler, which finds the third; a step of order 8 then makes an
 tolerance.
 """
 
+from typing import Any
+
 import numpy as np
 from numba import njit
 
@@ -16,7 +18,10 @@ __all__ = ["first_steps"]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def first_steps(rates, arrays, numbers, flat, steps, control, interval, rtol, atol):
+def first_steps(
+    rates: Any, arrays: Any, numbers: Any, flat: np.ndarray, steps: np.ndarray, control: np.ndarray, interval: float,
+    rtol: float, atol: float,
+) -> None:  # fmt: skip
     """Write the first slopes and set the first steps, 0 where the slopes are not finite; arrays as in `advance`."""
     n = flat.shape[0] // ROWS
     call(rates, ((flat, Y * n), *arrays, (flat, K * n)), numbers)

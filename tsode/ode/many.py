@@ -85,13 +85,15 @@ def integrate_many(
 
 def _in_threads(models, starts, alpha, options, chunks):
     """Return the solutions of each chunk of positions, from as many threads as Numba is to use."""
-    stop = threading.Event()
+    stop, threads = threading.Event(), numba.get_num_threads()
 
     def run(chunk):
         return solve([models[i] for i in chunk], [starts[i] for i in chunk], alpha, options, stop)
 
+    if threads == 1:
+        return map(run, chunks)
     first = [run(chunk) for chunk in chunks[:1]]  # alone, so that what has to be compiled is compiled once
-    with ThreadPoolExecutor(numba.get_num_threads()) as pool:
+    with ThreadPoolExecutor(threads) as pool:
         futures = [pool.submit(run, chunk) for chunk in chunks[1:]]
         try:
             return first + [future.result() for future in futures]

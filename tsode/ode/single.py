@@ -70,6 +70,10 @@ def integrate(
     -----
     The equations are in :mod:`tsode.ode.rhs`; the source of the setting is arXiv:2604.03068.
 
+    Where weights that are almost orthogonal to the teacher's escape, errors are amplified by what M grows, and learning
+    rates near the largest that are stable add to that: an error far above `rtol` is no surprise. Smaller tolerances
+    cost little; ``rtol=1e-11, atol=1e-13`` gives about three digits more than the default.
+
     Examples
     --------
     >>> import tsode
