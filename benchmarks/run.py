@@ -12,7 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 HERE = Path(__file__).parent
-NOT_SCRIPTS = {"run", "report"}
+NOT_SCRIPTS = {"run", "report", "diffrax_peer"}
 
 
 def machine():
@@ -25,7 +25,7 @@ def machine():
         ]
         processor = f"{names[0]}, {len(names)} cores" if names else processor
     found = {"processor": processor, "system": platform.system(), "python": platform.python_version()}
-    for package in ("tsode", "numpy", "scipy", "numba", "torch"):
+    for package in ("tsode", "numpy", "scipy", "numba", "torch", "jax", "diffrax"):
         try:
             found[package] = version(package)
         except PackageNotFoundError:

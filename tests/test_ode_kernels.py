@@ -1,5 +1,9 @@
 """The right-hand sides of the ODEs against the formulas term by term, and what the solver is given and gives back."""
 
+import threading
+import time
+
+import numba
 import numpy as np
 import pytest
 import scipy.integrate
@@ -10,7 +14,7 @@ from scipy.integrate import quad
 import tsode
 from tsode._lanes import WIDTH
 from tsode._states import unpack
-from tsode.ode import lockstep, rhs
+from tsode.ode import dop853, lockstep, rhs
 
 GENERAL_MODEL = tsode.TeacherStudent(**GENERAL)
 
@@ -109,7 +113,7 @@ def test_compiled_method_finds_the_digits_of_scipy(model, start, gradient_flow):
 @pytest.mark.parametrize("activation", ["quadratic", "erf"])
 @pytest.mark.parametrize("constraint", ["free", "spherical"])
 def test_a_solution_does_not_depend_on_its_neighbours(activation, constraint):
-    """Alone, in lockstep with others of any speed, or with one that diverges: the same to the last bit of lockstep."""
+    """Alone, in lockstep with others of any speed, or with one that diverges: the same to the last bit."""
     base = tsode.TeacherStudent(3, 2, 0.2, 0.1, constraint=constraint, activation=activation)
     start, alpha = generic_start(base), np.linspace(0, 3, 7)
     rates = [0.2, 0.01, 0.5, 40.0]
@@ -117,8 +121,8 @@ def test_a_solution_does_not_depend_on_its_neighbours(activation, constraint):
     among = tsode.integrate_many([base.replace(learning_rate=eta) for eta in rates], start, alpha)
     pair = tsode.integrate_many([base.replace(learning_rate=0.3), base], start, alpha)
     np.testing.assert_array_equal(among[0].Q, pair[1].Q)
-    np.testing.assert_allclose(among[0].Q, alone.Q, rtol=0, atol=1e-13)
-    np.testing.assert_allclose(among[0].M, alone.M, rtol=0, atol=1e-13)
+    np.testing.assert_array_equal(among[0].Q, alone.Q)
+    np.testing.assert_array_equal(among[0].M, alone.M)
     if constraint == "free" and activation == "quadratic":
         assert [ode.status for ode in among] == ["completed"] * 3 + ["diverged"]
 
@@ -132,3 +136,47 @@ def test_more_solutions_than_go_together():
     for model, start, ode in zip(models, starts, found):
         assert ode.model == model
         np.testing.assert_allclose(ode.Q, tsode.integrate(model, start, TEN).Q, rtol=0, atol=1e-12)
+
+
+# --- threads
+
+
+def several(count):
+    """Models of two widths, and starts, that do not all go together."""
+    models = [tsode.TeacherStudent(2, 1 + i % 2, 0.02 + 0.3 * i / count) for i in range(count)]
+    return models, [generic_start(model, seed) for seed, model in enumerate(models)]
+
+
+def test_the_same_on_any_number_of_threads(monkeypatch):
+    models, starts = several(5 * WIDTH + 1)
+    found = []
+    for threads in (1, 2, 5):
+        monkeypatch.setattr(numba, "get_num_threads", lambda count=threads: count)
+        odes = tsode.integrate_many(models, starts, TEN)
+        assert [ode.model for ode in odes] == models
+        found.append(np.concatenate([flatten(ode.M, ode.Q) for ode in odes]))
+    np.testing.assert_array_equal(found[1], found[0])
+    np.testing.assert_array_equal(found[2], found[0])
+
+
+def test_an_interrupt_stops_what_is_under_way(monkeypatch):
+    """One of two threads meets it while the other would go on for ever; what waits is not begun."""
+    advance, main, under_way, begun = dop853.advance, threading.get_ident(), threading.Event(), []
+
+    def endless(*given):
+        if threading.get_ident() == main:
+            return advance(*given)
+        if threading.get_ident() not in begun:
+            begun.append(threading.get_ident())
+        if threading.get_ident() == begun[0]:
+            under_way.wait(60)
+            raise KeyboardInterrupt
+        under_way.set()
+        time.sleep(0.001)
+        return True
+
+    monkeypatch.setattr(dop853, "advance", endless)
+    monkeypatch.setattr(numba, "get_num_threads", lambda: 2)
+    with pytest.raises(KeyboardInterrupt):
+        tsode.integrate_many(*several(6 * WIDTH), TEN)
+    assert len(begun) == 2

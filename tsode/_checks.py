@@ -161,10 +161,11 @@ def float_array(
     """
     array = real_array(name, value)
     _check_shape(name, array, shape, meaning)
-    if not np.all(np.isfinite(array)):
+    largest = np.abs(array).max(initial=0.0)
+    if not np.isfinite(largest):
         where = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
         raise ValueError(f"`{name}` must be finite, but has {array[where]} at index {where}")
-    if np.max(np.abs(array), initial=0.0) > maximum:
+    if largest > maximum:
         where = tuple(int(i) for i in np.argwhere(np.abs(array) > maximum)[0])
         raise ValueError(f"`{name}` must be at most {maximum:g} in size, but has {array[where]:g} at index {where}")
     array.setflags(write=False)
@@ -236,7 +237,7 @@ def times(alpha: ArrayLike, points: int = 201) -> np.ndarray:
         raise ValueError("`alpha` must hold at least one time, but is empty")
     if alpha[0] < 0:
         raise ValueError(f"`alpha` must not be negative, but starts at {alpha[0]:g}")
-    if np.any(np.diff(alpha) <= 0):
+    if (alpha[1:] <= alpha[:-1]).any():
         where = int(np.argmax(np.diff(alpha) <= 0))
         raise ValueError(
             f"`alpha` must be strictly increasing, but goes from {alpha[where]:g} to {alpha[where + 1]:g} "

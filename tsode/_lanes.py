@@ -32,7 +32,7 @@ def aligned(shape: tuple[int, ...], dtype: DTypeLike = np.float64) -> np.ndarray
     """Return an array of zeros that starts where a vector of the machine may start."""
     size = math.prod(shape) * np.dtype(dtype).itemsize
     room = np.zeros(size + 64, dtype=np.uint8)
-    first = -room.ctypes.data % 64
+    first = -room.__array_interface__["data"][0] % 64
     return room[first : first + size].view(dtype).reshape(shape)
 
 

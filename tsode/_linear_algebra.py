@@ -13,10 +13,12 @@ def semidefinite_root(matrix: np.ndarray) -> np.ndarray:
 
 def joint_matrix(M: np.ndarray, Q: np.ndarray, P: np.ndarray) -> np.ndarray:
     """Return [[Q, M], [M^T, P]] of overlaps with any leading axes, shape (..., p + p_star, p + p_star)."""
-    P = np.broadcast_to(P, (*M.shape[:-2], *P.shape[-2:]))
-    return np.concatenate(
-        [np.concatenate([Q, M], axis=-1), np.concatenate([np.swapaxes(M, -1, -2), P], axis=-1)], axis=-2
-    )
+    p = Q.shape[-1]
+    n = p + P.shape[-1]
+    joint = np.empty((*M.shape[:-2], n, n))
+    joint[..., :p, :p], joint[..., :p, p:] = Q, M
+    joint[..., p:, :p], joint[..., p:, p:] = np.swapaxes(M, -1, -2), P
+    return joint
 
 
 def polar(matrix: np.ndarray) -> np.ndarray:

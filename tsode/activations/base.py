@@ -236,6 +236,8 @@ class Activation(ABC):
         return {"name": self.name, **self.parameters}
 
     def __eq__(self, other: object) -> bool:
+        if other is self:
+            return True
         if not isinstance(other, Activation) or type(other) is not type(self):
             return NotImplemented
         return self.to_dict() == other.to_dict()

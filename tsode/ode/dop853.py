@@ -20,22 +20,27 @@ import functools
 import numpy as np
 from numba import njit
 
-from .._compiled import call
+from .._compiled import call, jitable
 from .._lanes import fma, load, store
 
 __all__ = [
     "CONTROL",
     "DIVERGED",
+    "ERRORS",
     "GOING",
     "LIMIT",
+    "NEW",
     "NEXT",
+    "POINT",
     "ROWS",
     "STATUS",
     "STEP",
     "STOPPED",
     "TIME",
     "TOO_SMALL",
+    "TRIED",
     "advance",
+    "part_of_kernel",
     "tables",
     "within",
 ]  # fmt: skip
@@ -176,7 +181,7 @@ def evaluate(flat, steps, n):
         )  # fmt: skip
 
 
-@part_of_kernel
+@jitable
 def within(x, h, y, new, slope, new_slope, a, b, c, d):
     """Return the solution at a fraction x of a step h from y to new, of which the slopes and four terms are known."""
     rest, change = 1.0 - x, new - y

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 
 import numpy as np
@@ -12,9 +13,10 @@ from .._states import norm_positions, pack
 from ..model import TeacherStudent
 from ..overlaps import Overlaps
 from . import dop853
-from .dop853 import LIMIT, NEXT, STATUS, STEP, STOPPED, TIME
+from .dop853 import LIMIT, NEXT, STATUS, STOPPED, TIME
+from .first_step import first_steps
 from .result import Options, Solution
-from .rhs import Rates, derivatives
+from .rhs import Rates
 
 __all__ = ["solve"]
 
@@ -26,6 +28,7 @@ def solve(
     starts: Sequence[Overlaps],
     alpha: np.ndarray,
     options: Options,
+    stop: threading.Event | None = None,
 ) -> list[Solution]:
     """Return the solutions of one model, or of up to WIDTH with the same averages, widths and constraint.
 
@@ -37,6 +40,8 @@ def solve(
         Times.
     options : Options
         Tolerances, and whether it is gradient flow.
+    stop : threading.Event, optional
+        Set by another thread that wants no solutions any more: those that are under way end early.
 
     Returns
     -------
@@ -49,12 +54,13 @@ def solve(
     last = () if lanes == 1 else (lanes,)
     n, flat, steps = out.shape[2], work.reshape(-1, *last), control.reshape(-1, *last)
     attempts = max(1, WORK_A_CALL // (n * lanes * len(rates.arrays[1])))
-    while dop853.advance(
+    positions = norm_positions(models[0])
+    while not (stop and stop.is_set()) and dop853.advance(
         rates.pointer, rates.arrays, rates.numbers, dop853.tables(), flat, work, steps, control, alpha, out,
-        norm_positions(models[0]), options.rtol, options.atol, attempts,
+        positions, options.rtol, options.atol, attempts,
     ):  # fmt: skip
         for i in np.flatnonzero((control[STATUS] == dop853.DIVERGED) & np.isnan(control[STOPPED])):
-            end = control[STOPPED, i] = _end(work[:, i], control[:, i], n, norm_positions(models[0]))
+            end = control[STOPPED, i] = _end(work[:, i], control[:, i], n, positions)
             control[NEXT, i] = np.searchsorted(alpha[: int(control[NEXT, i])], end, side="right")
     found = []
     for lane in range(len(models)):
@@ -82,32 +88,14 @@ def begin(
     control[STATUS] = dop853.TOO_SMALL  # lanes without a solution
     control[STATUS, :count] = dop853.GOING
     control[LIMIT, :count] = [divergence_limit(model, start.Q) for model, start in zip(models, starts)]
-    _first_steps(rates, work, control, n, alpha[-1] - alpha[0], options)
+    last = () if lanes == 1 else (lanes,)
+    first_steps(
+        rates.pointer, rates.arrays, rates.numbers, work.reshape(-1, *last), control.reshape(-1, *last), control,
+        alpha[-1] - alpha[0], options.rtol, options.atol,
+    )  # fmt: skip
     out = np.empty((lanes, len(alpha), n))
     out[:count, 0] = first
     return work, control, out
-
-
-def _first_steps(rates, work, control, n, interval, options):
-    """Set the first slopes and steps (Hairer, Norsett & Wanner, section II.4)."""
-    y, slopes = work[:n], work[dop853.K * n : (dop853.K + 1) * n]
-
-    def f(states):
-        shape = states.shape if states.shape[1] > 1 else (-1,)
-        return derivatives(rates.pointer, states.reshape(shape), rates.arrays, rates.numbers).reshape(y.shape)
-
-    def size(x):
-        return np.sqrt(np.mean(np.square(x / scale), axis=0))
-
-    with np.errstate(all="ignore"):
-        scale = options.atol + options.rtol * np.abs(y)
-        slopes[:] = f(y)
-        d0, d1 = size(y), size(slopes)
-        h0 = np.minimum(np.where((d0 < 1e-5) | (d1 < 1e-5), 1e-6, 0.01 * d0 / d1), interval)
-        d2 = size(f(y + h0 * slopes) - slopes) / h0
-        flat = (d1 <= 1e-15) & (d2 <= 1e-15)
-        h1 = np.where(flat, np.maximum(1e-6, 1e-3 * h0), (0.01 / np.maximum(d1, d2)) ** 0.125)
-        control[STEP] = np.nan_to_num(np.minimum(np.minimum(100 * h0, h1), interval))
 
 
 def _end(work, control, n, positions):
@@ -118,5 +106,5 @@ def _end(work, control, n, positions):
     terms = [rows[row, positions].sum() for row in used]
     low, high = 0.0, 1.0
     while low < (middle := (low + high) / 2) < high:
-        low, high = (middle, high) if dop853.within.py_func(middle, size, *terms) < limit else (low, middle)
+        low, high = (middle, high) if dop853.within(middle, size, *terms) < limit else (low, middle)
     return control[TIME] + high * size

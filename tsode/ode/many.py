@@ -1,11 +1,15 @@
 """Many ODE solutions at once: scans over parameters or starts, several times cheaper each than one by one.
 
-Solutions of equal widths go in lockstep, each with steps of its own: none depends on its neighbours.
+Solutions of equal widths go in lockstep, each with steps of its own: none depends on its neighbours. What goes together
+is solved by one thread.
 """
 
+import threading
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import numba
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -44,7 +48,8 @@ def integrate_many(
     Returns
     -------
     list of Trajectory
-        In the order given; each is what ``integrate`` returns, up to the tolerance.
+        In the order given; each is what ``integrate`` returns, up to the tolerance. As many threads are used as
+        ``numba.get_num_threads()`` says; the result does not depend on it.
 
     Raises
     ------
@@ -68,16 +73,34 @@ def integrate_many(
 
     options = Options(method, rtol, atol, gradient_flow)
     found: list[Any] = [None] * len(models)
-    for chunk in _chunks(models, alpha, options):
-        if len(chunk) == 1:
-            i = chunk[0]
-            found[i] = integrate(models[i], starts[i], alpha, *options)
-            continue
-        together = [models[i] for i in chunk]
-        solutions = solve(together, [starts[i] for i in chunk], alpha, options)
-        for i, trajectory in zip(chunk, trajectories(together, alpha, solutions, options)):
+    chunks = list(_chunks(models, alpha, options))
+    together = [chunk for chunk in chunks if len(chunk) > 1]
+    for chunk, solutions in zip(together, _in_threads(models, starts, alpha, options, together)):
+        for i, trajectory in zip(chunk, trajectories([models[i] for i in chunk], alpha, solutions, options)):
             found[i] = trajectory
+    for (i,) in (chunk for chunk in chunks if len(chunk) == 1):
+        found[i] = integrate(models[i], starts[i], alpha, *options)
     return found
+
+
+def _in_threads(models, starts, alpha, options, chunks):
+    """Return the solutions of each chunk of positions, from as many threads as Numba is to use."""
+    stop, threads = threading.Event(), numba.get_num_threads()
+
+    def run(chunk):
+        return solve([models[i] for i in chunk], [starts[i] for i in chunk], alpha, options, stop)
+
+    if threads == 1:
+        return map(run, chunks)
+    first = [run(chunk) for chunk in chunks[:1]]  # alone, so that what has to be compiled is compiled once
+    with ThreadPoolExecutor(threads) as pool:
+        futures = [pool.submit(run, chunk) for chunk in chunks[1:]]
+        try:
+            return first + [future.result() for future in futures]
+        except BaseException:
+            stop.set()
+            pool.shutdown(cancel_futures=True)
+            raise
 
 
 def _pairs(models: Any, starts: Any) -> tuple[list[TeacherStudent], list[Overlaps]]:

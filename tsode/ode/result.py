@@ -17,6 +17,7 @@ from ..trajectory import Trajectory, own_trajectory
 __all__ = ["Options", "Solution", "trajectories"]
 
 OUTSIDE = 1e-6  # negative eigenvalue of the joint overlaps, relative to their trace, that rounding does not explain
+TINY = np.finfo(float).tiny
 LOOKS = 16  # records at which eigenvalues are looked at; all would take as long as the solution itself
 
 
@@ -85,12 +86,14 @@ def _warn_outside(solutions, tolerance, stacklevel):
         return
     alpha = completed[0].alpha
     looked_at = slice(None, None, -max(1, len(alpha) // LOOKS))
-    joint = np.array([joint_matrix(s.M[looked_at], s.Q[looked_at], s.model.teacher_overlap) for s in completed])
-    trace = np.maximum(np.trace(joint, axis1=2, axis2=3), np.finfo(float).tiny)[..., None, None]
+    parts = ([s.M[looked_at] for s in completed], [s.Q[looked_at] for s in completed],
+             [s.model.teacher_overlap[None] for s in completed])  # fmt: skip
+    joint = joint_matrix(*map(np.array, parts))
+    joint /= np.maximum(joint.trace(axis1=2, axis2=3), TINY)[..., None, None]
     try:  # takes a fraction of the time that eigenvalues take
-        np.linalg.cholesky(joint / trace + tolerance * np.eye(joint.shape[-1]))
+        np.linalg.cholesky(joint + tolerance * np.eye(joint.shape[-1]))
     except np.linalg.LinAlgError:
-        lowest = np.linalg.eigvalsh(joint / trace)[..., 0]
+        lowest = np.linalg.eigvalsh(joint)[..., 0]
         for values in lowest[lowest.min(axis=1) < -tolerance]:
             worst = int(np.argmin(values))
             warnings.warn(

@@ -18,6 +18,7 @@ NumPy's matrix products.
 from __future__ import annotations
 
 import functools
+import itertools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -102,7 +103,9 @@ class Rates:
         function = rates_function(model.rule.averages(model), lanes > 1)
         P = [each.teacher_overlap.ravel() for each in models]
         parameters = [each.rule.average_parameters(each, rtol) for each in models]
-        work = [aligned((*shape, *last)) for shape in ((n, n), (p, n), (p, n), (p, p))]
+        shapes, room = ((n, n), (p, n), (p, n), (p, p)), aligned((n * n + 2 * p * n + p * p, *last))
+        ends = itertools.accumulate(rows * columns for rows, columns in shapes)
+        work = [room[end - a * b : end].reshape(a, b, *last) for (a, b), end in zip(shapes, ends)]
         self.function = function  # the address is good as long as it lives
         self.pointer = function.pointer
         self.arrays = (_side_by_side(P, lanes), _side_by_side(parameters, lanes), *work)
