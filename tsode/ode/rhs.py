@@ -129,8 +129,9 @@ def rates_function(averages: Averages, lanes: bool) -> CFunction:
     Its arrays are those of :class:`Rates`; omega, J, F and K are what it works in.
     """
     rates = rates_of(averages)
-    entry = (_of_many if averages.lanes else _of_each)(rates) if lanes else _of_one(rates)
-    return CFunction(rates if averages.lanes or not lanes else _each(rates), entry, 8, 5)
+    if lanes and not averages.lanes:
+        rates = _each(rates)
+    return CFunction(rates, _of_many(rates) if lanes else _of_one(rates), 8, 5)
 
 
 def _of_one(rates):
@@ -159,32 +160,19 @@ def _of_many(rates):
     return entry
 
 
-def _of_each(rates):
-    each = _each(rates)
-
-    @with_name_of(each)
-    def entry(y, P, parameters, omega, J, F, K, dy, p, p_star, n_parameters, spherical, second_order):
-        n = p + p_star
-        each(
-            carray(y, (p * n, WIDTH)), carray(P, (p_star * p_star, WIDTH)), carray(parameters, (n_parameters, WIDTH)),
-            carray(omega, (n, n)), carray(J, (p, n)), carray(F, (p, n)), carray(K, (p, p)),
-            carray(dy, (p * n, WIDTH)), p, p_star, n_parameters, spherical, second_order,
-        )  # fmt: skip
-
-    return entry
-
-
 def _each(rates):
     """Return the rates of many solutions one after the other, for averages that are not written for lanes."""
 
     @jitable
     @with_name_of(rates)
     def each(y, P, parameters, omega, J, F, K, dy, p, p_star, n_parameters, spherical, second_order):
+        n = p + p_star
+        one_omega, one_J, one_F, one_K = np.empty((n, n)), np.empty((p, n)), np.empty((p, n)), np.empty((p, p))
+        change = np.empty(p * n)
         for lane in range(WIDTH):
-            change = np.empty(p * (p + p_star))
             rates(
-                y[:, lane].copy(), P[:, lane].copy(), parameters[:, lane].copy(), omega, J, F, K, change,
-                p, p_star, n_parameters, spherical, second_order,
+                y[:, lane].copy(), P[:, lane].copy(), parameters[:, lane].copy(), one_omega, one_J, one_F, one_K,
+                change, p, p_star, n_parameters, spherical, second_order,
             )  # fmt: skip
             dy[: len(change), lane] = change
 
