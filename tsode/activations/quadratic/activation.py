@@ -32,6 +32,7 @@ class Quadratic(Activation):
 
     name = "quadratic"
     degree = 2
+    coefficients = (0.0, 0.0, 1.0)
 
     @property
     def function(self) -> Callable[..., Any]:
@@ -71,10 +72,6 @@ class Quadratic(Activation):
     def input_rotations(self, readout: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the rotations that commute with the quadratic form that units put out."""
         return symmetry.commuting(rows.T @ (readout[:, None] * rows))
-
-    def unit_rotations(self, readout: np.ndarray) -> np.ndarray:
-        """Return the rotations of units with equal readouts among one another."""
-        return symmetry.planes(np.eye(len(readout)), readout)
 
     def averages(self, teacher: Activation) -> Averages:
         """Return the Averages, in closed form for a teacher of the same activation."""
