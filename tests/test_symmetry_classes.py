@@ -300,3 +300,24 @@ def test_nullity_is_that_of_the_hessian_where_the_loss_is_zero(kind, place):
         hessian.null_space(model, tsode.Overlaps(P, P, P), N=40).nullity
         == nullity(model_of(kind, v), np.pad(W, ((0, 0), (0, 40 - N)))).nullity
     )
+
+
+# --- degenerate students
+
+
+@pytest.mark.parametrize("kind", SHIPPED)
+@pytest.mark.parametrize("W", [np.zeros((4, N)), np.eye(4, N), np.ones((4, N)), np.ones((4, 1))], ids=lambda W: W.sum())
+@pytest.mark.parametrize("name", READOUTS)
+def test_a_degenerate_student_has_a_canonical_form(kind, W, name):
+    model = model_of(kind, READOUTS[name])
+    form = canonical(model, W)
+    assert equivalent(model, W, form).symmetric
+    assert equivalent(model, W, form)
+    np.testing.assert_allclose(canonical(model, form), form, atol=1e-14)
+
+
+def test_units_that_the_readouts_cancel_vanish():
+    """Down to what rounding leaves of them, which no second call would find again."""
+    assert not canonical(model_of("quadratic", [0.5, -0.5]), np.ones((2, 1)) / 3).any()
+    form, readout = canonical(model_of("quadratic", [0.5, -0.5]), np.ones((2, N)) / 3, [1.0, -1.0])
+    assert not np.any([*form.ravel(), *readout])

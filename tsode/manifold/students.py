@@ -30,7 +30,7 @@ from ..overlaps import LARGEST_WEIGHT
 
 __all__ = ["Student"]
 
-ROUND = 1e-14  # relative size of an eigenvalue of A that is lost in rounding
+ROUND = 1e-14  # size of an eigenvalue of A, relative to the square of the rows, that is lost in rounding
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,7 +128,7 @@ class Student:
         left, sizes, axes = np.linalg.svd(rows * (marks != 0)[:, None], full_matrices=False)
         C = left * sizes
         values, vectors = np.linalg.eigh(C.T @ (marks[:, None] * C))
-        values[np.abs(values) <= ROUND * np.abs(values).max()] = 0.0
+        values[np.abs(values) <= ROUND * sizes[0] ** 2] = 0.0
         for s in (1, -1):
             kept = np.argsort(-s * values)[: len(found[s])]
             each = np.sqrt(np.maximum(s * values[kept], 0.0))[:, None] * (vectors[:, kept].T @ axes)

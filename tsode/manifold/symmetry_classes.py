@@ -214,13 +214,13 @@ def _both(model, a, b, readouts):
 
 
 def _squared_difference(one, other):
-    """Return E[(f_a - f_b)^2] / (E[f_a^2] + E[f_b^2]), 0 where both put out nothing."""
+    """Return E[(f_a - f_b)^2] / (E[f_a^2] + E[f_b^2]), 0 where the rounding of terms that cancel explains it."""
     U, u, p = np.vstack([one.U, other.U]), np.concatenate([one.v, -other.v]), len(one.v)
     Q = U @ U.T
     q = np.diagonal(Q)
     products = np.outer(u, u) * one.activation.pair(one.activation, q[:, None], Q, q)
-    size = products[:p, :p].sum() + products[p:, p:].sum()
-    return float(max(products.sum(), 0.0) / size) if size > 0 else 0.0
+    difference, rounding = products.sum(), 4 * np.finfo(float).eps * np.abs(products).sum()
+    return float(difference / (products[:p, :p].sum() + products[p:, p:].sum())) if difference > rounding else 0.0
 
 
 def _distance(one, other):
