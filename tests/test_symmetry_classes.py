@@ -231,6 +231,7 @@ def test_tolerances_tell_close_students(kind):
     near = a + 1e-4 * weights(4)
     assert not equivalent(model, a, near)
     assert not equivalent(model, a, near).symmetric
+    assert not equivalent(model, 1e-3 * a, 1e-3 * near).symmetric
     assert equivalent(model, a, near, tolerance=0.01).symmetric
     assert equivalent(model, a, near, tolerance=0.01)
 
