@@ -8,6 +8,10 @@ SOURCES := setup.cfg pyproject.toml
 demo: .venv/installed
 	$(BIN)/tsode study --p 4 --p-star 2 --dimension 4000 --learning-rate 0.4 --runs 8 --out out/demo
 
+# Some 40 processes, two or more at a time: the package is compiled to bytecode once, and none waits for BLAS threads.
+test test-slow: export PYTHONDONTWRITEBYTECODE =
+test test-slow: export OPENBLAS_NUM_THREADS = 1
+
 test: .venv/installed-test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .

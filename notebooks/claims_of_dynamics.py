@@ -13,7 +13,7 @@ def sgd_meets_ode(base=0):
     start = tsode.Overlaps.random(model, N=24, rng=shifted(3, base))  # overlaps of order 1
     alpha = np.linspace(0, 20, 41)
     ode = tsode.integrate(model, start, alpha)
-    dimensions = (500, 2000, 8000, 32_000) if SMALL else (1000, 4000, 16_000, 64_000)
+    dimensions = (250, 1000, 4000, 16_000) if SMALL else (1000, 4000, 16_000, 64_000)
     means, errors = [], []
     for N in dimensions:
         sgd = tsode.simulate(model, start, alpha, N=N, runs=32, seed=shifted(N, base))
@@ -126,8 +126,8 @@ def escape_prefactor(base=0):
 def escape_dimension(base=0):
     """The escape time grows as ln N / 2g."""
     model = tsode.TeacherStudent(p=2, p_star=1, learning_rate=0.3)
-    dimensions = (250, 1000, 4000, 16_000) if SMALL else (1000, 4000, 16_000, 64_000, 256_000)
-    threshold, runs = 0.05, 1024 if SMALL else 2048
+    dimensions = (125, 500, 2000, 8000) if SMALL else (1000, 4000, 16_000, 64_000, 256_000)
+    threshold, runs = 0.05, 512 if SMALL else 2048
     means, errors, late = [], [], []
     for i, N in enumerate(dimensions):
         late.append(beyond_the_law(model, N, threshold, runs >> i, shifted(N, base), 4 * threshold))

@@ -5,11 +5,17 @@ import pytest
 from scipy.stats import ks_2samp
 
 import tsode
-from tsode.activations import SHIPPED
+from tsode.activations import SHIPPED, Custom, Hermite, Polynomial, ReLU
 
-PAIRS = [*((name, name) for name in SHIPPED), ("erf", "quadratic")]
-NAMES = [f"{student} learns {teacher}" if student != teacher else student for student, teacher in PAIRS]
-pairs = pytest.mark.parametrize(("student", "teacher"), PAIRS, ids=NAMES)
+PAIRS = [*((name, name) for name in SHIPPED), ("erf", "quadratic"), (Hermite(3), Hermite(3))]
+SLOW = [
+    (Hermite(2), Polynomial([0.1, 0.5, 0.2])), (ReLU(0.2), "relu"), ("tanh", "erf"),
+    (Custom(lambda x: x / (1 + np.exp(-x))), "tanh"),
+]  # fmt: skip
+NAMES = [" learns ".join(dict.fromkeys(map(str, pair))) for pair in [*PAIRS, *SLOW]]
+pairs = pytest.mark.parametrize(
+    ("student", "teacher"), [*PAIRS, *(pytest.param(*pair, marks=pytest.mark.slow) for pair in SLOW)], ids=NAMES
+)
 
 
 def model_of(student, teacher, **changes):

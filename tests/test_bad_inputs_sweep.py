@@ -75,6 +75,7 @@ def calls():
         "tsode.Trajectory.overlaps": {"index": 0, "run": None},
         "tsode.Trajectory.save": {"path": "run.npz"},
         "tsode.Trajectory.load": {"path": "run.npz"},
+        "tsode.TeacherStudent.from_dict": {"parameters": MODEL.to_dict()},
         "tsode.Trajectory.from_arrays": {"arrays": ode().to_arrays()},
         "tsode.escape_law": {"model": MODEL, "N": 1000, "threshold": 0.05, "start": "random", "scale": 1.0},
         "tsode.escape_time": {"trajectory": ode(), "threshold": 0.05},

@@ -44,11 +44,11 @@ def moments_agree(a, b):
 
 
 @pytest.mark.parametrize("constraint", ["free", "spherical"])
-@pytest.mark.parametrize("N", [5, 6, 7, 100])
+@pytest.mark.parametrize("N", [5, 6, 100])
 def test_chain_has_the_law_of_the_weights(N, constraint, form):
     """9 Kolmogorov-Smirnov tests a case, none below 1e-4; down to N = p + p*, where nothing is left over."""
     model = tsode.TeacherStudent(**{**GENERAL, "learning_rate": 0.3 if N > 50 else 0.05, "constraint": constraint})
-    alpha, runs = [0.0, 1.0, 3.0, 8.0], 1000
+    alpha, runs = [0.0, 1.0, 3.0, 8.0], 600
     a = tsode.simulate(model, None, alpha, N=N, runs=runs, seed=1, engine="weights")
     b = tsode.simulate(model, None, alpha, N=N, runs=runs, seed=2)
     assert min(same_law(a, b)) > 1e-4
@@ -116,19 +116,19 @@ def test_other_activations_have_the_law_of_the_weights_far(name, N):
 
 def test_given_starts_agree_with_the_weights_engine(model):
     start, alpha, model = generic_start(model), [0.0, 1.0, 4.0], model.replace(learning_rate=0.1)
-    a = tsode.simulate(model, start, alpha, N=60, runs=800, seed=3, engine="weights")
-    b = tsode.simulate(model, start, alpha, N=60, runs=800, seed=4)
+    a = tsode.simulate(model, start, alpha, N=60, runs=400, seed=3, engine="weights")
+    b = tsode.simulate(model, start, alpha, N=60, runs=400, seed=4)
     np.testing.assert_allclose(b.Q[:, 0], np.broadcast_to(start.Q, b.Q[:, 0].shape), atol=1e-12)
     np.testing.assert_allclose(b.M[:, 0], np.broadcast_to(start.M, b.M[:, 0].shape), atol=1e-12)
     assert min(same_law(a, b)) > 1e-4
 
 
 def test_deviation_from_the_ode_falls_as_one_over_root_N(model):
-    """N from 1e3 to 1e6 at 40 runs: an rms is known to 5 %, the slope over a factor of 1000 to 0.012."""
+    """N from 1e3 to 1e5 at 40 runs: an rms is known to 5 %, the slope over a factor of 100 to 0.015."""
     start, alpha = generic_start(model), np.linspace(0, 2, 5)
-    ode, dimensions, sizes = tsode.integrate(model, start, alpha), [10**3, 10**4, 10**5, 10**6], []
+    ode, dimensions, sizes = tsode.integrate(model, start, alpha), [10**3, 10**4, 10**5], []
     for N in dimensions:
-        sgd = tsode.simulate(model, start, alpha, N=N, runs=40 if N < 10**6 else 16, seed=N)
+        sgd = tsode.simulate(model, start, alpha, N=N, runs=40, seed=N)
         sizes.append(np.sqrt(np.mean((sgd.M - ode.M) ** 2) + np.mean((sgd.Q - ode.Q) ** 2)))
     assert np.polyfit(np.log(dimensions), np.log(sizes), 1)[0] == pytest.approx(-0.5, abs=0.05)
 
@@ -182,7 +182,7 @@ def test_diverging_runs_leave_the_others_alone(form):
 
 def test_rank_deficient_end_keeps_q_semidefinite(form):
     """p > p*: Q tends to rank p*; p = p*: the part off the teacher dies exponentially, down to rounding."""
-    N = 1000 if form == "samples" else 100  # blocks take longer for narrow students
+    N = 200 if form == "samples" else 100  # blocks take longer for narrow students
     for p, alpha in ((4, 3000.0), (2, 400.0)):
         model = tsode.TeacherStudent(p, 2, 0.1 * p)
         sgd = tsode.simulate(model, None, [0.0, alpha], N=N, runs=8, seed=1)

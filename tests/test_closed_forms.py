@@ -30,7 +30,7 @@ MODELS = {
 START = tsode.Overlaps.random(SQUARE, N=20, rng=0)
 W, W_STAR = START.realise(20, rng=1)
 X, Y = np.random.default_rng(2).standard_normal((40, 20)), np.arange(40.0)
-ALPHA = np.linspace(0.0, 12.0, 7)
+ALPHA = np.linspace(0.0, 6.0, 7)
 ROTATION = np.eye(3, 2)
 
 
@@ -84,7 +84,7 @@ OPEN = {
     tsode.gradient: lambda model: tsode.gradient(model, START, [0.0, 1.0]).M,
     tsode.simulate: lambda model: tsode.simulate(model, START, [0.0, 2.0], N=20).M[:, -1],
     tsode.escape_time: lambda model: tsode.escape_time(ode(model), 1.2 * np.sum(START.M**2)),
-    tsode.study: lambda model: tsode.study(model, 20, 2, 5.0).results["final excess loss"]["ode"],
+    tsode.study: lambda model: tsode.study(model, 20, 2, 2.0).results["final excess loss"]["ode"],
     tsode.Trajectory: lambda model: grown(model).loss,
     tsode.TeacherStudent: lambda model: model.excess_loss(START.M, START.Q),
     hessian.along: lambda model: hessian.along(grown(model), N=20).lowest,
@@ -202,9 +202,21 @@ def test_study_lasts_until_the_loss_has_fallen():
 
 def test_scan_of_escapes_without_a_law_measures_them():
     """With the same seed as by hand; the grid may vary the activation."""
-    grid = {"p": 2, "p_star": 1, "learning_rate": 0.2, "dimension": 200, "activation": ["quadratic", "erf"]}
+    grid = {
+        "p": 2,
+        "p_star": 1,
+        "learning_rate": 0.2,
+        "dimension": 200,
+        "activation": ["quadratic", "erf", activations.ReLU(), activations.Custom(np.tanh)],
+    }
     table = tsode.scans.escape(grid, runs=4, threshold=0.1, n_jobs=1).squeeze()
-    assert table["activation"].values.tolist() == ["quadratic", "erf"]
+    names = [
+        "quadratic",
+        "erf",
+        "relu",
+        '{"name": "custom", "steps": "t0 = np.tanh(x)\\nt1 = t0 * t0\\nt2 = 1.0 - t1\\nt0, t2"}',
+    ]
+    assert table["activation"].values.tolist() == names
     erf, square = (table.sel(activation=name) for name in ("erf", "quadratic"))
     assert "quadratic activation" in erf["reason"].item()
     assert square["reason"] == ""

@@ -1,7 +1,6 @@
 """Rules as C functions: compiled once, found on disk by every process, called for many runs or one."""
 
 import json
-import math
 import os
 import subprocess
 import sys
@@ -16,11 +15,13 @@ from tsode._lanes import WIDTH, aligned
 from tsode.activations import SHIPPED
 
 COUNTS = """
-import json, numba, tsode
+import json, numba, numpy as np, tsode
 from tsode import _compiled
 from tsode.sgd import chain, weights
 hits, misses = 0, 0
-for student, teacher in (("quadratic", None), ("erf", None), ("erf", "quadratic")):
+from tsode.activations import Custom, Hermite
+swish = Custom(lambda x: x / (1 + np.exp(-x)))
+for student, teacher in (("quadratic", None), ("erf", "quadratic"), (Hermite(3), "relu"), (swish, None)):
     model = tsode.TeacherStudent(2, 1, 0.1, 0.1, activation=student, teacher_activation=teacher)
     for runs, engine in ((17, "chain"), (1, "weights")):
         tsode.simulate(model, None, [0.0, 0.1], N=20, runs=runs, engine=engine)
@@ -37,14 +38,14 @@ print(json.dumps([hits, misses]))
 def test_a_fresh_process_compiles_nothing():
     """Shipped activations, alone and one for each side, whatever order Python's hashes have; the first may compile."""
     found = []
-    for seed in ("0", "1", "2"):
+    for seed in ("0", "1"):
         run = subprocess.run(
             [sys.executable, "-c", COUNTS], capture_output=True, text=True, check=True,
             env=os.environ | {"PYTHONHASHSEED": seed},
         )  # fmt: skip
         found.append(json.loads(run.stdout))
-    assert sum(found[0]) == 9
-    assert found[1:] == [[9, 0], [9, 0]]
+    assert sum(found[0]) == 11
+    assert found[1] == [11, 0]
 
 
 def rule_by_hand(model, lam, mu, noise):
@@ -57,8 +58,7 @@ def rule_by_hand(model, lam, mu, noise):
 
 
 @pytest.mark.parametrize("noise_variance", [0.0, 0.3])
-@pytest.mark.parametrize("teacher", SHIPPED)
-@pytest.mark.parametrize("student", SHIPPED)
+@pytest.mark.parametrize(("student", "teacher"), [*zip(SHIPPED, SHIPPED), ("erf", "quadratic"), ("relu", "tanh")])
 def test_steps_of_gradient_descent(student, teacher, noise_variance):
     """Called for WIDTH runs, for one, and in plain Python."""
     model = tsode.TeacherStudent(
@@ -91,39 +91,3 @@ def test_step_is_compiled_once_a_process():
     assert step_function(one.rule.step(one), True) is step_function(two.rule.step(two), True)
     noisy = two.replace(noise_variance=0.1)
     assert step_function(noisy.rule.step(noisy), True) is not step_function(two.rule.step(two), True)
-
-
-CHANGES = """
-import json, sys
-import numpy as np, tsode
-from numba import njit
-from tsode._compiled import call_step, step_function
-@njit
-def called(pointer, lam, mu, size, parameters, change):
-    call_step(pointer, lam, mu, lam, 0, 0, size, parameters, change)
-found = {}
-for activation in sys.argv[1:]:
-    model, change = tsode.TeacherStudent(1, 1, 1.0, activation=activation), np.empty(1)
-    compiled = step_function(model.rule.step(model), False)
-    called(compiled.pointer, np.ones(1), np.zeros(1), np.ones(1), model.rule.parameters(model), change)
-    found[activation] = change[0]
-print(json.dumps(found))
-"""
-
-
-@pytest.mark.slow
-def test_rules_that_two_processes_compiled_are_told_apart_by_a_third(tmp_path):
-    """Every process gives its functions the same names, from which the third one has to know them."""
-
-    def changes(*activations):
-        run = subprocess.run(
-            [sys.executable, "-c", CHANGES, *activations], capture_output=True, text=True, check=True,
-            env=os.environ | {"NUMBA_CACHE_DIR": str(tmp_path)},
-        )  # fmt: skip
-        return json.loads(run.stdout)
-
-    wanted = changes("quadratic") | changes("erf")
-    assert wanted["quadratic"] == -2
-    assert wanted["erf"] == pytest.approx(-math.erf(math.sqrt(0.5)) * math.sqrt(2 / math.pi) * math.exp(-0.5))
-    assert changes("quadratic", "erf") == wanted
-    assert changes("erf", "quadratic") == wanted

@@ -1,18 +1,18 @@
 """Results are functions of the seed alone, wherever they are computed; different runs and points share no numbers."""
 
 import json
-import multiprocessing
 import os
 import subprocess
 import sys
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import bits
 import joblib
 import nbformat
+import numba
 import numpy as np
 import pytest
+import threadpoolctl
 from scipy import stats
 
 import tsode
@@ -44,21 +44,18 @@ def test_digests_tell_results_apart(here):
     assert bits.digest(first) != bits.digest(second)
 
 
-@pytest.mark.parametrize("threads", ["1", "2"])
-def test_another_process_on_any_number_of_threads(here, threads):
+def test_another_process_on_another_number_of_threads(here):
+    found = {numba.get_num_threads(), *(pool["num_threads"] for pool in threadpoolctl.threadpool_info())}
+    threads = "1" if 1 not in found else "2" if 2 not in found else "3"
     names = ("NUMBA_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS")
     assert json.loads(run(FOLDER / "bits.py", **dict.fromkeys(names, threads))) == here
-
-
-def test_spawned_process(here):
-    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
-        assert pool.submit(bits.digests).result() == here
 
 
 def test_worker_of_joblib(here):
     assert joblib.Parallel(n_jobs=2)([joblib.delayed(bits.digests)()]) == [here]
 
 
+@pytest.mark.slow
 def test_kernel_of_a_notebook(here, tmp_path):
     cell = nbformat.v4.new_code_cell("import json\nimport bits\nprint(json.dumps(bits.digests()))")
     nbformat.write(nbformat.v4.new_notebook(cells=[cell]), tmp_path / "tiny.ipynb")

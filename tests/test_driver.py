@@ -306,5 +306,6 @@ def test_linear_algebra_is_left_one_thread(scripted, monkeypatch):
         return inner(self)
 
     monkeypatch.setattr(Scripted, "overlaps", overlaps)
-    scripted()
+    with threadpoolctl.threadpool_limits(2):
+        scripted()
     assert set(seen) <= {1}

@@ -124,7 +124,7 @@ def test_mean_grows_as_the_logarithm_of_the_dimension():
 )
 def test_width_shortens_the_escape_through_the_prefactor(p_star, widths, runs):
     """At fixed eta v = 0.05: measured means on the law's line within 3 standard errors."""
-    N, threshold = 10_000, 0.04
+    N, threshold = 4000, 0.04
     for p in widths:
         model = tsode.TeacherStudent(p, p_star, 0.05 * p)
         law = tsode.escape_law(model, N, threshold, start="random")

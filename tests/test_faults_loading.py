@@ -170,7 +170,7 @@ def changed(**changes):
         ({"format": 0}, "`format` must be at least 1, but is 0"),
         ({"format": "new"}, "`format` must be a whole number, but is 'new'"),
         ({"engine": None}, "`header` must be of tsode, but 'engine' is missing"),
-        ({"model": {}}, "missing 3 required positional arguments"),
+        ({"model": {}}, "`parameters` must be those of a model"),
         ({"model": {"p": 2, "p_star": 1, "learning_rate": -1}}, "`learning_rate` must be larger than 0, but is -1"),
         ({"model": [1]}, "`model` must be a JSON object, but is list"),
         ({"seed": "x"}, "`seed` must be a whole number, but is 'x'"),

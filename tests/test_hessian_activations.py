@@ -6,7 +6,7 @@ from hessian_points import overlaps_of, random_points
 
 import tsode
 from tsode import hessian
-from tsode.activations import Activation, NoClosedForm
+from tsode.activations import Activation, Hermite, NoClosedForm
 
 CONSTRAINTS = ("free", "spherical")
 SIDES = [("erf", "erf"), ("erf", "quadratic"), ("quadratic", "erf")]
@@ -89,7 +89,7 @@ def slope_and_curvature(function):
 # ---- the loss as a function of the overlaps
 
 
-@pytest.mark.parametrize("sides", [("quadratic", "quadratic"), *SIDES])
+@pytest.mark.parametrize("sides", [("quadratic", "quadratic"), *SIDES, (Hermite(3), "quadratic")])
 def test_derivatives_of_the_loss_with_respect_to_the_overlaps(sides):
     rng = np.random.default_rng(1)
     for model, W, W_star in points(3, 9, 1, sides=sides):

@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 import tsode
+from tsode._compiled import step_function
 from tsode._kernel_cache import drop_stale_kernels
+from tsode.ode import adjoint, rhs
 
 
 def test_only_kernels_older_than_a_source_go(tmp_path):
@@ -72,14 +74,14 @@ def python(code, environment, *options):
 
 def test_without_a_writable_folder_kernels_are_compiled_for_the_process_alone(closed, tmp_path):
     code = (
-        "import subprocess, sys, tsode; print(tsode.__file__)\n"
-        "model, start = tsode.TeacherStudent(1, 1, 0.1), tsode.Overlaps([[0.1]], [[1.0]])\n"
-        "print(tsode.integrate(model, start, [0.0, 0.1]).M.shape)\n"
+        "import subprocess, sys, tsode, numpy as np; print(tsode.__file__)\n"
+        "from tsode.sgd.random_numbers import sign_lanes\n"
+        "out = np.zeros(1); sign_lanes(np.ones((4, 1), dtype=np.uint64), out); print(out[0])\n"
         "subprocess.run([sys.executable, '-W', 'error', '-c', 'import tsode'], check=True)\n"
     )
     run = python(code, closed)
     assert run.returncode == 0, run.stderr
-    assert run.stdout.splitlines() == [str(tmp_path / "site" / "tsode" / "__init__.py"), "(2, 1, 1)"]
+    assert run.stdout.splitlines() == [str(tmp_path / "site" / "tsode" / "__init__.py"), "1.0"]
     assert run.stderr.count("Warning") == 1
     assert "RuntimeWarning: set NUMBA_CACHE_DIR to a folder that can be written" in run.stderr
     assert list((tmp_path / "temporary").iterdir()) == []
@@ -101,14 +103,28 @@ def test_kernels_in_the_folder_of_numba_cache_dir_are_kept_until_a_source_change
     assert list(folder.iterdir()) == []
 
 
-def test_odes_of_two_activations_from_the_caches_of_two_processes(tmp_path):
+def test_kernels_of_two_activations_have_two_names():
     """Numba numbers what a process compiles: names made of that number alone would make the one out of the other."""
+    square, erf = (tsode.TeacherStudent(2, 2, 0.3, activation=name) for name in ("quadratic", "erf"))
+    for kernel in (
+        lambda model: rhs.rates_function(model.rule.averages(model), False).compiled,
+        lambda model: rhs.rates_function(model.rule.averages(model), True).compiled,
+        lambda model: adjoint.pullback_function(model.rule.averages(model)).compiled,
+        lambda model: step_function(model.rule.step(model), True).compiled,
+        lambda model: step_function(model.rule.step(model), False).compiled,
+    ):
+        assert kernel(square).__name__ != kernel(erf).__name__
+
+
+@pytest.mark.slow
+def test_two_activations_from_the_caches_of_two_processes(tmp_path):
     script = (
         "import sys, tsode\n"
         "for name in sys.argv[1:]:\n"
         "    model = tsode.TeacherStudent(2, 2, 0.3, activation=name)\n"
         "    start = tsode.Overlaps.random(model, 30, rng=0)\n"
-        "    print(tsode.integrate(model, start, [0.0, 1.0]).Q[-1, 0, 0])\n"
+        "    sgd = tsode.simulate(model, start, [0.0, 1.0], N=30)\n"
+        "    print(tsode.integrate(model, start, [0.0, 1.0]).Q[-1, 0, 0], sgd.Q[0, -1, 0, 0])\n"
     )
     environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
 
@@ -121,3 +137,35 @@ def test_odes_of_two_activations_from_the_caches_of_two_processes(tmp_path):
     assert quadratic != erf
     assert lines("quadratic", "erf") == quadratic + erf
     assert lines("erf", "quadratic") == erf + quadratic
+
+
+FIRST_CALLS = """
+import numba.core.event, numpy as np, tsode
+from tsode import cli
+
+compiled = []
+class Listener(numba.core.event.Listener):
+    def on_start(self, event): compiled.append(str(event.data.get("dispatcher")))
+    def on_end(self, event): pass
+
+assert cli.main(["warm-up"]) == 0
+numba.core.event.register("numba:compile", Listener())
+for activation in tsode.activations.SHIPPED:
+    model = tsode.TeacherStudent(4, 2, 0.1, activation=activation)
+    start = tsode.Overlaps.random(model, N=100, rng=0)
+    tsode.integrate(model, start, 1.0)
+    tsode.integrate_many(model, [start] * 3, np.linspace(0, 1, 5), gradient_flow=True)
+    for engine in ("chain", "weights"):
+        for runs in (1, 20):
+            tsode.simulate(model, start, 0.1, N=100, runs=runs, engine=engine)
+print(len(compiled), compiled)
+"""
+
+
+@pytest.mark.slow
+def test_nothing_is_compiled_after_the_warm_up(tmp_path):
+    run = subprocess.run(
+        [sys.executable, "-c", FIRST_CALLS], capture_output=True, text=True, check=True,
+        env=os.environ | {"NUMBA_CACHE_DIR": str(tmp_path)},
+    )  # fmt: skip
+    assert run.stdout.splitlines()[-1] == "0 []"

@@ -1,5 +1,6 @@
 """Numbers of runs in lockstep: every operation on a vector of runs, on one number, and uncompiled."""
 
+import functools
 import json
 import os
 import subprocess
@@ -30,6 +31,10 @@ FUNCTIONS = {
     "minimum": (lambda x: np.minimum(1, x), lambda x: np.minimum(1, x), 0, 0),
     "powers": (lambda x: x**3 + x**0 - x**1, lambda x: x**3 + 1 - x, 1e-15, 1e-13),
     "inverse power": (lambda x: (x + 1000.5) ** -2, lambda x: (x + 1000.5) ** -2, 1e-15, 0),
+    "log": (lambda x: np.log(x * x + 1e-3), lambda x: np.log(x * x + 1e-3), 1e-15, 1e-15),
+    "sin": (lambda x: np.sin(x), np.sin, 0, 4e-16),
+    "cos": (lambda x: np.cos(x), np.cos, 0, 4e-16),
+    "root of a power": (lambda x: np.abs(x) ** 1.5, lambda x: np.abs(x) ** 1.5, 1e-15, 0),
     "choices": (
         lambda x: np.where((x > 0.5) & ~(x >= 2) | (x < -1) & (x != -3) | (x == 7), x, 2 * x),
         lambda x: np.where((x > 0.5) & ~(x >= 2) | (x < -1) & (x != -3) | (x == 7), x, 2 * x), 0, 0,
@@ -40,8 +45,8 @@ FUNCTIONS = {
 }  # fmt: skip
 
 
-def applied(function, x):
-    """Return the function of the numbers x, compiled for vectors and for single numbers."""
+@functools.cache
+def loop_of(function):
     compiled = njit(function)
 
     @njit
@@ -49,6 +54,12 @@ def applied(function, x):
         for i in range(array.shape[0]):
             store(out, i, compiled(load(array, i)))
 
+    return loop
+
+
+def applied(function, x):
+    """Return the function of the numbers x, compiled for vectors and for single numbers."""
+    loop = loop_of(function)
     rows = aligned((-(-x.size // WIDTH), WIDTH))
     rows.reshape(-1)[: x.size] = x
     found, single = aligned(rows.shape), np.empty(x.size)
@@ -87,13 +98,17 @@ def test_ends_of_the_functions():
 
 def test_inverse_root_and_powers_of_two_over_the_range_of_doubles():
     x = np.exp(np.linspace(-300, 300, 20_001)) * 2.0 ** np.arange(-266, 266)[:, None].repeat(20_001, 1)[::100][0]
-    for found in applied(lambda x: inverse_root(x), x):
+
+    def root(x):
+        return inverse_root(x)
+
+    for found in applied(root, x):
         np.testing.assert_allclose(found, 1 / np.sqrt(x), rtol=4e-16)
     for found in (*applied(lambda x: power_of_two(x), x), power_of_two(x)):
         assert (np.frexp(found)[0] == 0.5).all()
         assert (x * found**2).min() >= 0.25
         assert (x * found**2).max() <= 1
-    assert applied(lambda x: inverse_root(x), np.zeros(1))[0] > 1e150
+    assert applied(root, np.zeros(1))[0] > 1e150
     assert inverse_root(np.zeros(2)).min() > 1e150
 
 

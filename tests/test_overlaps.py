@@ -83,9 +83,9 @@ def test_table_shows_the_matrices():
 @pytest.mark.parametrize("constraint", ["free", "spherical"])
 @pytest.mark.parametrize("N", [6, 60])
 def test_random_overlaps_have_the_law_of_random_weights(N, constraint):
-    """Kolmogorov-Smirnov on 6 functions of 3000 draws: p above 1e-4 each, a false alarm in 1 of 400 seeds."""
+    """Kolmogorov-Smirnov on 6 functions of 1500 draws: p above 1e-4 each, a false alarm in 1 of 400 seeds."""
     model = tsode.TeacherStudent(**{**GENERAL, "constraint": constraint})
-    rng, draws, scale = np.random.default_rng(N), 3000, 1.7
+    rng, draws, scale = np.random.default_rng(N), 1500, 1.7
     _, W_star = tsode.Overlaps(np.zeros((3, 2)), np.eye(3), model.teacher_overlap).realise(max(N, 5), rng)
     drawn, direct = [], []
     for _ in range(draws):

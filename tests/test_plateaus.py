@@ -1,3 +1,5 @@
+import functools
+
 import numpy as np
 import pytest
 from models import all_of
@@ -49,8 +51,11 @@ def jacobian(function, y, h=0.01):
     return np.array(columns).T / (12 * h)
 
 
+plateau_of = functools.cache(tsode.plateau)  # a followed branch takes a moment
+
+
 def at(model, factor, name):
-    return model.replace(learning_rate=factor * getattr(tsode.plateau(model), name))
+    return model.replace(learning_rate=factor * getattr(plateau_of(model), name))
 
 
 def settled(model, start_q, alpha=2000.0):
@@ -61,7 +66,7 @@ def settled(model, start_q, alpha=2000.0):
 
 def growth(model, alpha):
     """ln of the growth of M along the ODE, from a tiny M in the direction that grows fastest."""
-    y, n = flatten(tsode.plateau(model).overlaps), model.p * model.p_star
+    y, n = flatten(plateau_of(model).overlaps), model.p * model.p_star
     values, vectors = np.linalg.eig(jacobian(right_hand_side(model), y)[:n, :n])
     M = 1e-9 * vectors[:, np.argmax(values.real)].real.reshape(model.p, model.p_star)
     Q = y[n:].reshape(model.p, model.p) + (0 if model.spherical else 1e-15 * np.eye(model.p))  # dead rows need a norm
@@ -85,7 +90,7 @@ def test_is_a_fixed_point_with_this_jacobian(model, gradient_flow):
 
 @all_of(FREE)
 def test_the_ode_settles_there(model):
-    saddle = tsode.plateau(model)
+    saddle = plateau_of(model)
     end = settled(model, 0.9 * np.diagonal(saddle.overlaps.Q) + 1e-6)
     np.testing.assert_allclose(end.Q[-1], saddle.overlaps.Q, rtol=0, atol=1e-9)
     assert end.loss[-1] == pytest.approx(saddle.loss, abs=1e-9)
@@ -149,7 +154,7 @@ def test_the_ode_leaves_fastest_at_the_fastest_learning_rate(model):
 
 @all_of(LEAVING)
 def test_the_ode_grows_at_the_escape_rate(model):
-    rate = tsode.plateau(model).escape_rate
+    rate = plateau_of(model).escape_rate
     assert growth(model, 5 / rate) == pytest.approx(5, rel=1e-7)
 
 

@@ -272,13 +272,13 @@ def threads(x):
 
 @pytest.mark.parametrize("options", [{"n_jobs": 1}, {"n_jobs": 2}, {"n_jobs": 2, "backend": "threading"}])
 def test_points_have_one_thread_and_what_was_set_is_restored(options):
-    before = threads(0)
     backend = options.pop("backend", None)
-    with joblib.parallel_config(**({"backend": backend} if backend else {})):
+    with threadpoolctl.threadpool_limits(2), joblib.parallel_config(**({"backend": backend} if backend else {})):
+        before = threads(0)
         table = scan(threads, {"x": range(20)}, **options)
-    assert (table["blas"] == 1).all()
-    assert (table["numba"] == 1).all()
-    assert threads(0) == before
+        assert (table["blas"] == 1).all()
+        assert (table["numba"] == 1).all()
+        assert threads(0) == before
 
 
 def test_minus_one_stands_for_all_cores_and_minus_two_for_nothing():

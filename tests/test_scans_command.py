@@ -48,6 +48,7 @@ def test_other_commands_write_their_files(kind, tmp_path, capsys):
     assert "p_star = 1" in capsys.readouterr().out.splitlines()[0]
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_toml_file_stands_for_flags_and_flags_override_it(tmp_path, capsys):
     config = tmp_path / "scan.toml"
     config.write_text('p = [1, 2]\np-star = 1\nlearning_rate = "0.1:0.2:2"\ndimension = 1e2\nruns = 2\njobs = 1\n'
@@ -75,6 +76,7 @@ FLAGS = {
 }  # fmt: skip
 
 
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize("kind", FLAGS)
 def test_flags_are_the_arguments_of_the_scan(kind, tmp_path, capsys):
     flags, grid, options = FLAGS[kind]
@@ -95,6 +97,7 @@ def test_flags_are_the_arguments_of_the_scan(kind, tmp_path, capsys):
             assert text == value if isinstance(value, str) else float(text) == pytest.approx(value, rel=1e-5)
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_points_without_a_law_say_why(tmp_path, capsys):
     arguments = ["scan", "escape", "--p", "2", "--p-star", "8", "--runs", "2", "-N", "1000", "--jobs", "1"]
     assert cli.main([*arguments, "--learning-rate", "0.3", "0.7", "--path", str(tmp_path)]) == 0
@@ -116,6 +119,7 @@ def fail_at(monkeypatch, width):
     monkeypatch.setattr("tsode.scans.escape_scans.escape_law", broken)
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_command_with_a_failing_point(tmp_path, monkeypatch, capsys):
     fail_at(monkeypatch, 2)
     arguments = ["scan", "escape", "--p", "1", "2", "-N", "100", "--runs", "2", "--learning-rate", "0.1", *QUICK]
@@ -133,6 +137,7 @@ def test_command_with_a_failing_point(tmp_path, monkeypatch, capsys):
     assert "failed at p = 2, " in err
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_command_where_all_points_fail(tmp_path, monkeypatch, capsys):
     fail_at(monkeypatch, 2)
     assert cli.main(["scan", "escape", "--p", "2", "--on-error", "record", "--path", str(tmp_path), *QUICK]) == 0
@@ -142,7 +147,7 @@ def test_command_where_all_points_fail(tmp_path, monkeypatch, capsys):
 
 def test_ctrl_c_on_the_command_is_one_line(tmp_path):
     arguments = ["scan", "escape", "--p", "1", "--p-star", "1", "--learning-rate", "0.05:0.1:20", "--runs", "2",
-                 "--dimension", "2e5", "--path", str(tmp_path), "--jobs", "1"]  # fmt: skip
+                 "--dimension", "1e4", "--path", str(tmp_path), "--jobs", "1"]  # fmt: skip
     process = subprocess.Popen(
         [sys.executable, "-m", "tsode", *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         start_new_session=True, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),

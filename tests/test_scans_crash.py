@@ -131,13 +131,14 @@ def test_ctrl_c_leaves_a_resumable_state_and_one_line(n_jobs, serial, tmp_path):
 
 
 def test_two_processes_on_one_path(serial, tmp_path):
+    """Another one and this one, which comes in after the other's first points."""
     store = tmp_path / "store"
-    running = [run(tmp_path / name, wait=False, n_jobs=1, path=str(store))[0] for name in "ab"]
-    for process in running:
-        output, _ = process.communicate(timeout=120)
-        assert process.returncode == 0, output
-    for name in "ab":
-        assert load(tmp_path / name / "whole.nc").identical(serial[0])
+    process, _ = run(tmp_path / "other", wait=False, n_jobs=1, path=str(store))
+    wait_for(store, 2, process)
+    assert here(tmp_path, store)[0].identical(serial[0])
+    output, _ = process.communicate(timeout=120)
+    assert process.returncode == 0, output
+    assert load(tmp_path / "other" / "whole.nc").identical(serial[0])
     assert len(list((store / "points").iterdir())) == POINTS  # and no temporary file is left
 
 

@@ -313,6 +313,7 @@ def test_summary_says_what_was_run(study):
     assert found["hessian"] == tsode.hessian.compare(MODEL, N).to_dict()
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_parts_are_saved_and_loaded_each_as_itself(study, tmp_path):
     study.save(tmp_path)
     for path in (tmp_path, tmp_path / "study.npz"):

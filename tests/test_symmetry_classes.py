@@ -56,7 +56,6 @@ READOUTS = {
     "unread": [0.3, 0.0, 0.0, 0.3],
 }
 kinds = pytest.mark.parametrize("kind", KINDS)
-needs_relu = pytest.mark.skipif("relu" not in SHIPPED, reason="no ReLU here")
 
 
 def model_of(kind, v=READOUTS["equal"]):
@@ -151,7 +150,7 @@ def test_distance_is_a_metric_on_classes(kind, name, trained):
 
 @pytest.mark.parametrize(("kind", "v", "signs"), [
     ("erf", [0.25] * 4, [1]), ("erf", [0.5, -0.5, 0.2, 0.5], [1, -1]), ("hump", [0.5, 0.5, 0.2, 0.2], [1, -1]),
-    pytest.param("relu", [0.25] * 4, [1], marks=needs_relu),
+    ("relu", [0.25] * 4, [1]),
 ])  # fmt: skip
 def test_distance_is_the_smallest_over_all_symmetries(kind, v, signs):
     """All permutations with all signs that leave the output alone: 384 at most."""
@@ -214,8 +213,6 @@ BROKEN = {  # activation, readouts if trained, both weights, whether symmetric n
 @pytest.mark.parametrize("name", BROKEN)
 def test_what_breaks_the_classes_is_said(name):
     kind, readouts, a, b, symmetric, reason = BROKEN[name]
-    if kind not in KINDS:
-        pytest.skip("no ReLU here")
     v = [0.5, -0.5] if kind == "quadratic" else [0.5] * len(a)
     model, found = model_of(kind, v), equivalent(model_of(kind, v), a, b, readouts)
     one, other = [v, v] if readouts is None else readouts

@@ -12,17 +12,21 @@ alone.
 import functools
 import hashlib
 from collections.abc import Callable
-from types import CodeType
+from types import CodeType, FunctionType
 from typing import Any, TypeVar
 
 import numba
+import numpy as np
 from llvmlite import ir
 from numba import carray, types
 from numba.extending import intrinsic, lower_builtin, overload, register_jitable, type_callable
 
-from ._lanes import WIDTH
+from ._lanes import WIDTH, load, store
 
-__all__ = ["FAST", "CFunction", "call", "call_step", "jitable", "prefer_wide_vectors", "step_function", "with_name_of"]
+__all__ = [
+    "FAST", "CFunction", "call", "call_step", "evaluate", "evaluation_function", "jitable", "prefer_wide_vectors",
+    "step_function", "with_name_of",
+]  # fmt: skip
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -50,14 +54,25 @@ def with_name_of(*functions: Any) -> Callable[[Function], Function]:
     return rename
 
 
-def _described(thing):
-    """Return what tells a function, or a number that a closure holds, from others."""
+def _described(thing, seen=()):
+    """Return what tells a function, or a number that a closure holds, from others: instructions, constants, globals."""
+    if isinstance(thing, np.ndarray):
+        return f"{thing.dtype} {thing.shape} {thing.tobytes().hex()}"
+    if isinstance(thing, tuple):
+        return f"({', '.join(_described(part, seen) for part in thing)})"
+    if isinstance(thing, CodeType):
+        constants = [_described(constant, seen) for constant in thing.co_consts]
+        return f"{thing.co_code.hex()} {thing.co_names} {constants}"
     code = getattr(thing, "__code__", None)
     if code is None:
         return repr(thing)
-    cells = [_described(cell.cell_contents) for cell in thing.__closure__ or ()]
-    constants = [constant for constant in code.co_consts if not isinstance(constant, CodeType)]
-    return f"{thing.__module__}.{thing.__qualname__} {code.co_code.hex()} {code.co_names} {constants} {cells}"
+    if thing in seen:
+        return thing.__qualname__
+    read = [value for name, value in sorted(thing.__globals__.items()) if name in code.co_names]
+    held = [cell.cell_contents for cell in thing.__closure__ or ()]
+    held += [value for value in read if isinstance(value, (int, float, tuple, np.ndarray, FunctionType))]
+    parts = [_described(part, (*seen, thing)) for part in (code, *held)]
+    return f"{thing.__module__}.{thing.__qualname__} {' '.join(parts)}"
 
 
 NUMBERS = types.CPointer(types.float64)
@@ -188,3 +203,35 @@ def _type_of_prefer_wide_vectors(context):
 def _prefer_wide_vectors(context, builder, signature, values):
     set.add(builder.function.attributes, '"prefer-vector-width"="512"')  # llvmlite's own method refuses it
     return context.get_dummy_value()
+
+
+def evaluation_function(function: Callable[..., Any]) -> Any:
+    """Return the compiled C function of a plain function x -> (value, slope), which :func:`evaluate` calls.
+
+    It takes x, value, slope, and the number of rows of WIDTH numbers that each holds.
+    """
+
+    @with_name_of(function)
+    def entry(x, value, slope, rows):
+        xs, values, slopes = carray(x, (rows, WIDTH)), carray(value, (rows, WIDTH)), carray(slope, (rows, WIDTH))
+        for i in range(rows):
+            found = function(load(xs, i))
+            store(values, i, found[0])
+            store(slopes, i, found[1])
+
+    return numba.cfunc(types.void(*[NUMBERS] * 3, types.intp), cache=True)(entry)
+
+
+@intrinsic
+def evaluate(context, pointer, rows, x, value, slope):
+    """Write a function's values and slopes for the first rows of x; `pointer` is the address of its C function."""
+
+    def generate(context, builder, signature, values):
+        arrays = [context.make_array(signature.args[i])(context, builder, values[i]) for i in (2, 3, 4)]
+        number, whole = ir.DoubleType().as_pointer(), ir.IntType(64)
+        function = ir.FunctionType(ir.VoidType(), [number] * 3 + [whole]).as_pointer()
+        rows = context.cast(builder, values[1], signature.args[1], types.intp)
+        builder.call(builder.inttoptr(values[0], function), [*(array.data for array in arrays), rows])
+        return context.get_dummy_value()
+
+    return types.void(types.int64, rows, x, value, slope), generate

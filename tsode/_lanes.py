@@ -243,6 +243,16 @@ on_lanes(_vectors.sign, (Lanes,), np.sign)
 on_lanes(_vectors.exp, (Lanes,), np.exp)
 on_lanes(_vectors.tanh, (Lanes,), np.tanh)
 on_lanes(_vectors.erf, (Lanes,), special.erf)
+for _name in ("log", "sin", "cos"):  # one number after the other, by the library of C
+    on_lanes(lambda x, name=_name: x.call(name), (Lanes,), getattr(np, _name))
+
+
+def any_power(x, n):
+    """Return x^n for any number n."""
+    return x**n
+
+
+on_lanes(lambda x, n: x.call("pow", n), (Lanes, types.Float), any_power)
 
 
 @overload(special.erf)
@@ -252,7 +262,9 @@ def _erf_of_numbers(x):
 
 @overload(operator.pow, prefer_literal=True)
 def _power(x, n):
-    """A power that stands in the source."""
+    """A whole power that stands in the source, or another."""
+    if isinstance(x, Lanes) and isinstance(n, types.Float):
+        return lambda x, n: any_power(x, n)
     if not (isinstance(x, Lanes) and isinstance(n, types.IntegerLiteral)):
         return None
     exponent = n.literal_value

@@ -24,8 +24,9 @@ def about(label: str, meaning: str, symbol: str = "", check: Check | None = None
     """Return all that is said of a parameter in reprs, figures, grids and on the command line, as a dict.
 
     ``check(name, value, known)`` returns the value, or that of the default, given those before. What else there may be:
-    `title` (one of `TITLES`: from where on it is named), `rare` (named only where it is not the default), `short` (its
-    label in figures); and for those that the command line and grids take `plural`, `default`, `metavar`, `choices`.
+    `load` (makes a value of what files hold), `title` (one of `TITLES`: from where on it is named), `rare` (named
+    only where it is not the default), `short` (its label in figures); and for those that the command line and grids
+    take `plural`, `default`, `metavar`, `choices`.
     """
     return {"label": label, "meaning": meaning, "symbol": symbol, "check": check, **more}
 

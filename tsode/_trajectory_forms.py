@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import _checks
+from .activations import Stored
 from .model import TeacherStudent
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ def to_arrays(trajectory: Trajectory) -> dict[str, np.ndarray]:
         "gradient_flow": trajectory.gradient_flow,
     }
     return {
+        **({} if from_file(trajectory.model) else known_loss(trajectory)),
         "header": np.array(json.dumps(header)),
         "alpha": trajectory.alpha,
         "M": trajectory.M,
@@ -48,6 +50,20 @@ def to_arrays(trajectory: Trajectory) -> dict[str, np.ndarray]:
         "status": np.asarray(trajectory.status, dtype=np.str_),
         "stopped_at": np.asarray(trajectory.stopped_at, dtype=np.float64),
     }
+
+
+def from_file(model: TeacherStudent) -> bool:
+    """Return whether all of a model can be made from a file, so that its loss can be computed again."""
+    again = TeacherStudent.from_dict(json.loads(json.dumps(model.to_dict())))
+    return not any(isinstance(side, Stored) for side in (again.activation, again.teacher_activation))
+
+
+def known_loss(trajectory: Trajectory) -> dict[str, np.ndarray]:
+    """Return the excess loss by its name, or nothing where it is not known."""
+    try:
+        return {"excess_loss": trajectory.excess_loss}
+    except _checks.NoClosedForm:  # an activation too rough for its averages, or known by name alone
+        return {}
 
 
 def fields_of(arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
@@ -58,7 +74,7 @@ def fields_of(arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
     header = read_header(arrays["header"])
     status, stopped_at = np.asarray(arrays["status"]), np.asarray(arrays["stopped_at"])
     return dict(
-        model=TeacherStudent(**header["model"]),
+        model=TeacherStudent.from_dict(header["model"]),
         alpha=arrays["alpha"],
         M=arrays["M"],
         Q=arrays["Q"],
@@ -103,4 +119,5 @@ def read_header(text: object) -> dict[str, Any]:
 def variables(trajectory):
     """Return what a trajectory holds beside its times and provenance as name -> (dimensions, array)."""
     lead = () if trajectory.runs is None else ("run",)
-    return {name: ((*lead, *dims), np.asarray(getattr(trajectory, name))) for name, dims in LAYOUT.items()}
+    known = {name: dims for name, dims in LAYOUT.items() if "loss" not in name or known_loss(trajectory)}
+    return {name: ((*lead, *dims), np.asarray(getattr(trajectory, name))) for name, dims in known.items()}

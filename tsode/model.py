@@ -12,7 +12,7 @@ from . import _checks
 from ._display import Report
 from ._loss import Loss
 from ._parameters import about, is_default, overlap, plain, readout, short, width
-from .activations import SHIPPED, Activation, NoClosedForm, activation_of
+from .activations import SHIPPED, Activation, NoClosedForm, activation_of, stored_activation
 from .rules import Rule, rule_of
 
 __all__ = ["CONSTRAINTS", "TeacherStudent", "check_model", "parameters"]
@@ -56,7 +56,7 @@ class TeacherStudent(Report, Loss):
     constraint : {"free", "spherical"}
         "spherical" rescales every student row to :math:`|w_k|^2 = N` after each step.
     activation : str or Activation
-        Of the hidden units: "quadratic" or "erf", or an object of :mod:`tsode.activations`.
+        Of the hidden units: "quadratic", "erf", "relu" or "tanh", or an object of :mod:`tsode.activations`.
     teacher_activation : str or Activation, optional
         Of the teacher's units; that of the student by default.
     rule : str or Rule
@@ -107,10 +107,11 @@ class TeacherStudent(Report, Loss):
     _: KW_ONLY
     activation: Activation = field(default="quadratic", metadata=about(  # type: ignore[assignment]
         "activation", "activation of the hidden units", "σ", lambda name, value, _: activation_of(value, name),
-        title="widths", rare=True, choices=tuple(SHIPPED), plural="activations of the hidden units"))
+        load=stored_activation, title="widths", rare=True, choices=tuple(SHIPPED),
+        plural="activations of the hidden units"))
     teacher_activation: Activation = field(default=None, metadata=about(  # type: ignore[assignment]
         "teacher activation", "activation of the teacher's units; None: the student's", "σ*", _teacher_activation,
-        title="widths", rare=True, choices=tuple(SHIPPED),
+        load=stored_activation, title="widths", rare=True, choices=tuple(SHIPPED),
         plural="activations of the teacher's units; None: the student's"))
     rule: Rule = field(default="gradient", metadata=about(  # type: ignore[assignment]
         "learning rule", "what one sample changes", "", lambda name, value, _: rule_of(value), title="run", rare=True))
@@ -193,6 +194,38 @@ class TeacherStudent(Report, Loss):
             for one in dataclasses.fields(self)
             if not (one.metadata.get("rare") and is_default(self, one))
         }
+
+    @classmethod
+    def from_dict(cls, parameters: dict[str, Any]) -> "TeacherStudent":
+        """Return the model of :meth:`to_dict`, also where it has an activation of the user's own.
+
+        Parameters
+        ----------
+        parameters : dict
+            What `to_dict` returned. Of other activations than shipped ones it has no function:
+            :class:`tsode.activations.Stored` stands for them.
+
+        Returns
+        -------
+        TeacherStudent
+
+        Raises
+        ------
+        TypeError, ValueError
+            If they are none of a model.
+
+        Examples
+        --------
+        >>> model = TeacherStudent(p=2, p_star=1, learning_rate=0.4, activation="relu")
+        >>> TeacherStudent.from_dict(model.to_dict()) == model
+        True
+        """
+        _checks.instance("parameters", parameters, dict, "a dict of a model's parameters")
+        known = {one.name for one in dataclasses.fields(cls)}
+        if not {"p", "p_star", "learning_rate"} <= set(parameters) <= known:
+            raise ValueError(f"`parameters` must be those of a model, but names {', '.join(map(str, parameters))}")
+        load = {one.name: one.metadata["load"] for one in dataclasses.fields(cls) if "load" in one.metadata}
+        return cls(**{name: load[name](value) if name in load else value for name, value in parameters.items()})
 
     def __eq__(self, other: object) -> bool:
         return self.to_dict() == other.to_dict() if isinstance(other, TeacherStudent) else NotImplemented

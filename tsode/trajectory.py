@@ -258,7 +258,13 @@ class Trajectory(Report):
         True
         """
         arrays = dict(_checks.instance("arrays", arrays, Mapping, "a mapping of str to ndarray"))
-        return cls(**fields_of(arrays))
+        trajectory = cls(**fields_of(arrays))
+        if "excess_loss" in arrays:  # of an activation that the file does not hold
+            loss, shape = _checks.real_array("excess_loss", arrays["excess_loss"]), trajectory.M.shape[:-2]
+            if loss.shape != shape:
+                raise ValueError(f"`excess_loss` must have shape {shape}, but has {loss.shape}")
+            trajectory.__dict__["excess_loss"] = loss
+        return trajectory
 
     def to_xarray(self) -> xarray.Dataset:
         """Return an ``xarray.Dataset`` with dimensions (run,) alpha, student, student_2, teacher.

@@ -72,6 +72,9 @@ CASES = {
     "activation without a slope": (
         make(activation=ValueAlone()), ValueError, "`activation` must have a `function` that returns value and slope"
     ),
+    "dict of no model": (
+        lambda: tsode.TeacherStudent.from_dict({"p": 2}), ValueError, "`parameters` must be those of a model, but name"
+    ),
     "rule is unknown": (make(rule="magic"), ValueError, "`rule` must be one of 'gradient', but is 'magic'"),
     **{
         f"{name} of another width": (

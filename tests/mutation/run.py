@@ -43,13 +43,12 @@ GROUPS = {"physics": PHYSICS, "studies": STUDIES}
 # Left out: notebooks and claims (minutes each), and what runs in processes of its own, where no mutant is.
 LEFT_OUT = ("tests/test_notebooks.py", "tests/test_claims.py", "tests/test_scans_crash.py", "tsode/__main__.py")
 IN_PROCESSES = (
-    "another_process", "spawned_process", "in_processes", "of_joblib", "kernel_of_a_notebook", "module_form", "ctrl_c",
+    "another_process", "in_processes", "of_joblib", "kernel_of_a_notebook", "module_form", "ctrl_c",
     "import_leaves", "cannot_travel", "depends_on_the_point_alone", "names_the_point[2]", "lists_the_points[2]",
 )  # fmt: skip
 OWN = 0.2  # a test of the mutant's own room comes before others that take this fraction of its time
 CONTROLS = 60  # at most; one in ten of a sample
 SECONDS_A_TEST = {"0": 60, "1": 6}  # of processor time, by NUMBA_DISABLE_JIT: what takes longer takes no part
-WAIT = 10  # as many times that by the clock: others may use the machine
 PATHS = (str(ROOT), str(ROOT / "tests" / "mutation"))
 
 
@@ -103,15 +102,16 @@ def cover(processes, tests):
     longest = SECONDS_A_TEST[os.environ["NUMBA_DISABLE_JIT"]]
     report = OUT / f"tests-{len(list(OUT.glob('tests-*.xml')))}.xml"
     environment = {key: value for key, value in os.environ.items() if key != "PYTEST_DISABLE_PLUGIN_AUTOLOAD"}
+    environment |= {"PYTHONPATH": os.pathsep.join(PATHS), "SECONDS_A_TEST": str(longest)}
     subprocess.run(
         [
-            sys.executable, "-m", "pytest", *tests, "-q", "-n", str(processes), f"--timeout={WAIT * longest}",
+            sys.executable, "-m", "pytest", *tests, "-q", "-n", str(processes),
             "-p", "processor_time", "-p", "no:cacheprovider",
             "--cov=tsode", "--cov-context=test", "--cov-report=term", "--cov-append",
             f"--junitxml={report}", "-o", "junit_family=xunit1",
             "-o", f"addopts=--doctest-modules -m 'not slow' {ignored}",
         ],
-        env={**environment, "COVERAGE_FILE": str(OUT / "coverage"), "PYTHONPATH": os.pathsep.join(PATHS)},
+        env={**environment, "COVERAGE_FILE": str(OUT / "coverage")},
     )  # fmt: skip
 
 

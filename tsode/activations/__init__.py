@@ -5,12 +5,22 @@ import numpy as np
 from .. import _checks
 from .._compiled import jitable
 from .base import Activation, NoClosedForm
+from .custom import Custom
 from .erf import Erf
+from .hermite import Hermite
+from .polynomial import Polynomial
 from .quadratic import Quadratic
+from .relu import ReLU
+from .stored import Stored
+from .tanh import Tanh
 
-__all__ = ["SHIPPED", "Activation", "Erf", "NoClosedForm", "Quadratic", "activation_of", "jitable"]
+__all__ = [
+    "SHIPPED", "Activation", "Custom", "Erf", "Hermite", "NoClosedForm", "Polynomial", "Quadratic", "ReLU", "Stored",
+    "Tanh", "activation_of", "jitable", "stored_activation",
+]  # fmt: skip
 
-SHIPPED = {kind.name: kind for kind in (Quadratic, Erf)}
+SHIPPED = {kind.name: kind for kind in (Quadratic, Erf, ReLU, Tanh)}  # by their names alone
+KINDS = SHIPPED | {kind.name: kind for kind in (Hermite, Polynomial)}  # what files name, with parameters
 
 
 def activation_of(value: Activation | str | dict, name: str = "activation") -> Activation:
@@ -19,13 +29,23 @@ def activation_of(value: Activation | str | dict, name: str = "activation") -> A
         return _checked(value, name)
     if isinstance(value, dict):
         parameters = dict(value)
-        return SHIPPED[_checks.choice(name, parameters.pop("name", None), tuple(SHIPPED))](**parameters)
+        return KINDS[_checks.choice(name, parameters.pop("name", None), tuple(KINDS))](**parameters)
     return SHIPPED[_checks.choice(name, value, tuple(SHIPPED))]()
+
+
+def stored_activation(value: str | dict) -> Activation:
+    """Return the Activation that a file names; of another than a shipped one only what is said of it."""
+    given = {"name": value} if isinstance(value, str) else value
+    if isinstance(given, dict) and isinstance(given.get("name"), str) and given["name"] not in KINDS:
+        return Stored(**given)
+    return activation_of(value)
 
 
 def _checked(activation: Activation, name: str) -> Activation:
     """Return an activation of the user's own if it can be told from others, made again, and called."""
-    own = SHIPPED.get(activation.name)
+    if isinstance(activation, (Custom, Stored)):
+        return activation
+    own = KINDS.get(activation.name)
     if not activation.name or (own is not None and own is not type(activation)):
         raise ValueError(f"`{name}` must have a `name` of its own, but has {activation.name!r}")
     try:

@@ -15,7 +15,7 @@ and so on: every derivative is an average of the same kind. With independent sta
 which holds for parallel units (r = 0) and for units of norm zero (a = 0) too. Both integrals are sums over equispaced
 nodes. Their error falls exponentially in the number of nodes for functions that are analytic around the real axis. It
 is about 1e-12 for activations that vary on a scale of 1, up to a standard deviation of `LARGEST`, beyond which the
-nodes no longer become denser. Kinks are not resolved: activations with kinks bring averages of their own.
+nodes no longer become denser. Kinks are not resolved here.
 
 An activation gives its value and slope. First derivatives take :math:`s''` by integration by parts,
 
@@ -28,6 +28,7 @@ parallel units the average of :math:`(s'')^2` is not determined by averages of l
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -40,7 +41,9 @@ from .._checks import NoClosedForm
 if TYPE_CHECKING:
     from .base import Activation
 
-__all__ = ["check_smooth", "derivatives", "gaussian_nodes", "pair", "pair_curvatures", "pair_slopes"]
+__all__ = [
+    "check_smooth", "derivatives", "everywhere", "gaussian_nodes", "pair", "pair_curvatures", "pair_slopes", "plane",
+]  # fmt: skip
 
 RANGE = 8.5  # the normal density is 1e-16 of its maximum there
 NODES = 26  # nodes on either side of zero for a standard deviation of 1: a spacing of 1/3
@@ -139,8 +142,8 @@ def check_smooth(activation: Activation, bound: float = SMOOTH) -> None:
     missed, wrong = roughness(activation)
     if missed > bound:
         raise NoClosedForm(
-            f"`activation` must be smooth, or have averages of its own, but {activation!r} varies too fast for "
-            f"quadrature (it would miss {missed:.1g} of the slope); overlaps of tsode.simulate need no averages"
+            f"`activation` must be smooth, or have averages of its own, but {activation!r} has kinks or varies too "
+            f"fast for quadrature (it would miss {missed:.1g} of the slope); tsode.simulate takes it, without averages"
         )
     if wrong > 1e-3:
         raise ValueError(
@@ -169,7 +172,7 @@ def pair(first: Activation, second: Activation, c_xx: ArrayLike, c_xz: ArrayLike
     True
     """
     _check_smooth(first, second)
-    return _everywhere(_pair, 1, first, second, c_xx, c_xz, c_zz)[0]
+    return everywhere(_pair, 1, first, second, c_xx, c_xz, c_zz)[0]
 
 
 def pair_slopes(
@@ -185,8 +188,8 @@ def pair_slopes(
         Variances of x and z and their covariance.
     """
     _check_smooth(first, second)
-    xx, xz = _everywhere(_slopes, 2, first, second, c_xx, c_xz, c_zz)
-    zz = _everywhere(_slopes, 2, second, first, c_zz, c_xz, c_xx)[0]
+    xx, xz = everywhere(_slopes, 2, first, second, c_xx, c_xz, c_zz)
+    zz = everywhere(_slopes, 2, second, first, c_zz, c_xz, c_xx)[0]
     return xx, xz, zz
 
 
@@ -203,7 +206,7 @@ def pair_curvatures(
         Variances of x and z and their covariance.
     """
     _check_smooth(first, second, SMOOTH / 10)
-    return _everywhere(_curvatures, 1 + POINTS, first, second, c_xx, c_xz, c_zz)
+    return everywhere(_curvatures, 1 + POINTS, first, second, c_xx, c_xz, c_zz)
 
 
 def _check_smooth(first: Activation, second: Activation, bound: float = SMOOTH) -> None:
@@ -211,9 +214,20 @@ def _check_smooth(first: Activation, second: Activation, bound: float = SMOOTH) 
         check_smooth(activation, bound)
 
 
-def _everywhere(average, values, first, second, *covariances):
-    """Return the averages for all entries of the broadcast covariances; each takes `values` values a node."""
-    covariances = np.broadcast_arrays(*(np.asarray(c, dtype=np.float64) for c in covariances))
+def everywhere(
+    average: Callable[..., tuple[np.ndarray, ...]],
+    values: int,
+    first: Activation,
+    second: Activation,
+    c_xx: ArrayLike,
+    c_xz: ArrayLike,
+    c_zz: ArrayLike,
+) -> tuple[np.ndarray, ...]:
+    """Return ``average(first, second, a, b, r, nodes, weights)`` for all entries of the broadcast covariances.
+
+    It takes `values` values a node.
+    """
+    covariances = np.broadcast_arrays(*(np.asarray(c, dtype=np.float64) for c in (c_xx, c_xz, c_zz)))
     shape = covariances[0].shape
     c_xx, c_xz, c_zz = (c.ravel() for c in covariances)
     variances = np.concatenate([c_xx, c_zz])
@@ -235,13 +249,13 @@ def _factor(c_xx, c_xz, c_zz):
 
 
 def _pair(first, second, a, b, r, u, weights):
-    g = second.function(_plane(b, r, u))[0] @ weights
+    g = second.function(plane(b, r, u, u))[0] @ weights
     return ((first.function(a * u)[0] * g) @ weights,)
 
 
 def _slopes(first, second, a, b, r, u, weights):
     """Return E[s'' g] / 2 and E[s' g']."""
-    g, g_1 = (values @ weights for values in second.function(_plane(b, r, u)))
+    g, g_1 = (values @ weights for values in second.function(plane(b, r, u, u)))
     s_1 = first.function(a * u)[1]
     xz = (s_1 * g_1) @ weights
     a, b = a[:, 0], b[:, 0]
@@ -255,7 +269,7 @@ def _slopes(first, second, a, b, r, u, weights):
 
 def _curvatures(first, second, a, b, r, u, weights):
     s = derivatives(first, a * u, 4)
-    g = [values @ weights for values in derivatives(second, _plane(b, r, u), 4)]
+    g = [values @ weights for values in derivatives(second, plane(b, r, u, u), 4)]
     s_2_g_2 = (s[2] * g[2]) @ weights
     return (
         (s[4] * g[0]) @ weights / 4,
@@ -267,6 +281,6 @@ def _curvatures(first, second, a, b, r, u, weights):
     )
 
 
-def _plane(b, r, u):
-    """Return z at all nodes: the axes are entries, u and w."""
-    return b[:, :, None] * u[:, None] + r[:, :, None] * u
+def plane(b: np.ndarray, r: np.ndarray, u: np.ndarray, w: np.ndarray) -> np.ndarray:
+    """Return z at all nodes u and w, shape (entries, nodes u, nodes w)."""
+    return b[:, :, None] * u[:, None] + r[:, :, None] * w

@@ -2,6 +2,7 @@ r"""What an activation is: one function of one variable, its slope, and the Gaus
 
 from __future__ import annotations
 
+import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -10,7 +11,15 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .._checks import NoClosedForm
-from . import averages, error_averages, squared_error, symmetry
+from . import (
+    error_averages,
+    kinked_averages,
+    piecewise_averages,
+    polynomial_averages,
+    quadrature,
+    squared_error,
+    symmetry,
+)
 
 if TYPE_CHECKING:
     from ..model import TeacherStudent
@@ -34,17 +43,29 @@ class Activation(ABC):
     degree : float or None
         h, where it is homogeneous: s(c x) = c^h s(x) for c > 0.
     coefficients : tuple of float or None
-        Where it is a polynomial: its coefficients, the lowest first.
+        Where it is a polynomial: its coefficients, the lowest first. Averages of two polynomials are closed.
+    sides : tuple of float or None
+        Where it is linear on either side of zero, and zero there: its slopes on the left and on the right. Averages of
+        two such functions are closed.
     """
 
     name: str = ""
     degree: float | None = None
     coefficients: tuple[float, ...] | None = None
+    sides: tuple[float, float] | None = None
 
     @property
     def parameters(self) -> dict[str, Any]:
-        """Keyword arguments that make it again, dict of numbers: its attributes, but for those that begin with "_"."""
-        return {name: value for name, value in vars(self).items() if not name.startswith("_")}
+        """Keyword arguments that make it again, dict of numbers.
+
+        They are its attributes, but for those that begin with "_" and those that have the value of their default.
+        """
+        defaults = {one.name: one.default for one in inspect.signature(type(self)).parameters.values()}
+        return {
+            name: value
+            for name, value in vars(self).items()
+            if not name.startswith("_") and (name not in defaults or defaults[name] != value)
+        }
 
     @property
     @abstractmethod
@@ -90,7 +111,7 @@ class Activation(ABC):
         -------
         ndarray, the broadcast shape
         """
-        return averages.pair(self, second, c_xx, c_xz, c_zz)
+        return self._way(second).pair(self, second, c_xx, c_xz, c_zz)
 
     def pair_slopes(
         self, second: Activation, c_xx: ArrayLike, c_xz: ArrayLike, c_zz: ArrayLike
@@ -99,13 +120,21 @@ class Activation(ABC):
 
         They are E[s'' g] / 2, E[s' g'] and E[s g''] / 2.
         """
-        return averages.pair_slopes(self, second, c_xx, c_xz, c_zz)
+        return self._way(second).pair_slopes(self, second, c_xx, c_xz, c_zz)
 
     def pair_curvatures(
         self, second: Activation, c_xx: ArrayLike, c_xz: ArrayLike, c_zz: ArrayLike
     ) -> tuple[np.ndarray, ...]:
         """Return the second derivatives of :meth:`pair`: (xx, xx), (xx, xz), (xx, zz), (xz, xz), (xz, zz), (zz, zz)."""
-        return averages.pair_curvatures(self, second, c_xx, c_xz, c_zz)
+        return self._way(second).pair_curvatures(self, second, c_xx, c_xz, c_zz)
+
+    def own_curvatures(self, Q: np.ndarray) -> tuple[np.ndarray, ...]:
+        """Return `pair_curvatures` of all pairs of units of one network with the overlaps Q, shape (p, p) each.
+
+        On the diagonal the three covariances are one, and only the second derivative along it is asked for.
+        """
+        q = np.diagonal(Q)
+        return self.pair_curvatures(self, q[:, None], Q, q)
 
     def error_squared(
         self,
@@ -116,12 +145,64 @@ class Activation(ABC):
         noise_variance: float,
         level: int = 1,
     ) -> np.ndarray:
-        """Return E[D^2 s'_k s'_l]: see :func:`tsode.activations.error_averages.error_squared`, the default."""
-        return error_averages.error_squared(self, teacher, omega, v, v_star, noise_variance, level)
+        """Return E[D^2 s'_k s'_l]: see :func:`tsode.activations.error_averages.error_squared`.
+
+        It is exact for two polynomials and for two piecewise linear functions, where `level` has no effect.
+        """
+        return self._way(teacher).error_squared(self, teacher, omega, v, v_star, noise_variance, level)
 
     def averages(self, teacher: Activation) -> error_averages.Averages:
         """Return the Averages that drive the ODEs of a student with this activation; by default through quadrature."""
-        return error_averages.by_quadrature(self, teacher)
+        return self._way(teacher).averages(self, teacher)
+
+    def constants(self, teacher: Activation, rtol: float = 1e-8) -> tuple[float, ...]:
+        """Return numbers of both activations that the compiled loops of `averages` read after the readouts.
+
+        With them quadrature has a relative error of at most `rtol` at a generic point, as far as it can.
+        """
+        return self._way(teacher).constants(self, teacher, rtol)
+
+    def accuracy(
+        self,
+        teacher: Activation,
+        omega: np.ndarray,
+        v: np.ndarray,
+        v_star: np.ndarray,
+        noise_variance: float = 0.0,
+        rtol: float = 1e-8,
+    ) -> float:
+        """Return an estimate of the relative error of E[D^2 s'_k s'_l] as the ODEs take it at a tolerance.
+
+        It is the difference from a finer quadrature over the largest entry; 0 where the average is closed.
+
+        Parameters
+        ----------
+        teacher : Activation
+            Of the teacher; this one is the student's.
+        omega : ndarray, shape (p + p_star, p + p_star)
+            Joint covariance of the preactivations, ``start.joint`` of a :class:`tsode.Overlaps`.
+        v, v_star : ndarray, shapes (p,), (p_star,)
+            Readouts.
+        noise_variance : float
+            Variance of the label noise.
+        rtol : float
+            As in :func:`tsode.integrate`.
+
+        Returns
+        -------
+        float
+        """
+        return self._way(teacher).accuracy(self, teacher, omega, v, v_star, noise_variance, rtol)
+
+    def _way(self, second):
+        """Return the module that has the averages of a pair."""
+        if self.coefficients is not None and second.coefficients is not None:
+            return polynomial_averages
+        if self.sides is not None and second.sides is not None:
+            return piecewise_averages
+        if self.sides is not None or second.sides is not None:
+            return kinked_averages
+        return quadrature
 
     def squared_error(
         self, teacher: Activation, v: np.ndarray, v_star: np.ndarray, M: np.ndarray, Q: np.ndarray, P: np.ndarray

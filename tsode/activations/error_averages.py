@@ -56,7 +56,8 @@ class Averages:
 
     With the joint covariance :math:`\Omega` of all preactivations, of size n = p + p*, and the step C of a sample,
     they are :math:`J = E[\partial C / \partial z]`, shape (p, n), and :math:`K = E[C C^T]`, shape (p, p), which may
-    use :math:`F = J \Omega = E[C z^T]`. The parameters are learning rate, standard deviation of the noise, v, -v*.
+    use :math:`F = J \Omega = E[C z^T]`. The parameters are learning rate, standard deviation of the noise, v, -v*, and
+    what :meth:`Activation.constants` adds.
 
     Attributes
     ----------

@@ -66,7 +66,11 @@ def loss_slopes(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return L_M and L_Q, shapes (..., p, p_star) and (..., p, p) of M and Q."""
     p = len(v)
-    xx, xz = _weighted("pair_slopes", 2, student, teacher, v, v_star, M, Q, P)
+    q, d = np.diagonal(Q, axis1=-2, axis2=-1), np.diagonal(P)
+    own = student.pair_slopes(student, q[..., :, None], Q, q[..., None, :])
+    both = student.pair_slopes(teacher, q[..., :, None], M, d)
+    weights = np.outer(v, np.concatenate([v, -v_star]))
+    xx, xz = (weights * np.concatenate(parts, axis=-1) for parts in zip(own[:2], both))
     G = xz / 2
     G[..., np.arange(p), np.arange(p)] += xx.sum(axis=-1)
     return 2 * G[..., p:], G[..., :p]
@@ -115,8 +119,11 @@ class LossCurvature:
         P: np.ndarray,
     ) -> LossCurvature:
         """Return it at M and Q, shapes (p, p_star) and (p, p)."""
-        xx, xx_xz, xx_zz, xz_xz = _weighted("pair_curvatures", 4, student, teacher, v, v_star, M, Q, P)
-        return cls(xx.sum(axis=1), xx_xz, xx_zz[:, : len(v)], xz_xz)
+        p, q, own = len(v), np.diagonal(Q), student.own_curvatures(Q)[:4]
+        both = student.pair_curvatures(teacher, q[:, None], M, np.diagonal(P))[:4]
+        weights = np.outer(v, np.concatenate([v, -v_star]))
+        xx, xx_xz, xx_zz, xz_xz = weights * np.concatenate([own, both], axis=-1)
+        return cls(xx.sum(axis=1), xx_xz, xx_zz[:, :p], xz_xz)
 
     def __call__(self, dM: np.ndarray, dQ: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return dL_M and dL_Q for changes of the shapes (..., p, p_star) and (..., p, p), dQ symmetric."""
@@ -128,12 +135,3 @@ class LossCurvature:
         diagonal = self.xx * dq + np.einsum("kj,...kj->...k", self.xx_xz, rows) + dq @ self.xx_zz.T
         dG[..., np.arange(p), np.arange(p)] += diagonal
         return 2 * dG[..., p:], dG[..., :p]
-
-
-def _weighted(derivatives, count, student, teacher, v, v_star, M, Q, P):
-    """Return the first derivatives of pairs, the student's units with all, times u_k u_j: (..., p, p + p_star) each."""
-    q, d = np.diagonal(Q, axis1=-2, axis2=-1), np.diagonal(P)
-    own = getattr(student, derivatives)(student, q[..., :, None], Q, q[..., None, :])
-    both = getattr(student, derivatives)(teacher, q[..., :, None], M, d)
-    weights = np.outer(v, np.concatenate([v, -v_star]))
-    return [weights * np.concatenate(parts, axis=-1) for parts in zip(own[:count], both)]

@@ -12,6 +12,7 @@ from ..model import TeacherStudent, parameters
 from ..sgd import ENGINES
 from ..studies import study
 from .scan import add_scan
+from .warm_up import add_warm_up
 
 __all__ = ["main"]
 
@@ -43,6 +44,7 @@ def _parser():
     _add_study(commands)
     add_scan(commands)
     _add_hessian(commands)
+    add_warm_up(commands)
     return parser
 
 

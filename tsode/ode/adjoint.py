@@ -119,7 +119,10 @@ def step_back(rates, pullback, arrays, numbers, tables, step, work, y_bar, P_bar
                     factor = h * weights[later, c]
                     for i in range(n):
                         slope_bar[i] += factor * (y_bar[i] if later == LAST else point_bars[later * n + i])
-        call(pullback, ((points, s * n), *arrays, slope_bar, (point_bars, s * n), P_bar, parameters_bar), numbers)
+        call(
+            pullback, ((points, s * n), *arrays, slope_bar, (point_bars, s * n), P_bar, parameters_bar),
+            (*numbers, parameters_bar.shape[0]),
+        )  # fmt: skip
     for s in range(LAST):
         for i in range(n):
             y_bar[i] += point_bars[s * n + i]
@@ -130,25 +133,25 @@ def pullback_function(averages: Averages) -> CFunction:
     """Return the C function that takes dy/dalpha back.
 
     It takes y, P, parameters, omega, J, F, K, the derivatives with respect to dy/dalpha, those with respect to y, P and
-    the parameters, of which the first are written and the others added to, and the numbers of
-    :class:`tsode.ode.rhs.Rates`.
+    the parameters, of which the first are written and the others added to, the numbers of
+    :class:`tsode.ode.rhs.Rates`, and the number of parameters that are differentiated: those of the rule, the first.
     """
     pullback = (_by_differences if averages.drift_back is None else _by_formulas)(averages)
 
     @with_name_of(pullback)
     def entry(
         y, P, parameters, omega, J, F, K, dy_bar, y_bar, P_bar, parameters_bar,
-        p, p_star, n_parameters, spherical, second_order,
+        p, p_star, n_parameters, spherical, second_order, n_bars,
     ):  # fmt: skip
         n = p + p_star
         pullback(
             carray(y, (p * n,)), carray(P, (p_star * p_star,)), carray(parameters, (n_parameters,)),
             carray(omega, (n, n)), carray(J, (p, n)), carray(F, (p, n)), carray(K, (p, p)), carray(dy_bar, (p * n,)),
-            carray(y_bar, (p * n,)), carray(P_bar, (p_star * p_star,)), carray(parameters_bar, (n_parameters,)),
-            p, p_star, n_parameters, spherical, second_order,
+            carray(y_bar, (p * n,)), carray(P_bar, (p_star * p_star,)), carray(parameters_bar, (n_bars,)),
+            p, p_star, n_parameters, spherical, second_order, n_bars,
         )  # fmt: skip
 
-    return CFunction(pullback, entry, 11, 5)
+    return CFunction(pullback, entry, 11, 6)
 
 
 def _by_differences(averages: Averages) -> Callable[..., Any]:
@@ -159,7 +162,7 @@ def _by_differences(averages: Averages) -> Callable[..., Any]:
     @with_name_of(rates)
     def pullback(
         y, P, parameters, omega, J, F, K, dy_bar, y_bar, P_bar, parameters_bar,
-        p, p_star, n_parameters, spherical, second_order,
+        p, p_star, n_parameters, spherical, second_order, n_bars,
     ):  # fmt: skip
         size = p * (p + p_star)
         upper, lower = np.empty(size), np.empty(size)
@@ -190,7 +193,7 @@ def _by_formulas(averages: Averages) -> Callable[..., Any]:
     @with_name_of(drift, noise, drift_back, noise_back)
     def pullback(
         y, P, parameters, omega, J, F, K, dy_bar, y_bar, P_bar, parameters_bar,
-        p, p_star, n_parameters, spherical, second_order,
+        p, p_star, n_parameters, spherical, second_order, n_bars,
     ):  # fmt: skip
         n, first = p + p_star, p * p_star
         for i in range(p):

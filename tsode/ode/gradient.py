@@ -161,11 +161,11 @@ def _vector(name, values, length, shape, default):
 
 def _differentiate(model, start, alpha, learning_rates, weights, options):
     """Integrate, take back, and collect what the loss depends on directly."""
-    rates, tables = Rates([model], options.gradient_flow, 1), dop853.tables()
-    first = Rates([model.replace(learning_rate=learning_rates[0])], options.gradient_flow, 1)
+    rates, tables = Rates([model], options.gradient_flow, 1, options.rtol), dop853.tables()
+    first = Rates([model.replace(learning_rate=learning_rates[0])], options.gradient_flow, 1, options.rtol)
     work, control, out = begin([model], [start], first, 1, alpha, options)
     history, ends = forward(
-        rates.pointer, rates.arrays, rates.numbers, tables, work, control, alpha, learning_rates, out,
+        rates.pointer, rates.arrays, rates.numbers, tables, work, control, alpha.copy(), learning_rates, out,
         norm_positions(model), options.rtol, options.atol,
     )  # fmt: skip
     if (ends[1:] == 0).any():
@@ -176,7 +176,7 @@ def _differentiate(model, start, alpha, learning_rates, weights, options):
     M, Q = unpack(out[0], model)
     L_M, L_Q = model.loss_slopes(M, Q)
     record_bars = weights[:, None] * np.concatenate([L_M.reshape(len(alpha), -1), L_Q.reshape(len(alpha), -1)], axis=1)
-    P_bar, parameters_bar = np.zeros(model.p_star**2), np.zeros(len(rates.arrays[1]))
+    P_bar, parameters_bar = np.zeros(model.p_star**2), np.zeros(len(model.rule.parameters(model)))
     learning_rates_bar = np.empty(len(learning_rates))
     pullback = pullback_function(model.rule.averages(model))
     y_bar = backward(

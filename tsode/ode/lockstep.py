@@ -42,12 +42,13 @@ def solve(
     -------
     list of Solution
     """
+    alpha = alpha.copy()  # writeable: another type of array would be compiled for on its own
     lanes = 1 if len(models) == 1 else WIDTH
-    rates = Rates(models, options.gradient_flow, lanes)
+    rates = Rates(models, options.gradient_flow, lanes, options.rtol)
     work, control, out = begin(models, starts, rates, lanes, alpha, options)
     last = () if lanes == 1 else (lanes,)
     n, flat, steps = out.shape[2], work.reshape(-1, *last), control.reshape(-1, *last)
-    attempts = max(1, WORK_A_CALL // (n * lanes * len(models[0].rule.parameters(models[0]))))
+    attempts = max(1, WORK_A_CALL // (n * lanes * len(rates.arrays[1])))
     while dop853.advance(
         rates.pointer, rates.arrays, rates.numbers, dop853.tables(), flat, work, steps, control, alpha, out,
         norm_positions(models[0]), options.rtol, options.atol, attempts,

@@ -100,7 +100,8 @@ def _chunks(models, alpha, options):
     kinds = {}
     for i, model in enumerate(models):
         together = in_loops(model, alpha, options)
-        kind = (model.rule.averages(model), model.p, model.p_star, model.spherical) if together else i
+        size = len(model.rule.average_parameters(model, options.rtol))
+        kind = (model.rule.averages(model), model.p, model.p_star, model.spherical, size) if together else i
         kinds.setdefault(kind, []).append(i)
     for found in kinds.values():
         found.sort(key=lambda i: models[i].learning_rate * np.abs(models[i].student_readout).max())

@@ -43,7 +43,9 @@ def has_loops(model: TeacherStudent) -> bool:
     return averages.drift is not None and (model.p < BLAS_WIDTH or averages.drift_arrays is None)
 
 
-def right_hand_side(model: TeacherStudent, gradient_flow: bool = False) -> Callable[[float, np.ndarray], np.ndarray]:
+def right_hand_side(
+    model: TeacherStudent, gradient_flow: bool = False, rtol: float = 1e-8
+) -> Callable[[float, np.ndarray], np.ndarray]:
     """Return the function (alpha, y) -> dy/dalpha, y being M and Q flattened one after the other.
 
     Parameters
@@ -52,6 +54,8 @@ def right_hand_side(model: TeacherStudent, gradient_flow: bool = False) -> Calla
         The pair.
     gradient_flow : bool
         Leave out the term of second order in the learning rate.
+    rtol : float
+        Relative error that averages by quadrature may have.
 
     Returns
     -------
@@ -59,7 +63,7 @@ def right_hand_side(model: TeacherStudent, gradient_flow: bool = False) -> Calla
     """
     if not has_loops(model):
         return functools.partial(_through_arrays, model.rule.averages(model), model, gradient_flow)
-    rates = Rates([model], gradient_flow, lanes=1)
+    rates = Rates([model], gradient_flow, lanes=1, rtol=rtol)
     # The implicit methods hand over strided columns; the kernel takes contiguous arrays only.
     return lambda alpha, y: derivatives(rates.pointer, np.ascontiguousarray(y), rates.arrays, rates.numbers)
 
@@ -83,6 +87,8 @@ class Rates:
         Leave out the term of second order in the learning rate.
     lanes : int
         1 or WIDTH; lanes without a model repeat the first.
+    rtol : float
+        Relative error that averages by quadrature may have.
 
     Attributes
     ----------
@@ -90,12 +96,12 @@ class Rates:
         ``call(pointer, (y, *arrays, dy), numbers)`` writes dy/dalpha of the states y, both of shape (n,) or (n, WIDTH).
     """
 
-    def __init__(self, models: Sequence[TeacherStudent], gradient_flow: bool, lanes: int) -> None:
+    def __init__(self, models: Sequence[TeacherStudent], gradient_flow: bool, lanes: int, rtol: float) -> None:
         model, last = models[0], () if lanes == 1 else (lanes,)
         p, n = model.p, model.p + model.p_star
         function = rates_function(model.rule.averages(model), lanes > 1)
         P = [each.teacher_overlap.ravel() for each in models]
-        parameters = [each.rule.parameters(each) for each in models]
+        parameters = [each.rule.average_parameters(each, rtol) for each in models]
         work = [aligned((*shape, *last)) for shape in ((n, n), (p, n), (p, n), (p, p))]
         self.function = function  # the address is good as long as it lives
         self.pointer = function.pointer
@@ -266,7 +272,7 @@ def keep_norms(y: np.ndarray, dy: np.ndarray, p: int, p_star: int) -> None:
 
 def _through_arrays(averages, model, gradient_flow, alpha, y):
     """Return dy/dalpha through matrix products."""
-    p, parameters = model.p, model.rule.parameters(model)
+    p, parameters = model.p, model.rule.average_parameters(model)
     M, Q = unpack(y, model)
     omega = joint_matrix(M, Q, model.teacher_overlap)
     J = averages.drift_arrays(omega, parameters, p)

@@ -70,6 +70,13 @@ def integrate(
     -----
     The equations are in :mod:`tsode.ode.rhs`; the source of the setting is arXiv:2604.03068.
 
+    The escape from a plateau amplifies errors. From random weights to alpha = 150 the overlaps of the square are right
+    to 5e-6 at (p, p_star) = (2, 1), to 1e-6 at (4, 2) and to 2e-7 at (8, 4) with the default tolerances; to 3e-8 or
+    better with ``rtol=1e-10, atol=1e-12``, and to 1e-4 with ``rtol=1e-6``.
+
+    Late times are stiff: at (4, 2) "LSODA" takes gradient flow to alpha = 1e5 in a fifteenth of DOP853's time, the
+    overlaps right to 2e-6. Its Jacobian has (p^2 + p p_star)^2 entries: from p = 16 on DOP853 is quicker there, too.
+
     Examples
     --------
     >>> import tsode
@@ -106,7 +113,7 @@ def _solve(model, start, alpha, options):
     state = pack(start.M, start.Q)
     if len(alpha) == 1:
         return Solution(state[None].copy(), None)
-    rhs = right_hand_side(model, options.gradient_flow)
+    rhs = right_hand_side(model, options.gradient_flow, options.rtol)
     limit = divergence_limit(model, start.Q)
     diagonal = norm_positions(model)
 

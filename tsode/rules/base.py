@@ -51,6 +51,13 @@ class Rule(ABC):
     def parameters(self, model: TeacherStudent) -> np.ndarray:
         """Return the numbers that `step` reads, the learning rate first, ndarray of shape (n_parameters,)."""
 
+    def average_parameters(self, model: TeacherStudent, rtol: float = 1e-8) -> np.ndarray:
+        """Return the numbers that `averages` read: by default `parameters`.
+
+        Averages by quadrature are to have an error of at most `rtol`, as far as they can.
+        """
+        return self.parameters(model)
+
     @abstractmethod
     def averages(self, model: TeacherStudent) -> Averages:
         """Return the :class:`tsode.activations.Averages` that drive the ODEs."""

@@ -10,13 +10,13 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from .._compiled import jitable, with_name_of
 from .._lanes import load, store
-from ..activations import squared_error
+from ..activations import Activation, squared_error
 from ..activations.error_averages import Averages
 from .base import Rule
 
@@ -37,12 +37,16 @@ class Gradient(Rule):
 
     def step(self, model: TeacherStudent) -> Callable[..., None]:
         """Return the jitable step of the model's two activations."""
-        return gradient_step(model.activation.function, model.teacher_activation.function, bool(self.noises(model)))
+        return gradient_step(model.activation, model.teacher_activation, bool(self.noises(model)))
 
     def parameters(self, model: TeacherStudent) -> np.ndarray:
         """Return learning rate, standard deviation of the noise, v and -v*."""
         head = [model.learning_rate, math.sqrt(model.noise_variance)]
         return np.concatenate([head, model.student_readout, -model.teacher_readout])
+
+    def average_parameters(self, model: TeacherStudent, rtol: float = 1e-8) -> np.ndarray:
+        """Return the same and the constants of the averages of both activations."""
+        return np.concatenate([self.parameters(model), model.activation.constants(model.teacher_activation, rtol)])
 
     def averages(self, model: TeacherStudent) -> Averages:
         """Return the Averages of the model's two activations."""
@@ -88,8 +92,10 @@ class Gradient(Rule):
 
 
 @functools.lru_cache
-def gradient_step(student: Callable[..., Any], teacher: Callable[..., Any], noisy: bool) -> Callable[..., None]:
+def gradient_step(activation: Activation, teacher_activation: Activation, noisy: bool) -> Callable[..., None]:
     """Return the step for two activations, with or without label noise."""
+    # asked for once: a property may make a new function each time, which would be compiled each time
+    student, teacher = activation.function, teacher_activation.function
 
     @jitable
     @with_name_of(student, teacher, noisy)

@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 
 from .. import _checks
+from .._parameters import plain
+from ..activations import Activation
 from ..model import TeacherStudent
 from ..overlaps import Overlaps
 
@@ -163,6 +165,8 @@ def _plain(name, value):
         return _checks.number(name, value) if isinstance(value, Fraction) else float(value)
     if isinstance(value, np.ndarray):
         return _plain(name, value.tolist())
+    if isinstance(value, Activation):
+        return plain(value)
     if isinstance(value, TeacherStudent):
         return {"TeacherStudent": value.to_dict()}
     if isinstance(value, Overlaps):
@@ -182,4 +186,5 @@ def _coordinate(values):
     kinds = {type(value) for value in values}
     if kinds == {bool} or kinds == {str} or (kinds <= {int, float} and all(abs(v) < 2**63 for v in values if v == v)):
         return np.array(values)
-    return np.array([value if isinstance(value, str) else json.dumps(_plain("", value)) for value in values])
+    parts = [_plain("", value) for value in values]
+    return np.array([part if isinstance(part, str) else json.dumps(part) for part in parts])

@@ -1,5 +1,6 @@
 """One-pass SGD at finite input dimension: one call, several engines."""
 
 from .driver import ENGINES, InputsExhausted, simulate
+from .weights import PRECISIONS
 
-__all__ = ["ENGINES", "InputsExhausted", "simulate"]
+__all__ = ["ENGINES", "PRECISIONS", "InputsExhausted", "simulate"]

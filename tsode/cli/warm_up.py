@@ -1,0 +1,70 @@
+"""The command ``tsode warm-up``: compile every kernel once, so that no later call waits for the compiler."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import functools
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from .. import ode, sgd
+from .._lanes import WIDTH
+from .._progress import progress_bar
+from ..activations import SHIPPED, NoClosedForm
+from ..model import TeacherStudent
+from ..overlaps import Overlaps
+
+__all__ = ["add_warm_up"]
+
+N = 40  # input dimension of the runs
+WIDE = 96  # student width from which one run goes in blocks of samples
+
+
+def add_warm_up(commands: Any) -> None:
+    """Add the command to the subparsers."""
+    command = commands.add_parser(
+        "warm-up",
+        help="compile everything now, so that first calls are as quick as later ones",
+        description="Compile the kernels of the ODEs, of both engines and of the derivatives for every activation; "
+        "they are kept on disk, in the package or in NUMBA_CACHE_DIR, until tsode or Numba changes.",
+    )
+    command.set_defaults(run=_run)
+
+
+def _run(options: argparse.Namespace) -> int:
+    calls = [call for name in SHIPPED for call in _calls(name)]
+    began = time.perf_counter()
+    with progress_bar(True, total=len(calls), unit="kernel") as bar:
+        for label, call in calls:
+            bar.set_description(f"compiling {label}")
+            call()
+            bar.update()
+    print(f"compiled in {time.perf_counter() - began:.0f} s; first calls of the package wait no more")
+    return 0
+
+
+def _calls(activation: str) -> Iterator[tuple[str, Callable[[], object]]]:
+    """Yield the smallest calls that compile all kernels of an activation."""
+    model = TeacherStudent(2, 1, 0.1, 0.1, activation=activation)
+    start, alpha = Overlaps.random(model, N, rng=0), np.array([0.0, 1.0 / N])
+    wide = model.replace(p=WIDE, student_readout=None)
+
+    def derivatives():
+        with contextlib.suppress(NoClosedForm):  # averages that only NumPy has
+            ode.gradient(model, start, alpha)
+
+    yield f"{activation}: ODE", lambda: ode.integrate(model, start, alpha)
+    yield f"{activation}: ODEs in lockstep", lambda: ode.integrate_many([model] * 2, start, alpha)
+    yield f"{activation}: derivatives", derivatives
+    for each, noise in ((model, "with"), (model.replace(noise_variance=0.0), "without")):
+        for runs in (1, WIDTH):
+            run = functools.partial(sgd.simulate, each, start, alpha, N, runs)
+            yield f"{activation}: {runs} runs {noise} noise", run
+    yield f"{activation}: wide run", functools.partial(sgd.simulate, wide, None, alpha, 4 * WIDE)
+    for precision in sgd.PRECISIONS:
+        run = functools.partial(sgd.simulate, model, start, alpha, N, engine="weights", precision=precision)
+        yield f"{activation}: weights in {precision} precision", run
