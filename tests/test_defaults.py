@@ -5,7 +5,7 @@ import inspect
 import pytest
 
 import tsode
-from tsode import hessian, scans
+from tsode import hessian, manifold, scans
 
 ODE = {"method": "DOP853", "rtol": 1e-8, "atol": 1e-10, "gradient_flow": False}
 DEFAULTS = {
@@ -25,6 +25,8 @@ DEFAULTS = {
     hessian.population_spectrum: {"tolerance": 1e-9},
     hessian.separation: {"N": 200, "ratios": tuple(2 ** (i / 2) for i in range(13)), "seed": 0},
     hessian.spectral_density: {"steps": 80, "probes": 4, "rng": 0},
+    manifold.equivalent: {"readouts": None, "tolerance": 1e-6},
+    manifold.nullity: {"readout": None, "tolerance": 1e-9},
     scans.deviation: {"runs": 16, "seed": 0},
     scans.escape: {"runs": 32, "threshold": 0.05, "seed": 0},
 }

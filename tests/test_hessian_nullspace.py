@@ -204,20 +204,22 @@ def test_a_spherical_plateau_turns_at_no_cost():
 
 
 def test_rotations_are_those_that_readouts_and_teacher_allow():
-    # equal readouts of the teacher alone: one plane of the inputs turns, which at a solution is the tangent
+    # equal readouts of the teacher: one plane of the inputs turns, at a solution along the tangent, as do the units
     model = tsode.TeacherStudent(2, 2, 0.1, student_readout=[0.3, 0.6])
     solution, tangents = solution_and_tangents(model)
     family = rotations(model, solution)
-    assert (len(family.inside), len(family.outside)) == (1, 0)
+    assert (len(family.inside), len(family.outside)) == (1 + 1, 0)
     assert null_space(model, solution, 12, [family, tangents]).counts == (1, 0, 0)
-    # of opposite sign: none
+    # of opposite sign: a boost of the units alone
     model = tsode.TeacherStudent(2, 2, 0.1, student_readout=[0.3, -0.6], teacher_readout=[0.5, -0.5])
     start = tsode.Overlaps.random(model, 50, rng=1)
-    assert sum(map(len, (rotations(model, start).inside, rotations(model, start).outside))) == 1 + 2  # off the teacher
-    # two of three readouts equal: one plane of the hidden units
+    assert (
+        sum(map(len, (rotations(model, start).inside, rotations(model, start).outside))) == 1 + 1 + 2
+    )  # off the teacher
+    # any readouts: three planes of the hidden units
     model = tsode.TeacherStudent(3, 2, 0.1, student_readout=[0.2, 0.2, 0.3], teacher_readout=[0.1, 0.2])
     start = tsode.Overlaps.random(model, 50, rng=1)
-    assert (len(rotations(model, start).inside), len(rotations(model, start).outside)) == (3 + 1, 3)
+    assert (len(rotations(model, start).inside), len(rotations(model, start).outside)) == (3 + 3, 3)
 
 
 def test_small_readouts_of_the_teacher_are_as_unequal_as_large_ones():

@@ -114,5 +114,32 @@ CASES = {
         "`model` must have equal readouts of the student",
     ),
     "rate of no model": (lambda: manifold.relaxation_rate(None), TypeError, "`model` must be a TeacherStudent, but is"),
+    "equivalence of no students": (
+        lambda: manifold.equivalent(MODEL, "a", W), TypeError, "`a` must be an array of real numbers, but is 'a'"
+    ),
+    "equivalence of two dimensions": (
+        lambda: manifold.equivalent(MODEL, W, W[:, :9]), ValueError, "`b` must have the shape (2, 20) of `a`, but has"
+    ),
+    "equivalence of one readout": (
+        lambda: manifold.equivalent(MODEL, W, W, [0.5, 0.5]), ValueError, "`readouts` must have shape (2, p) = (2, 2),"
+    ),
+    "equivalence of anything": (
+        lambda: manifold.equivalent(MODEL, W, W, tolerance=1.0), ValueError, "`tolerance` must be at most 0.1, but is "
+    ),
+    "symmetry of no model": (
+        lambda: manifold.symmetry_distance(W, W, W), TypeError, "`model` must be a TeacherStudent, but is ndarray"
+    ),
+    "canonical form of nan": (
+        lambda: manifold.canonical(MODEL, [[np.nan], [1.0]]), ValueError, "`W` must be finite, but has nan at index (0"
+    ),
+    "canonical form of one readout": (
+        lambda: manifold.canonical(MODEL, W, [1.0]), ValueError, "`readout` must have shape (p,) = (2,), but has shape"
+    ),
+    "nullity of no columns": (
+        lambda: manifold.nullity(MODEL, [[], []]), ValueError, "`W` must have at least one column, but has shape (2, 0"
+    ),
+    "nullity at no tolerance": (
+        lambda: manifold.nullity(MODEL, W, tolerance=0), ValueError, "`tolerance` must be larger than 0, but is 0"
+    ),
     "floor on the sphere": (lambda: manifold.loss_floor(SPHERE), ValueError, "`model` must be free: the late times of"),
 }  # fmt: skip

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Activation", "NoClosedForm"]
 
+POINTS = np.linspace(0.05, 6.0, 64)  # where the values at both signs are compared
+SAME = 1e-12  # a difference over the range of the values that counts as rounding
+
 
 class Activation(ABC):
     """A function that every hidden unit applies to its preactivation.
@@ -76,6 +79,13 @@ class Activation(ABC):
     def slope(self, x: ArrayLike) -> np.ndarray:
         """Return its first derivative, shape of `x`."""
         return self.function(np.asarray(x, dtype=np.float64))[1]
+
+    @property
+    def parity(self) -> int | None:
+        """1 where it is even, -1 where it is odd, None where it is neither, as its values at many points say."""
+        ahead, behind = self(POINTS), self(-POINTS)
+        found = [sign for sign in (1, -1) if np.allclose(behind, sign * ahead, rtol=0, atol=SAME * np.ptp(ahead))]
+        return found[0] if found else None
 
     def curvature(self, x: ArrayLike) -> np.ndarray:
         """Return its second derivative, shape of `x`.
@@ -218,7 +228,13 @@ class Activation(ABC):
         return symmetry.beside(readout, rows)
 
     def unit_rotations(self, readout: np.ndarray) -> np.ndarray:
-        """Return antisymmetric Y, shape (m, p, p): units with weights exp(Y) W put out the same; none in general."""
+        """Return Y, shape (m, p, p): units with weights exp(Y) W put out the same; none but for a x^2 + c.
+
+        That depends on the weights through W^T V W alone, V the diagonal matrix of the readouts, which stays for
+        Y^T V + V Y = 0.
+        """
+        if self.coefficients is not None and len(self.coefficients) == 3 and self.coefficients[1] == 0:
+            return symmetry.preserving(readout)
         return np.empty((0, len(readout), len(readout)))
 
     def closed_forms(self, model: TeacherStudent) -> Any:

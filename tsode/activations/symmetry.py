@@ -2,7 +2,7 @@ r"""Rotations that leave the output of units, :math:`\sum_r v_r\, \sigma(u_r \cd
 
 import numpy as np
 
-__all__ = ["beside", "commuting", "planes"]
+__all__ = ["beside", "commuting", "planes", "preserving"]
 
 SAME = 1e-6  # difference of eigenvalues, relative to the largest, that counts as rounding
 
@@ -30,6 +30,21 @@ def planes(axes: np.ndarray, values: np.ndarray, tolerance: float = 0.0) -> np.n
         if abs(values[i] - values[j]) <= tolerance
     ]
     return np.reshape(found, (-1, axes.shape[1], axes.shape[1]))
+
+
+def preserving(readout: np.ndarray) -> np.ndarray:
+    """Return Y with Y^T V + V Y = 0: rotations of two units with readouts of one sign, boosts of two of both signs.
+
+    Units that are not read out turn among themselves.
+    """
+    p, found = len(readout), []
+    for k, l in zip(*np.tril_indices(p, -1)):
+        if (readout[k] == 0) == (readout[l] == 0):
+            ratio = np.sqrt(abs(readout[l] / readout[k])) if readout[k] else 1.0
+            Y = np.zeros((p, p))
+            Y[k, l], Y[l, k] = ratio, -(np.sign(readout[k] * readout[l]) or 1.0) / ratio
+            found.append(Y)
+    return np.reshape(found, (-1, p, p))
 
 
 def _eigenvalues(matrix):

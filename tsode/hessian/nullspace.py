@@ -179,7 +179,7 @@ def rotations(model: TeacherStudent, overlaps: Overlaps) -> Family:
 
     Rotations of the inputs leave the loss alone if they leave the teacher's output alone: those of directions
     orthogonal to its units for any activation, more for some. Rotations of the hidden units leave it alone for some
-    activations. With the antisymmetric matrices X and Y of
+    activations. With the matrices X and Y of
     :meth:`Activation.input_rotations <tsode.activations.Activation.input_rotations>` and ``unit_rotations`` the
     directions are :math:`Z = U X` and :math:`Z = Y U`.
 

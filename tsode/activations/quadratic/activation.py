@@ -73,10 +73,6 @@ class Quadratic(Activation):
         """Return the rotations that commute with the quadratic form that units put out."""
         return symmetry.commuting(rows.T @ (readout[:, None] * rows))
 
-    def unit_rotations(self, readout: np.ndarray) -> np.ndarray:
-        """Return the rotations of units with equal readouts among one another."""
-        return symmetry.planes(np.eye(len(readout)), readout)
-
     def averages(self, teacher: Activation) -> Averages:
         """Return the Averages, in closed form for a teacher of the same activation."""
         return AVERAGES if teacher == self else super().averages(teacher)
