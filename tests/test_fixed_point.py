@@ -43,7 +43,7 @@ def specialisation(model, point):
 
 
 def physical(model, J):
-    """Eigenvalues of a Jacobian of all entries of M and Q, restricted to symmetric Q and, on the sphere, fixed norms."""
+    """Eigenvalues of a Jacobian of all entries of M and Q, for symmetric Q alone and, on the sphere, fixed norms."""
     n, (k, l) = model.p * model.p_star, np.triu_indices(model.p, 1 if model.spherical else 0)
     E = np.zeros((n + model.p**2, n + len(k)))
     E[np.arange(n), np.arange(n)] = 1
@@ -64,7 +64,8 @@ def test_plateau_of_the_square_is_the_closed_one(model, factor):
     np.testing.assert_allclose(flatten(found.overlaps), flatten(closed.overlaps), rtol=0, atol=1e-8)
     assert found.loss == pytest.approx(closed.loss, rel=1e-9)
     scale = np.abs(found.eigenvalues).max()
-    assert found.escape_rate == pytest.approx(closed.escape_rate, rel=1e-6, abs=1e-9 * scale)
+    rates = found.eigenvalues.real if closed.escape_rate < 0 else found.escape_rate  # Q may decay more slowly than M
+    assert np.abs(rates - closed.escape_rate).min() <= 1e-6 * abs(closed.escape_rate) + 1e-9 * scale
     wanted = physical(model, jacobian(right_hand_side(model, flow), flatten(found.overlaps)))
     np.testing.assert_allclose(found.eigenvalues.real, np.sort(wanted.real)[::-1], rtol=0, atol=1e-7 * scale)
     assert found.verdict == ("saddle" if closed.escape_rate > 1e-6 * scale else "stable")
@@ -81,7 +82,7 @@ def test_plateau_of_the_square_is_the_closed_one(model, factor):
 )
 def test_symmetric_plateau_of_two_committee_machines(eta, Q, C, R, loss, rate):
     """Roots of the four equations for students all alike, by another program."""
-    found = tsode.fixed_point(committee(2, eta), alike(2))
+    found = tsode.fixed_point(committee(2, eta), alike(2), relax=30.0)
     np.testing.assert_allclose(found.overlaps.Q, [[Q, C], [C, Q]], rtol=0, atol=1e-8)
     np.testing.assert_allclose(found.overlaps.M, R, rtol=0, atol=1e-8)
     assert found.loss == pytest.approx(loss, abs=1e-8)
@@ -110,8 +111,8 @@ def test_students_specialise_at_the_rate_found(K, eta):
     found = tsode.fixed_point(model, plateau.overlaps)
     assert found.residual < 1e-13
     assert plateau.escape_rate == pytest.approx(specialisation(model, found), rel=1e-8)
-    M = found.overlaps.M + 1e-7 * (np.eye(K) - 1 / K)
-    ode = tsode.integrate(model, tsode.Overlaps(M, found.overlaps.Q), [0.0, 5 / found.escape_rate], rtol=1e-11, atol=1e-16)
+    start = tsode.Overlaps(found.overlaps.M + 1e-7 * (np.eye(K) - 1 / K), found.overlaps.Q)
+    ode = tsode.integrate(model, start, [0.0, 5 / found.escape_rate], rtol=1e-11, atol=1e-16)
     apart = ode.M[:, 0, 0] - ode.M[:, 0, 1]
     assert np.log(apart[1] / apart[0]) == pytest.approx(5.0, rel=1e-5)
 
@@ -139,13 +140,14 @@ def test_solutions_of_the_square_are_a_manifold(noise):
     assert found.verdict == "manifold"
     extra = 3 if noise == 0 else 0  # symmetric changes of Q outside of the teacher's span
     assert found.nullity == tsode.manifold.dimension(model) + extra
-    again = tsode.fixed_point(model, tsode.manifold.solution(model), relax=3.0)
-    np.testing.assert_allclose(again.eigenvalues, found.eigenvalues, rtol=0, atol=1e-6 * np.abs(found.eigenvalues).max())
+    again = tsode.fixed_point(model, tsode.Overlaps.random(model, N=100, rng=1), relax=100.0)
+    scale = np.abs(found.eigenvalues).max()
+    np.testing.assert_allclose(again.eigenvalues, found.eigenvalues, rtol=0, atol=1e-6 * scale)
 
 
 def test_unequal_students_of_the_square_on_the_sphere():
     model = tsode.TeacherStudent(2, 2, 0.1, constraint="spherical")
-    found = tsode.fixed_point(model, tsode.Overlaps([[0.9, 0.2], [0.1, 0.8]], np.eye(2)))
+    found = tsode.fixed_point(model, tsode.Overlaps([[0.8, 0.2], [0.1, 0.7]], np.eye(2)))
     assert found.excess_loss < 1e-12
     assert found.eigenvalues.shape == (5,)
     np.testing.assert_allclose(np.diag(found.overlaps.Q), 1.0, rtol=0, atol=1e-14)
@@ -204,7 +206,7 @@ def test_activation_of_ones_own_has_its_plateau():
 
 
 def test_plateau_without_closed_form_asks_for_equal_units():
-    with pytest.raises(tsode.NoClosedForm, match="tsode.fixed_point finds those of others"):
+    with pytest.raises(tsode.NoClosedForm, match=r"tsode\.fixed_point finds those of others"):
         tsode.plateau(committee(2, 0.1).replace(student_readout=[1.0, 0.5]))
     ode = tsode.integrate(committee(2, 0.5), tsode.Overlaps([[0.42, 0.4], [0.4, 0.42]], alike(2).Q), 300.0)
     assert 0 < tsode.escape_time(ode, loss_fraction=0.5) < 300

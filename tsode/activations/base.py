@@ -144,8 +144,8 @@ class Activation(ABC):
             If there is none.
         """
         raise NoClosedForm(
-            f"`model` must have the quadratic activation for closed forms, but has {self.name!r}; tsode.fixed_point finds "
-            "plateaus and end points of any"
+            f"`model` must have the quadratic activation for closed forms, but has {self.name!r}; tsode.fixed_point "
+            "finds plateaus and end points of any"
         )
 
     def to_dict(self) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -73,10 +74,10 @@ class Continuation(Table):
 
     def _table(self):
         header = ["learning rate", "loss", "fastest escape", "unstable", "verdict"]
-        rows = [
-            [f"{each.model.learning_rate:.4g}", f"{each.loss:.4g}", f"{each.escape_rate:.4g}", each.unstable, each.verdict]
-            for each in self._apart()
-        ]
+        rows = []
+        for each in self._apart():
+            numbers = (each.model.learning_rate, each.loss, each.escape_rate)
+            rows.append([*(f"{number:.4g}" for number in numbers), each.unstable, each.verdict])
         return f"Fixed point along the learning rate, {describe(self.points[0].model, 'widths')}", header, rows
 
     def _apart(self):
@@ -104,7 +105,7 @@ def follow(
     up, high, why_high = _one_way(search, point, highest, 1, report)
     points = [*reversed(down), point, *up]
     changes = []
-    for first, last in zip(points, points[1:]):
+    for first, last in pairwise(points):
         changes += _changes(search, first, last, report)
     ends = [np.log(end) for end in (low, high) if 0 < end < np.inf]
     far = [one for one in changes if all(abs(np.log(one.learning_rate) - end) > NEAR_END for end in ends)]

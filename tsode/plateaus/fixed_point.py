@@ -1,8 +1,8 @@
 r"""Fixed points of the overlap ODEs of any model: plateaus that no formula gives, and end points.
 
 They are found by Newton's method on the right-hand side (:mod:`tsode.plateaus.search`), among the states that have the
-symmetries of the start (:mod:`tsode.plateaus.symmetric_states`). The eigenvalues are those of the Jacobian in the space of
-all changes of M and of the symmetric Q, whatever their symmetry; on the sphere without the norms.
+symmetries of the start (:mod:`tsode.plateaus.symmetric_states`). The eigenvalues are those of the Jacobian in the space
+of all changes of M and of the symmetric Q, whatever their symmetry; on the sphere without the norms.
 """
 
 from __future__ import annotations
@@ -145,9 +145,7 @@ class FixedPoint(Report):
         ]
 
 
-def fixed_point(
-    model: TeacherStudent, start: Overlaps, relax: float = 0.0, gradient_flow: bool = False
-) -> FixedPoint:
+def fixed_point(model: TeacherStudent, start: Overlaps, relax: float = 0.0, gradient_flow: bool = False) -> FixedPoint:
     r"""Find a fixed point of the overlap ODEs near a start: a plateau, or where learning ends.
 
     Newton's method leads to a fixed point whether the dynamics would go there or leave it. It keeps the symmetries of
@@ -210,21 +208,22 @@ def attracting_point(model: TeacherStudent, start: Overlaps, gradient_flow: bool
 
 
 def _found(search, start, relax, attracting):
-    """Return the state of a fixed point, the start taken along the ODE for as long as it needs; or why there is none."""
+    """Return the state of a fixed point, with as much of the ODE before it as is needed, or why none was found."""
     y, total = pack(start.M, start.Q), 0.0
     for n in range(-1, LONGEST):
         if relax > 0:
             y, total = search.relax(y, relax), total + relax
             if y is None:
-                return f"`model` must have a smaller learning rate, or `start` be another: by alpha = {total:g} it diverges"
+                remedy = "`model` must have a smaller learning rate, or `start` be another"
+                return f"{remedy}: by alpha = {total:g} it diverges"
         state, found = search.newton(y)
         if found and not (attracting and not search.attracts(state, ZERO)):
             return state
         relax = search.model.natural_time * 2.0 ** (n + 1)
     left = np.abs(search.rates(state)).max()
     return (
-        "`start` must be closer to a fixed point, or `relax` longer: Newton's method stopped where an overlap still moves "
-        f"at the rate {left:.2g}, after alpha = {total:g} of relaxation"
+        "`start` must be closer to a fixed point, or `relax` longer: Newton's method stopped where an overlap still "
+        f"moves at the rate {left:.2g}, after alpha = {total:g} of relaxation"
     )
 
 

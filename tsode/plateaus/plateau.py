@@ -37,7 +37,7 @@ class Plateau(Report):
         The fixed point; None where there is none.
     escape_rate : float
         Largest exponent g of the growth of M, per unit of alpha; from M = 0 tr M M^T and the drop of the loss grow
-        with 2 g. Not positive where SGD does not leave.
+        with 2 g. Not positive where SGD does not leave. Without a closed form that of the growth of any overlap.
     max_learning_rate : float
         Learning rate above which there is no such fixed point, or none that attracts Q.
     escape_learning_rate : float
@@ -139,8 +139,8 @@ def _found(model, gradient_flow):
     """Return the plateau at which the ODE rests."""
     if not model.is_uniform:
         raise NoClosedForm(
-            "`model` must have equal readouts on each side and P = 1 for a plateau of students all alike, or the quadratic "
-            "activation; tsode.fixed_point finds those of others from a start"
+            "`model` must have equal readouts on each side and P = 1 for a plateau of students all alike, or the "
+            "quadratic activation; tsode.fixed_point finds those of others from a start"
         )
     start = Overlaps(np.zeros((model.p, model.p_star)), np.eye(model.p))
     point = attracting_point(model, start, gradient_flow)

@@ -9,8 +9,8 @@ which converges like Newton's where A is regular, and to the nearest one where t
 singular (Yamashita & Fukushima 2001). Steps stay among the overlaps that some weights have.
 
 A consists of central differences of fourth order. Averages need not be defined beyond the overlaps that some weights
-have, and many fixed points lie on that border: students all alike, students like the teacher. There differences are taken
-at points beside it, where every student has some more weight of its own, and extrapolated to the border.
+have, and many fixed points lie on that border: students all alike, students like the teacher. There differences are
+taken at points beside it, where every student has some more weight of its own, and extrapolated to the border.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ __all__ = ["Search"]
 STEP = 1e-3  # of the differences, relative to the overlaps
 BESIDE = 8.0  # distance from the border in steps, beyond which all states of a difference have weights
 EXTRAPOLATION = np.array([4.0, -6.0, 4.0, -1.0])  # from once, twice, ... that distance to the border itself
-UNSTEADY = 0.1  # relative change of the Jacobian beside the border from which it has no limit there
+UNSTEADY = 0.1  # change of the Jacobian beside the border, relative to it, from which it has no limit there
 FOUND = 1e-9  # rate, relative to the fastest times the overlaps, that counts as zero
 LEAVES = 1e-7  # rate out of a symmetry, relative to the largest, that counts as rounding
 ROUNDING = 1e-15
@@ -127,7 +127,7 @@ class Search:
         more = BESIDE * h * np.eye(len(Q))
         beside = [self._differences(self._normed(M, Q + n * more), directions, h) for n in (1, 2, 3, 4)]
         found = np.tensordot(EXTRAPOLATION, beside, axes=1)
-        if np.abs(beside[0] - beside[1]).max() > UNSTEADY * np.abs(found).max():
+        if np.abs(beside[0] - beside[1]).max() > UNSTEADY * self._speed(found):
             return np.full_like(found, np.nan)
         return found
 
