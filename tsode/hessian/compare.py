@@ -13,7 +13,7 @@ from ..closed_forms import closed_forms
 from ..manifold import dimension, solution, tangent_basis
 from ..model import TeacherStudent, check_model
 from ..overlaps import Overlaps
-from ..plateaus import plateau
+from ..plateaus.plateau import plateau
 from .nullspace import Family, NullSpace, null_space, rotations
 from .population import population_spectrum
 from .spectrum import TOLERANCE, Spectrum, check_tolerance
