@@ -12,6 +12,7 @@ DEFAULTS = {
     tsode.Overlaps.random: {"scale": 1.0},
     tsode.integrate: ODE,
     tsode.integrate_many: ODE,
+    tsode.fixed_point: {"relax": 0.0, "gradient_flow": False},
     tsode.gradient: {name: value for name, value in ODE.items() if name != "method"},
     tsode.simulate: {"runs": 1, "seed": 0, "engine": "chain", "inputs": "gaussian"},
     tsode.escape_law: {"start": "plateau", "scale": 1.0},

@@ -8,7 +8,8 @@
 `simulate`                   one-pass SGD at dimension N
 `activations`                functions of the hidden units, and how to write your own
 `Trajectory`                 what both return: save, load, to_xarray
-`plateau`                    the fixed point at M = 0, its escape rate, the bounds of the learning rate
+`plateau`                    where students rest before they learn: escape rate, bounds of the learning rate
+`fixed_point`                plateaus and end points of any model from a start, and along the learning rate
 `escape_law`, `escape_time`  when the plateau is left: the law, and what a trajectory shows
 `manifold`                   the solutions, the closest one, what is conserved, late times
 `hessian`                    of the loss: on the plateau, on the solutions, on samples
@@ -41,7 +42,7 @@ from .closed_forms import NoClosedForm
 from .model import TeacherStudent
 from .ode import gradient, integrate, integrate_many
 from .overlaps import Overlaps
-from .plateaus import escape_law, escape_time, plateau
+from .plateaus import escape_law, escape_time, fixed_point, plateau
 from .scans import scan
 from .sgd import InputsExhausted, simulate
 from .studies import Study, study
@@ -60,6 +61,7 @@ __all__ = [
     "activations",
     "escape_law",
     "escape_time",
+    "fixed_point",
     "gradient",
     "hessian",
     "integrate",

@@ -244,7 +244,8 @@ class TeacherStudent(Report, Loss):
         if not self.is_plain:
             raise NoClosedForm(
                 "`model` must have one activation on both sides and the rule 'gradient' for closed forms, but has "
-                f"{self.activation!r}, {self.teacher_activation!r} and {self.rule!r}"
+                f"{self.activation!r}, {self.teacher_activation!r} and {self.rule!r}; tsode.fixed_point finds plateaus "
+                "and end points of any"
             )
         return self.activation.closed_forms(self)
 

@@ -6,11 +6,31 @@ import tsode
 from bad_inputs.things import MODEL, SIGNS, SPHERE, START, W, ode
 from tsode import manifold
 
-LAW, TIME = tsode.escape_law, tsode.escape_time
+LAW, TIME, POINT = tsode.escape_law, tsode.escape_time, tsode.fixed_point
 
 CASES = {
     "plateau of no model": (lambda: tsode.plateau(START), TypeError, "`model` must be a TeacherStudent, but is Overla"),
     "plateau of half a flow": (lambda: tsode.plateau(MODEL, 1), TypeError, "`gradient_flow` must be True or False, bu"),
+    "fixed point of no model": (lambda: POINT(START, START), TypeError, "`model` must be a TeacherStudent, but is Ov"),
+    "fixed point from no start": (lambda: POINT(MODEL, None), TypeError, "`start` must be an Overlaps, but is NoneTy"),
+    "fixed point before the start": (lambda: POINT(MODEL, START, -1), ValueError, "`relax` must be at least 0, but i"),
+    "fixed point of half a flow": (
+        lambda: POINT(MODEL, START, gradient_flow="yes"), TypeError, "`gradient_flow` must be True or False, but is 'y"
+    ),
+    "fixed point of a start that diverges": (
+        lambda: POINT(MODEL.replace(learning_rate=50.0), START, 10.0), ValueError,
+        "`model` must have a smaller learning rate, or `start` be another: by alpha = 10 it diverges",
+    ),
+    "fixed point that is none": (
+        lambda: POINT(MODEL.replace(activation="erf", noise_variance=10.0, learning_rate=50.0), START), ValueError,
+        "`start` must be closer to a fixed point, or `relax` longer: Newton's method stopped where an overlap still",
+    ),
+    "following to a learning rate below": (
+        lambda: POINT(MODEL, START).follow(highest=0.1), ValueError, "`highest` must be at least 0.2, but is 0.1"
+    ),
+    "following gradient flow": (
+        lambda: POINT(MODEL, START, gradient_flow=True).follow(), ValueError, "`gradient_flow` must be False for a fix"
+    ),
     "law of no model": (lambda: LAW("m", 100, 0.05), TypeError, "`model` must be a TeacherStudent, but is str"),
     "law of two signs": (lambda: LAW(SIGNS, 100, 0.05), ValueError, "`model` must have equal readouts on each side an"),
     "law of no escape": (

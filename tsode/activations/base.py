@@ -245,7 +245,10 @@ class Activation(ABC):
         NoClosedForm
             If there is none.
         """
-        raise NoClosedForm(f"`model` must have the quadratic activation for closed forms, but has {self.name!r}")
+        raise NoClosedForm(
+            f"`model` must have the quadratic activation for closed forms, but has {self.name!r}; tsode.fixed_point "
+            "finds plateaus and end points of any"
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Return name and parameters as JSON takes them."""

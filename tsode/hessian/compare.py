@@ -9,10 +9,11 @@ from numpy.typing import ArrayLike
 from .. import _checks
 from .._display import Table
 from .._parameters import describe
+from ..closed_forms import closed_forms
 from ..manifold import dimension, solution, tangent_basis
 from ..model import TeacherStudent, check_model
 from ..overlaps import Overlaps
-from ..plateaus import plateau
+from ..plateaus.plateau import plateau
 from .nullspace import Family, NullSpace, null_space, rotations
 from .population import population_spectrum
 from .spectrum import TOLERANCE, Spectrum, check_tolerance
@@ -207,7 +208,8 @@ def gradient_flow_plateau(model: TeacherStudent) -> tuple[Overlaps, float]:
     >>> overlaps.Q.diagonal().round(6), round(rate, 6)
     (array([0.666667, 0.666667, 0.666667, 0.666667]), 0.5)
     """
-    limit = plateau(check_model(model), gradient_flow=True)
+    closed_forms(check_model(model))
+    limit = plateau(model, gradient_flow=True)
     if limit.overlaps is None:
         raise ValueError(f"`model` must have a plateau, but has none: {limit.reasons['q']}")
     return limit.overlaps, limit.escape_rate / model.learning_rate

@@ -1,8 +1,9 @@
-r"""The plateau: the fixed point of the overlap ODEs at M = 0 that a student reaches before it finds the teacher.
+r"""The plateau: the fixed point of the overlap ODEs that a student reaches before it finds the teacher.
 
-The student first learns its norms, which needs no knowledge of the teacher, and stops at a saddle where it puts
-out the same for every direction. The mathematics, for any readouts, is in
-:mod:`tsode.activations.quadratic.fixed_points`.
+With the square the student first learns its norms, which needs no knowledge of the teacher, and stops at a saddle where
+it puts out the same for every direction, M = 0. The mathematics, for any readouts, is in
+:mod:`tsode.activations.quadratic.fixed_points`. Other activations may learn at once what all directions of the teacher
+have in common: there the students stop where all are alike, and the plateau is looked for.
 """
 
 from dataclasses import dataclass, field
@@ -12,9 +13,10 @@ import numpy as np
 from .. import _checks
 from .._display import Report
 from .._parameters import describe
-from ..closed_forms import closed_forms
+from ..closed_forms import NoClosedForm, closed_forms, has_closed_forms
 from ..model import TeacherStudent, check_model
 from ..overlaps import Overlaps
+from .fixed_point import attracting_point
 
 __all__ = ["Plateau", "plateau"]
 
@@ -23,7 +25,7 @@ LIMITS = {"max_learning_rate": "end", "escape_learning_rate": "escape", "fastest
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Plateau(Report):
-    r"""The fixed point at M = 0, how fast it is left, and the learning rates that bound it.
+    r"""The fixed point at M = 0 or of students all alike, how fast it is left, and what learning rates bound it.
 
     Attributes
     ----------
@@ -34,10 +36,10 @@ class Plateau(Report):
     overlaps : Overlaps or None
         The fixed point; None where there is none.
     escape_rate : float
-        Largest exponent g of the growth of M, per unit of alpha; tr M M^T and the drop of the loss grow with 2 g.
-        Not positive where SGD does not leave.
+        Largest exponent g of the growth of M, per unit of alpha; from M = 0 tr M M^T and the drop of the loss grow
+        with 2 g. Not positive where SGD does not leave. Without a closed form that of the growth of any overlap.
     max_learning_rate : float
-        Learning rate above which there is no fixed point at M = 0, or none that attracts Q.
+        Learning rate above which there is no such fixed point, or none that attracts Q.
     escape_learning_rate : float
         Learning rate above which M does not grow.
     fastest_learning_rate : float
@@ -89,15 +91,18 @@ class Plateau(Report):
 
 
 def plateau(model: TeacherStudent, gradient_flow: bool = False) -> Plateau:
-    r"""Return the plateau of a model: the attracting fixed point of the overlap ODEs at M = 0.
+    r"""Return the plateau of a model: the fixed point of the overlap ODEs at which students rest that are all alike.
 
-    In closed form if all readouts of the student are equal (and the sum of :math:`\mu_r` has their sign), or
-    under the spherical constraint; otherwise the branch of fixed points is followed from learning rate 0.
+    For the square that is at M = 0, and in closed form if all readouts of the student are equal (and the sum of
+    :math:`\mu_r` has their sign), or under the spherical constraint; otherwise the branch of fixed points is followed
+    from learning rate 0. For other activations it is where the ODE rests that starts from M = 0 and Q = 1, found as by
+    :func:`tsode.fixed_point`; what `follow` of its result finds is nan here.
 
     Parameters
     ----------
     model : TeacherStudent
-        Any readouts, any teacher, free or spherical.
+        Free or spherical; any readouts and any teacher for the square, equal readouts on each side and P = 1 for other
+        activations.
     gradient_flow : bool
         The fixed point of gradient flow instead, to which that of SGD tends at small learning rate; it has no limits
         on the learning rate.
@@ -113,7 +118,7 @@ def plateau(model: TeacherStudent, gradient_flow: bool = False) -> Plateau:
     TypeError
         If `model` is no TeacherStudent.
     NoClosedForm
-        If nothing is known about its activation in closed form.
+        If nothing is known about its activation in closed form, and its readouts or P tell units apart.
 
     Notes
     -----
@@ -126,9 +131,32 @@ def plateau(model: TeacherStudent, gradient_flow: bool = False) -> Plateau:
     >>> round(saddle.q, 6), round(saddle.escape_rate, 6)
     (0.689292, 0.048303)
     """
-    branch = closed_forms(check_model(model)).branch
-    eta = model.learning_rate
-    if _checks.flag("gradient_flow", gradient_flow):
+    gradient_flow = _checks.flag("gradient_flow", gradient_flow)
+    return (_known if has_closed_forms(check_model(model)) else _found)(model, gradient_flow)
+
+
+def _found(model, gradient_flow):
+    """Return the plateau at which the ODE rests."""
+    if not model.is_uniform:
+        raise NoClosedForm(
+            "`model` must have equal readouts on each side and P = 1 for a plateau of students all alike, or the "
+            "quadratic activation; tsode.fixed_point finds those of others from a start"
+        )
+    start = Overlaps(np.zeros((model.p, model.p_star)), np.eye(model.p))
+    point = attracting_point(model, start, gradient_flow)
+    reasons = dict.fromkeys(LIMITS, "tsode.fixed_point(model, plateau.overlaps).follow() finds it")
+    nothing = dict.fromkeys(LIMITS, np.nan)
+    if isinstance(point, str):
+        reasons |= dict.fromkeys(("q", "loss", "excess_loss", "escape_rate"), f"none was found: {point}")
+        return Plateau(model, np.nan, None, np.nan, **nothing, reasons=reasons)
+    q = float(point.overlaps.Q[0, 0])
+    return Plateau(model, q, point.overlaps, point.escape_rate, **nothing, reasons=reasons)
+
+
+def _known(model, gradient_flow):
+    """Return the plateau in closed form, or on the branch that is followed from learning rate 0."""
+    branch, eta = closed_forms(model).branch, model.learning_rate
+    if gradient_flow:
         limits, y = dict.fromkeys(LIMITS, np.nan), branch.point(0.0)
         reasons = dict.fromkeys(LIMITS, "gradient flow knows no learning rate")
     else:

@@ -12,7 +12,7 @@ from .. import _checks
 from .._files import atomic_path
 from .._parameters import describe
 from .._types import PathLike
-from ..closed_forms import NoClosedForm
+from ..closed_forms import has_closed_forms
 from ..hessian import Comparison, Convergence
 from ..plateaus import plateau
 from ..trajectory import Trajectory, check_trajectory
@@ -134,10 +134,7 @@ def hessian_panels(comparison: Comparison, samples: Convergence | None = None) -
 
 def _no_plateau(model):
     """Return why SGD has no plateau; None where it has one or theory does not know."""
-    try:
-        return plateau(model).reasons.get("q")
-    except NoClosedForm:
-        return None
+    return plateau(model).reasons.get("q") if has_closed_forms(model) else None
 
 
 def _empty(ax, reason):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..closed_forms import NoClosedForm
+from ..closed_forms import NoClosedForm, closed_forms
 from ..model import TeacherStudent
 from ..ode import integrate_many
 from ..overlaps import Overlaps
@@ -119,6 +119,7 @@ def _fates(models):
 
 def _theory(model):
     try:
+        closed_forms(model)
         saddle = plateau(model)
     except NoClosedForm as error:
         return {"theory": "", "max_learning_rate": np.nan, "escape_learning_rate": np.nan, "reason": str(error)}

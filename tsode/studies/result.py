@@ -15,7 +15,7 @@ from .._display import Table
 from .._files import read_npz, remove_stale, write_json, write_npz
 from .._statistics import mean_and_error
 from .._types import PathLike
-from ..closed_forms import NoClosedForm
+from ..closed_forms import NoClosedForm, closed_forms
 from ..hessian import Comparison, compare
 from ..model import TeacherStudent
 from ..plateaus import Plateau, escape_time, plateau
@@ -80,6 +80,7 @@ class Study(Table):
     def plateau(self) -> Plateau | str:
         """Plateau of the model, or a str that says why it has no theory in closed form."""
         try:
+            closed_forms(self.model)
             return plateau(self.model)
         except NoClosedForm as error:
             return str(error)
