@@ -85,10 +85,13 @@ class CFunction:
     ----------
     pointer : int or function
         What :func:`call` takes. It is an address, which is good as long as this object lives.
+    plain : function
+        The same in Python.
     """
 
     def __init__(self, plain: Callable[..., None], entry: Callable[..., None], arrays: int, numbers: int) -> None:
         signature = types.void(*[NUMBERS] * arrays, *[types.intp] * numbers)
+        self.plain = plain
         self.compiled = None if numba.config.DISABLE_JIT else numba.cfunc(signature, cache=True)(entry)
         self.pointer = plain if self.compiled is None else self.compiled.address
 
