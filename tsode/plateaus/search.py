@@ -127,7 +127,7 @@ class Search:
         more = BESIDE * h * np.eye(len(Q))
         beside = [self._differences(self._normed(M, Q + n * more), directions, h) for n in (1, 2, 3, 4)]
         found = np.tensordot(EXTRAPOLATION, beside, axes=1)
-        if np.abs(beside[0] - beside[1]).max() > UNSTEADY * self._speed(found):
+        if np.isfinite(found).all() and np.abs(beside[0] - beside[1]).max() > UNSTEADY * self._speed(found):
             return np.full_like(found, np.nan)
         return found
 
