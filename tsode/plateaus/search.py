@@ -64,7 +64,8 @@ class Search:
         self.fixed -= self.all @ (self.all.T @ self.fixed)  # norms on the sphere
         labels = orbits(model, start.M, start.Q)
         at_rest = np.where(np.arange(labels.size) < start.M.size, -1, labels)
-        choices = [basis(at_rest)] if not start.M.any() else []  # M = 0 stays where an activation is even
+        alone = not start.M.any() and (at_rest >= 0).any()
+        choices = [basis(at_rest)] if alone else []  # M = 0 stays where an activation is even
         for self.symmetric in [*choices, basis(labels)]:
             if self._stays(pack(start.M, start.Q)):
                 return
