@@ -237,6 +237,13 @@ def test_classes_of_overlaps_are_orbits(spread):
         np.testing.assert_allclose(total @ E, total.sum(axis=1)[0] * E, atol=1e-12)
 
 
+def test_one_unit_on_the_sphere_has_nothing_but_M():
+    model = tsode.TeacherStudent(1, 2, 0.1, constraint="spherical")
+    found = tsode.fixed_point(model, tsode.Overlaps(np.zeros((1, 2)), np.eye(1)))
+    assert found.eigenvalues.shape == (2,)
+    assert found.escape_rate == pytest.approx(tsode.plateau(model).escape_rate, rel=1e-9)
+
+
 def test_result_is_readable():
     found = tsode.fixed_point(committee(2, 0.1), alike(2))
     for part in ("saddle", "0.00653158", "1, 0 of 7", "σ = erf", "learning rate η"):

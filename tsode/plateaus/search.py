@@ -64,7 +64,8 @@ class Search:
         self.fixed -= self.all @ (self.all.T @ self.fixed)  # norms on the sphere
         labels = orbits(model, start.M, start.Q)
         at_rest = np.where(np.arange(labels.size) < start.M.size, -1, labels)
-        choices = [basis(at_rest)] if not start.M.any() else []  # M = 0 stays where an activation is even
+        alone = not start.M.any() and (at_rest >= 0).any()
+        choices = [basis(at_rest)] if alone else []  # M = 0 stays where an activation is even
         for self.symmetric in [*choices, basis(labels)]:
             if self._stays(pack(start.M, start.Q)):
                 return
@@ -127,7 +128,7 @@ class Search:
         more = BESIDE * h * np.eye(len(Q))
         beside = [self._differences(self._normed(M, Q + n * more), directions, h) for n in (1, 2, 3, 4)]
         found = np.tensordot(EXTRAPOLATION, beside, axes=1)
-        if np.abs(beside[0] - beside[1]).max() > UNSTEADY * self._speed(found):
+        if np.isfinite(found).all() and np.abs(beside[0] - beside[1]).max() > UNSTEADY * self._speed(found):
             return np.full_like(found, np.nan)
         return found
 
