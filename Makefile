@@ -17,6 +17,7 @@ test: .venv/installed-test
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --config setup.cfg
+	$(BIN)/python -m compileall -q tsode
 	$(BIN)/pytest -n auto --dist loadfile
 
 test-slow: .venv/installed-test

@@ -249,10 +249,3 @@ def test_weights_are_taken_as_a_start():
     W, W_star = generic_start(model).realise(30, 0)
     sgd = tsode.simulate(model, (W, W_star), [0.0, 1.0], N=30)
     np.testing.assert_allclose(sgd.Q[0, 0], W @ W.T / 30, atol=1e-12)
-
-
-def test_other_inputs_need_the_other_engine():
-    model = tsode.TeacherStudent(2, 1, 0.2)
-    for inputs in ("uniform", np.ones((3, 20))):
-        with pytest.raises(ValueError, match="`inputs` must be 'gaussian' for the engine 'chain'"):
-            tsode.simulate(model, None, 1.0, N=20, inputs=inputs)

@@ -208,24 +208,6 @@ def test_escape_time_of_the_ode():
     assert np.isnan(tsode.escape_time(ode, loss_fraction=1e-9))
 
 
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"loss_fraction": 0.0}, "`loss_fraction` must be larger than 0"),
-        ({"loss_fraction": -0.5}, "`loss_fraction` must be larger than 0"),
-        ({"loss_fraction": 1.5}, "`loss_fraction` must be below 1, but is 1.5"),
-        ({"threshold": -0.5}, "`threshold` must be larger than 0"),
-        ({}, "must be given, but none is"),
-        ({"threshold": 0.0}, "`threshold` must be larger than 0"),
-        ({"loss_fraction": 1.0}, "`loss_fraction` must be below 1"),
-        ({"threshold": 0.5, "loss_fraction": 0.5}, "must be given, but both are"),
-    ],
-)
-def test_what_counts_as_escape_is_one_number_in_range(options, message):
-    with pytest.raises(ValueError, match=message):
-        tsode.escape_time(trajectory([0, 1], [0.1, 0.2]), **options)
-
-
 def test_escape_time_refuses_what_has_no_plateau():
     with pytest.raises(TypeError, match="`trajectory` must be a Trajectory"):
         tsode.escape_time(np.zeros(3), 0.1)

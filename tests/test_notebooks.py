@@ -53,54 +53,30 @@ def test_one_cell_of_parameters_at_the_top(path):
     assert not any("environ" in source for source in rest)
 
 
-def numbers_in(printed):
-    return re.search(r"\d ± \d|agree at \d|digits +final loss", printed)
-
-
-def pictures_of(path, folder):
-    assert {picture.stem for picture in folder.glob("*.png")} == {
-        f"{path.name[:2]}_{name}" for name in PICTURES[path.name[:2]]
-    }
-
-
 def test_cells_run_from_top_to_bottom(path, tmp_path, monkeypatch, capsys):
-    """In this process, which has the kernels; warnings are errors here, and what a cell shows is made a text."""
+    """In this process, which has the kernels; warnings are errors here, and what cells show is printed."""
     monkeypatch.setenv("TSODE_SMALL", "1")
     monkeypatch.setenv("TSODE_OUT", str(tmp_path))
     names = {"__name__": "__main__"}
     for cell in nbformat.read(path, as_version=4).cells:
         if cell.cell_type == "code":
-            *statements, last = ast.parse(cell.source).body
-            exec(compile(ast.Module(statements, []), path.name, "exec"), names)
-            if isinstance(last, ast.Expr):
-                assert repr(eval(compile(ast.Expression(last.value), path.name, "eval"), names))
-            else:
-                exec(compile(ast.Module([last], []), path.name, "exec"), names)
-    pictures_of(path, tmp_path)
+            exec(compile(ast.Interactive(ast.parse(cell.source).body), path.name, "single"), names)
+    pictures = {picture.stem for picture in tmp_path.glob("*.png")}
+    assert pictures == {f"{path.name[:2]}_{name}" for name in PICTURES[path.name[:2]]}
     printed, warned = capsys.readouterr()
     assert not warned
-    assert numbers_in(printed), "no number with its error"
+    assert re.search(r"\d ± \d|agree at \d|digits +final loss", printed), "no number with its error"
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS[:1] + [pytest.param(path, marks=pytest.mark.slow) for path in NOTEBOOKS[1:]])
 def test_runs_in_jupyter(path, tmp_path):
     executed = tmp_path / path.name
-    environment = os.environ | {
-        "TSODE_SMALL": "1",
-        "TSODE_OUT": str(tmp_path),
-        "MPLBACKEND": "module://matplotlib_inline.backend_inline",
-    }
+    inline = {"MPLBACKEND": "module://matplotlib_inline.backend_inline"}
     found = subprocess.run(
         [sys.executable, str(RUN), str(path), str(FOLDER), str(executed)],
-        env=environment, capture_output=True, text=True, check=False,
+        env=os.environ | inline | {"TSODE_SMALL": "1", "TSODE_OUT": str(tmp_path)},
+        capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert found.returncode == 0, found.stderr[-3000:]
-    pictures_of(path, tmp_path)
-    outputs = [
-        output
-        for cell in nbformat.read(executed, as_version=4).cells
-        if cell.cell_type == "code"
-        for output in cell.outputs
-    ]
-    assert not [output.text for output in outputs if output.get("name") == "stderr"]
-    assert numbers_in("".join(output.text for output in outputs if output.get("name") == "stdout"))
+    cells = [cell for cell in nbformat.read(executed, as_version=4).cells if cell.cell_type == "code"]
+    assert not [output.text for cell in cells for output in cell.outputs if output.get("name") == "stderr"]

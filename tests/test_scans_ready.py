@@ -245,30 +245,6 @@ def test_default_duration_of_a_deviation_is_three_natural_times():
     assert np.abs(default / other - 1).max() > 1e-4
 
 
-@pytest.mark.parametrize(
-    ("scan", "arguments", "options", "message"),
-    [
-        ("escape", {"width": 3}, {}, "`grid` must name some of p, p_star, .*, but names 'width'"),
-        ("escape", {"p": [2, 0]}, {}, "`p` must be at least 1, but is 0"),
-        ("escape", {"dimension": 4}, {}, "`dimension` must be at least 6, but is 4"),
-        ("escape", {"p": None}, {}, "`p` must be a value or a sequence of values, but is NoneType"),
-        ("escape", [], {}, "`grid` must be a dict of values, but is list"),
-        ("escape", {"p": 2.5}, {}, "`p` must be a whole number, but is 2.5"),
-        ("escape", {"noise_variance": -1}, {}, "`noise_variance` must be at least 0, but is -1"),
-        ("escape", {"constraint": "cubic"}, {}, "`constraint` must be one of"),
-        ("escape", {}, {"runs": 1}, "`runs` must be at least 2, but is 1"),
-        ("escape", {}, {"threshold": 0}, "`threshold` must be larger than 0, but is 0"),
-        ("deviation", {}, {"seed": -1}, "`seed` must be at least 0, but is -1"),
-        ("deviation", {}, {"alpha_max": 0}, "`alpha_max` must be larger than 0, but is 0"),
-        ("stability", {"dimension": 100}, {}, "`grid` must name some of .*, but names 'dimension'"),
-        ("stability", {"learning_rate": []}, {}, "`grid` must give at least one value of `learning_rate`"),
-    ],
-)
-def test_bad_input_is_named(scan, arguments, options, message):
-    with pytest.raises((TypeError, ValueError), match=message):
-        getattr(tsode.scans, scan)(arguments, **options)
-
-
 # --- figures
 
 

@@ -52,6 +52,8 @@ CASES = {
     "time of no threshold": (lambda: TIME(ode()), ValueError, "one of `threshold` and `loss_fraction` must be given, "),
     "time of two thresholds": (lambda: TIME(ode(), 0.1, 0.1), ValueError, "`loss_fraction` must be given, but both ar"),
     "time of a negative threshold": (lambda: TIME(ode(), -1), ValueError, "`threshold` must be larger than 0, but is "),
+    "time of threshold zero": (lambda: TIME(ode(), 0), ValueError, "`threshold` must be larger than 0, but is 0"),
+    "time of no loss": (lambda: TIME(ode(), loss_fraction=0), ValueError, "`loss_fraction` must be larger than 0"),
     "time of the whole loss": (lambda: TIME(ode(), loss_fraction=1), ValueError, "`loss_fraction` must be below 1, bu"),
     "time of a loss of nan": (
         lambda: TIME(ode(), loss_fraction=np.nan), ValueError, "`loss_fraction` must be finite, but is nan"
