@@ -6,7 +6,7 @@ import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -23,7 +23,7 @@ from .overlaps import Overlaps
 if TYPE_CHECKING:
     import xarray
 
-__all__ = ["Trajectory", "check_trajectory", "own_trajectory"]
+__all__ = ["Trajectory", "check_trajectory"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -313,12 +313,3 @@ class Trajectory(Report):
 def check_trajectory(trajectory: Trajectory, name: str = "trajectory") -> Trajectory:
     """Return `trajectory` if it is a Trajectory; `name` is the argument's name in messages."""
     return _checks.instance(name, trajectory, Trajectory, "a Trajectory")
-
-
-def own_trajectory(**fields: Any) -> Trajectory:
-    """Return the trajectory of fields that the package computed: nothing is checked or copied."""
-    found = object.__new__(Trajectory)
-    for name in ("alpha", "M", "Q"):
-        fields[name].setflags(write=False)
-    vars(found).update({"N": None, "seed": None, **fields})
-    return found

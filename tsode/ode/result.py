@@ -12,7 +12,7 @@ from .._linear_algebra import joint_matrix
 from .._states import unpack
 from .._versions import versions
 from ..model import TeacherStudent
-from ..trajectory import Trajectory, own_trajectory
+from ..trajectory import Trajectory
 
 __all__ = ["Options", "Solution", "trajectories"]
 
@@ -59,7 +59,7 @@ def trajectories(
     for model, (states, stopped_at) in zip(models, solutions):
         M, Q = unpack(states, model)
         found.append(
-            own_trajectory(
+            _trajectory(
                 model=model,
                 alpha=alpha[: len(states)],
                 M=M,
@@ -72,6 +72,15 @@ def trajectories(
             )
         )
     _warn_outside(found, max(OUTSIDE, 100 * options.rtol), stacklevel)
+    return found
+
+
+def _trajectory(**fields):
+    """Return the trajectory of fields that were computed here: nothing is checked or copied."""
+    found = object.__new__(Trajectory)
+    for name in ("alpha", "M", "Q"):
+        fields[name].setflags(write=False)
+    vars(found).update({"N": None, "seed": None, **fields})
     return found
 
 
