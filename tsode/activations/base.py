@@ -160,7 +160,7 @@ class Activation(ABC):
 
         With them quadrature has a relative error of at most `rtol` at a generic point, as far as it can.
         """
-        return self._way(teacher).constants(self, teacher, rtol)
+        return self._way(teacher).constants(self, teacher, rtol) if self.averages(teacher).constants else ()
 
     def accuracy(
         self,

@@ -189,10 +189,6 @@ class Erf(Activation):
         arguments = omega, v, v_star, noise_variance, rtol
         return 0.0 if isinstance(teacher, Erf) else super().accuracy(teacher, *arguments)
 
-    def constants(self, teacher: Activation, rtol: float = 1e-8) -> tuple[float, ...]:
-        """Return what the loops of `averages` read after the readouts: nothing in closed form."""
-        return () if isinstance(teacher, Erf) else super().constants(teacher, rtol)
-
 
 def _shifted(*covariances):
     """Return A, C, B of the formulas as arrays of one shape."""

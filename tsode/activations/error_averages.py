@@ -71,6 +71,8 @@ class Averages:
         Jitable ``drift_back(omega, parameters, J_bar, omega_bar, parameters_bar)`` and ``noise_back(omega, parameters,
         J, F, K_bar, J_bar, F_bar, omega_bar, parameters_bar)``: from the derivatives of a number with respect to J and
         K, given in J_bar and K_bar, they add to those with respect to what J and K are functions of.
+    constants : bool
+        Whether the loops read :meth:`Activation.constants` after the readouts.
     lanes : bool
         Whether the loops are written with :func:`tsode._lanes.load` and its like, and so serve many solutions at once.
     """
@@ -81,6 +83,7 @@ class Averages:
     noise_arrays: Callable[..., np.ndarray] | None = None
     drift_back: Callable[..., None] | None = None
     noise_back: Callable[..., None] | None = None
+    constants: bool = False
     lanes: bool = False
 
 

@@ -135,7 +135,7 @@ def noise(omega: np.ndarray, parameters: np.ndarray, J: np.ndarray, F: np.ndarra
             K[k, l] = np.nan if diverged else both * K[k, l]
 
 
-BY_ADDRESS = Averages(drift, noise)
+BY_ADDRESS = Averages(drift, noise, constants=True)
 
 
 @functools.cache
@@ -152,4 +152,4 @@ def _uncompiled(loops: Loops) -> Averages:
         loops.squared(omega, parameters[2 : 2 + n], parameters[1] ** 2, parameters[2 + n :], K)
         return parameters[0] ** 2 * np.outer(v, v) * K
 
-    return Averages(drift_arrays=drift_arrays, noise_arrays=noise_arrays)
+    return Averages(drift_arrays=drift_arrays, noise_arrays=noise_arrays, constants=True)

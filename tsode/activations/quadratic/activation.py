@@ -77,10 +77,6 @@ class Quadratic(Activation):
         """Return the Averages, in closed form for a teacher of the same activation."""
         return AVERAGES if teacher == self else super().averages(teacher)
 
-    def constants(self, teacher: Activation, rtol: float = 1e-8) -> tuple[float, ...]:
-        """Return what the loops of `averages` read after the readouts."""
-        return () if teacher == self else super().constants(teacher, rtol)
-
     def squared_error(
         self, teacher: Activation, v: np.ndarray, v_star: np.ndarray, M: np.ndarray, Q: np.ndarray, P: np.ndarray
     ) -> np.ndarray:
