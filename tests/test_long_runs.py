@@ -77,7 +77,7 @@ def test_memory_of_the_chain_does_not_grow_with_samples():
 
     run(1000)()
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    assert peak_memory(run(10**6)) < peak_memory(run(10**4)) + 50_000
+    assert peak_memory(run(10**6)) < peak_memory(run(10**4)) + 500_000  # a byte a sample of each run would be 8 MB
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 8_000  # kilobytes
 
 
