@@ -58,4 +58,5 @@ def sequence_of(run, *children, seed=7):
 def chain_of(model, N, runs=2, start="generic", limit=1e8, seed=7):
     """Return a group of runs of the overlap chain, by default from a start far from any special point."""
     start = generic_start(model) if start == "generic" else start
-    return chain.ChainRuns(model, start, N, [sequence_of(run, seed=seed) for run in range(runs)], limit)
+    sequences = [sequence_of(run, seed=seed) for run in range(runs)]
+    return chain.ChainRuns([model] * runs, [start] * runs, N, sequences, limit)

@@ -58,7 +58,7 @@ def test_a_run_alone_makes_the_roundings_of_a_run_in_company(activation):
             together = chain_of(model, N, runs=WIDTH)
             together.advance(500)
             for run in (0, 7, 15):
-                alone = chain.ChainRuns(model, generic_start(model), N, [sequence_of(run)], 1e8)
+                alone = chain.ChainRuns([model], [generic_start(model)], N, [sequence_of(run)], 1e8)
                 alone.advance(500)
                 np.testing.assert_array_equal(alone.A[..., 0], together.A[..., run])
                 np.testing.assert_array_equal(alone.L[..., 0], together.L[..., run])

@@ -9,7 +9,7 @@ import threadpoolctl
 from models import GENERAL, generic_start
 
 import tsode
-from tsode.sgd import driver
+from tsode.sgd import crew, driver, engines
 from tsode.sgd.chain import ChainRuns
 from tsode.sgd.weights import WeightsRun
 
@@ -52,6 +52,9 @@ class Scripted:
                 return False
         return True
 
+    def held(self, run):
+        return {"trace": self.trace[run : run + 1]}
+
     def overlaps(self):
         M = np.full((self.runs, 1, 1), float(self.step))
         return M, self.trace[: self.runs, None, None].copy()
@@ -63,8 +66,8 @@ def scripted(monkeypatch):
 
     def call(script=(), threads=1, stride=4, alpha=TIMES, **options):
         engine = type("Engine", (Scripted,), {"script": dict(script), "made": [], "stride": stride})
-        monkeypatch.setattr(driver, "ChainRuns", engine)
-        monkeypatch.setattr(driver, "WeightsRun", engine)
+        monkeypatch.setattr(engines, "ChainRuns", engine)
+        monkeypatch.setattr(engines, "WeightsRun", engine)
         monkeypatch.setattr(driver.numba, "get_num_threads", lambda: threads)
         return tsode.simulate(MODEL, options.pop("start", None), alpha, **{"N": 10, **options}), engine.made
 
@@ -96,7 +99,7 @@ def test_run_i_is_the_engine_on_child_i_of_the_seed(engine):
     for run in range(3):
         sequence = np.random.SeedSequence(5, spawn_key=(run,))
         if engine == "chain":
-            alone = ChainRuns(model, start, 10, [sequence], 1e8)
+            alone = ChainRuns([model], [start], 10, [sequence], 1e8)
         else:
             alone = WeightsRun(model, start, 10, sequence, "gaussian", 1e8)
         for i, stop in enumerate((0, 3, 10)):
@@ -279,7 +282,7 @@ def test_progress_counts_the_samples_of_all_runs(scripted, monkeypatch):
             assert self.open
             self.updates.append(samples)
 
-    monkeypatch.setattr(driver, "progress_bar", Bar)
+    monkeypatch.setattr(crew, "progress_bar", Bar)
     for progress in (False, True):
         each = [4, 1, 4, 1, 4, 4, 2]
         chain = [16 * samples for samples in each] + each * 2  # a group of 16, and two alone
@@ -291,7 +294,7 @@ def test_progress_counts_the_samples_of_all_runs(scripted, monkeypatch):
     scripted()
     assert bars.pop().show is False
     monkeypatch.undo()
-    monkeypatch.setattr(driver, "progress_bar", Bar)
+    monkeypatch.setattr(crew, "progress_bar", Bar)
     for engine in ("chain", "weights"):  # the engines themselves
         tsode.simulate(tsode.TeacherStudent(2, 1, 0.1), None, [0.0, 0.5, 1.0], N=20, runs=3, engine=engine)
         assert sum(bars.pop().updates) == 60

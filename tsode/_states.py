@@ -1,4 +1,4 @@
-"""The layout of what evolves: M and Q, flattened one after the other."""
+"""The layout of what evolves: M and Q, flattened one after the other; weights in panels of columns."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 if TYPE_CHECKING:
     from .model import TeacherStudent
 
-__all__ = ["norm_positions", "pack", "unpack"]
+__all__ = ["norm_positions", "pack", "unfold", "unpack"]
 
 
 def pack(M: np.ndarray, Q: np.ndarray) -> np.ndarray:
@@ -27,3 +27,9 @@ def unpack(states: np.ndarray, model: TeacherStudent) -> tuple[np.ndarray, np.nd
 def norm_positions(model: TeacherStudent) -> np.ndarray:
     """Return where in a flat state the diagonal of Q stands, shape (p,)."""
     return model.p * model.p_star + (model.p + 1) * np.arange(model.p)
+
+
+def unfold(panels: np.ndarray, N: int) -> np.ndarray:
+    """Return the rows of panels of columns, shape (..., rows, N) of (..., n_panels, rows, width)."""
+    rows = np.swapaxes(panels, -3, -2)
+    return rows.reshape(*rows.shape[:-2], -1)[..., :N]

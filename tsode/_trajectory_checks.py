@@ -6,9 +6,9 @@ import numpy as np
 
 from . import _checks
 
-__all__ = ["check_ends", "check_seed", "own_array", "position"]
+__all__ = ["check_ends", "check_observed", "check_seed", "check_state", "own_array", "position"]
 
-STATUSES = ("completed", "diverged", "exhausted", "interrupted")
+STATUSES = ("completed", "reached", "diverged", "exhausted", "interrupted")
 
 
 def own_array(name: str, value: Any) -> np.ndarray:
@@ -34,6 +34,23 @@ def check_seed(seed: object) -> None:
     """Refuse what is no entropy of a SeedSequence."""
     for part in seed if isinstance(seed, (list, tuple)) else [] if seed is None else [seed]:
         _checks.integer("seed", part, minimum=0, maximum=None)
+
+
+def check_observed(lead: tuple[int, ...], observables: object) -> None:
+    """Refuse what is no dict of arrays of numbers, one at each time of each run; `lead` is the shape of these."""
+    for name, value in _checks.instance("observables", observables, dict, "a dict").items():
+        _checks.instance("observables", name, str, "a dict with names")
+        shape = _checks.real_array(f"observables[{name!r}]", value).shape
+        if shape[: len(lead)] != lead:
+            raise ValueError(f"`observables[{name!r}]` must have shape {lead} first, but has shape {shape}")
+
+
+def check_state(state: object) -> None:
+    """Refuse what is no dict of arrays; what they hold is looked at where runs go on."""
+    if state is not None:
+        for name, value in _checks.instance("state", state, dict, "a dict or None").items():
+            _checks.instance("state", name, str, "a dict with names")
+            _checks.instance(f"state[{name!r}]", value, np.ndarray, "an array")
 
 
 def position(name: str, value: object, length: int, what: str) -> int:

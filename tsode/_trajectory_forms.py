@@ -49,6 +49,8 @@ def to_arrays(trajectory: Trajectory) -> dict[str, np.ndarray]:
         "Q": trajectory.Q,
         "status": np.asarray(trajectory.status, dtype=np.str_),
         "stopped_at": np.asarray(trajectory.stopped_at, dtype=np.float64),
+        **{f"observables.{name}": array for name, array in trajectory.observables.items()},
+        **{f"state.{name}": array for name, array in (trajectory.state or {}).items()},
     }
 
 
@@ -73,6 +75,10 @@ def fields_of(arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
         raise ValueError(f"`arrays` must have all that `to_arrays` gives, but {missing[0]!r} is missing")
     header = read_header(arrays["header"])
     status, stopped_at = np.asarray(arrays["status"]), np.asarray(arrays["stopped_at"])
+    observables, state = (
+        {name.removeprefix(first): np.asarray(array) for name, array in arrays.items() if name.startswith(first)}
+        for first in ("observables.", "state.")
+    )
     return dict(
         model=TeacherStudent.from_dict(header["model"]),
         alpha=arrays["alpha"],
@@ -82,6 +88,8 @@ def fields_of(arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
         stopped_at=stopped_at if stopped_at.ndim else stopped_at.item(),
         # files of tsode 0.1.0 say it in the engine's name alone
         gradient_flow=header.get("gradient_flow", "gradient flow" in header["engine"]),
+        observables=observables,
+        state=state or None,
         **{name: header[name] for name in ("N", "seed", "engine", "versions")},
     )
 
@@ -120,4 +128,8 @@ def variables(trajectory):
     """Return what a trajectory holds beside its times and provenance as name -> (dimensions, array)."""
     lead = () if trajectory.runs is None else ("run",)
     known = {name: dims for name, dims in LAYOUT.items() if "loss" not in name or known_loss(trajectory)}
-    return {name: ((*lead, *dims), np.asarray(getattr(trajectory, name))) for name, dims in known.items()}
+    found = {name: ((*lead, *dims), np.asarray(getattr(trajectory, name))) for name, dims in known.items()}
+    for name, array in trajectory.observables.items():
+        own = (f"{name}_{i}" for i in range(array.ndim - len(lead) - 1))
+        found[name] = ((*lead, "alpha", *own), array)
+    return found

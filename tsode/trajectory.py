@@ -14,7 +14,8 @@ from . import _checks
 from ._display import Report
 from ._files import read_npz, remove_stale, write_npz
 from ._parameters import describe
-from ._trajectory_checks import check_ends, check_seed, own_array, position
+from ._states import unfold
+from ._trajectory_checks import check_ends, check_observed, check_seed, check_state, own_array, position
 from ._trajectory_forms import fields_of, to_arrays, to_dataset
 from ._types import PathLike
 from .model import TeacherStudent, check_model
@@ -41,9 +42,11 @@ class Trajectory(Report):
     M, Q : ndarray, shapes (..., T, p, p_star), (..., T, p, p)
         Overlaps; nan from the moment a run ended early.
     status : str or ndarray of str, shape (...)
-        "completed", "diverged" (the norms ran away), "exhausted" (user's inputs ran out) or "interrupted".
+        "completed", "reached" (what it was to run until), "diverged" (the norms ran away), "exhausted" (user's inputs
+        ran out) or "interrupted".
     stopped_at : float or ndarray, shape (...)
-        Time at which each run ended, ``alpha[-1]`` for a completed one.
+        Time at which each run ended, ``alpha[-1]`` for a completed one; of one that reached its condition the time of
+        the record at which it held.
     N : int or None
         Input dimension; None for the ODEs, where it is infinite.
     seed : int, list of int or None
@@ -54,6 +57,10 @@ class Trajectory(Report):
         Versions of Python and of the packages that computed it.
     gradient_flow : bool
         Whether the term of second order in the learning rate was left out.
+    observables : dict of str to ndarray, shape (..., T, ...)
+        What else was recorded, by name.
+    state : dict of str to ndarray, or None
+        What :func:`tsode.simulate` needs to continue the runs: weights, generators and numbers drawn in advance.
 
     Raises
     ------
@@ -72,6 +79,8 @@ class Trajectory(Report):
     engine: str = ""
     versions: dict[str, str] = field(default_factory=dict)
     gradient_flow: bool = False
+    observables: dict[str, np.ndarray] = field(default_factory=dict)
+    state: dict[str, np.ndarray] | None = None
 
     def __post_init__(self) -> None:
         model = check_model(self.model)
@@ -90,6 +99,8 @@ class Trajectory(Report):
         _checks.instance("engine", self.engine, str, "a str")
         _checks.instance("versions", self.versions, dict, "a dict")
         _checks.flag("gradient_flow", self.gradient_flow)
+        check_observed((*lead, len(alpha)), self.observables)
+        check_state(self.state)
         for name, array in (("alpha", _checks.times(alpha)), ("M", M), ("Q", Q)):
             array.setflags(write=False)
             object.__setattr__(self, name, array)
@@ -103,6 +114,20 @@ class Trajectory(Report):
     def loss(self) -> np.ndarray:
         """Population loss for Gaussian inputs, half the label noise's variance included, shape (..., T)."""
         return self.excess_loss + self.model.noise_variance / 2
+
+    @property
+    def weights(self) -> tuple[np.ndarray, np.ndarray]:
+        """Final W and W* of the runs, shapes (R, p, N) and (R, p_star, N); ValueError where they were not kept.
+
+        Zeros for a run that diverged, or did not begin.
+        """
+        if self.state is None or "W" not in self.state or self.N is None:
+            raise ValueError(
+                "`weights` must be kept to be had, by simulate(..., engine='weights', keep_weights=True); this has "
+                f"none, and is of the engine {self.engine!r}"
+            )
+        rows = unfold(self.state["W"], self.N)
+        return rows[:, : self.model.p], rows[:, self.model.p :]
 
     @property
     def runs(self) -> int | None:

@@ -80,7 +80,7 @@ def _trajectory(**fields):
     found = object.__new__(Trajectory)
     for name in ("alpha", "M", "Q"):
         fields[name].setflags(write=False)
-    vars(found).update({"N": None, "seed": None, **fields})
+    vars(found).update({"N": None, "seed": None, "observables": {}, "state": None, **fields})
     return found
 
 

@@ -1,6 +1,9 @@
 """One-pass SGD at finite input dimension: one call, several engines."""
 
-from .driver import ENGINES, InputsExhausted, simulate
+from .conditions import escaped
+from .driver import InputsExhausted, simulate
+from .observables import of_weights
+from .setting import ENGINES
 from .weights import PRECISIONS
 
-__all__ = ["ENGINES", "PRECISIONS", "InputsExhausted", "simulate"]
+__all__ = ["ENGINES", "PRECISIONS", "InputsExhausted", "escaped", "of_weights", "simulate"]

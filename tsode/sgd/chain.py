@@ -28,7 +28,7 @@ same, to the bit, alone or in company.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 
 import numpy as np
 
@@ -41,7 +41,7 @@ from ..overlaps import Overlaps, random_rows
 from .chain_kernel import chain_kernel
 from .random_numbers import stream_state
 
-__all__ = ["ChainRuns", "groups", "start_rows"]
+__all__ = ["ChainRuns", "groups", "shared", "start_rows"]
 
 SUBSTREAMS = 16  # generators of one run
 BATCH = 2 * SUBSTREAMS  # samples whose numbers are drawn together; a pair of numbers a generator makes it even
@@ -58,50 +58,61 @@ def groups(runs: int, threads: int) -> list[range]:
     return [*together, range(full, runs)]
 
 
+def shared(model: TeacherStudent) -> Hashable:
+    """Return what runs in lockstep have in common, whatever their models."""
+    return model.rule.step(model), model.p, model.p_star, model.spherical, model.teacher_overlap.tobytes()
+
+
 class ChainRuns:
     """A few runs in lockstep, or one alone.
 
     Parameters
     ----------
-    model : TeacherStudent
-        What is run.
-    start : Overlaps or None
-        Overlaps of all runs, or None for Gaussian student weights of unit variance, drawn for each run.
+    models : list of TeacherStudent
+        What each run is, at most WIDTH; what :func:`shared` says is the same for all.
+    starts : list of (Overlaps or None)
+        Overlaps of each run, or None for Gaussian student weights of unit variance, drawn for each run.
     N : int
         Input dimension.
     sequences : list of numpy.random.SeedSequence
-        One stream a run, at most WIDTH.
-    limit : float
+        One stream a run.
+    limit : float or array_like, shape (runs,)
         Sum of squared preactivations that counts as diverged.
 
     Attributes
     ----------
+    HELD : tuple of str
+        The arrays, the last axis being the run, that a run needs to go on.
     A, L : ndarray, shape (p_star, p, lanes) and (p, p, lanes)
         The rows, column by column: ``A[r, k]`` is :math:`A_{kr}`; lanes without a run start at zero.
     ended : ndarray, shape (lanes,)
         Sample at which a run diverged, or -1.
     """
 
+    HELD = ("A", "L", "state", "redraw_state", "normals", "rest")
+    exhausted = False
+
     def __init__(
         self,
-        model: TeacherStudent,
-        start: Overlaps | None,
+        models: Sequence[TeacherStudent],
+        starts: Sequence[Overlaps | None],
         N: int,
         sequences: Sequence[np.random.SeedSequence],
-        limit: float,
+        limit: float | np.ndarray,
     ) -> None:
-        self.model, self.N, self.limit = model, N, limit
+        model = self.model = models[0]
+        self.N = N
         p, p_star, self.runs, self.step = model.p, model.p_star, len(sequences), 0
         lanes = WIDTH if self.runs > 1 else 1
         self.T = semidefinite_root(model.teacher_overlap)
         self.A, self.L = aligned((p_star, p, lanes)), aligned((p, p, lanes))
         self.state = aligned((4, SUBSTREAMS, lanes), np.uint64)
         self.redraw_state = aligned((4, lanes), np.uint64)
-        for lane, sequence in enumerate(sequences):
+        for lane, (each, start, sequence) in enumerate(zip(models, starts, sequences)):
             numbers, redraws, start_sequence = (run_sequence(sequence, i) for i in range(3))
             self.state[..., lane] = stream_state(numbers, SUBSTREAMS)
             self.redraw_state[:, lane] = stream_state(redraws, 1)[:, 0]
-            rows = start_rows(model, start, N, self.T, start_sequence)
+            rows = start_rows(each, start, N, self.T, start_sequence)
             self.A[..., lane], self.L[..., lane] = rows[:, :p_star].T, rows[:, p_star:].T
         self.state[..., self.runs :] = self.state[..., :1]  # a generator of zeros would not be one
         self.redraw_state[:, self.runs :] = self.redraw_state[:, :1]
@@ -110,25 +121,32 @@ class ChainRuns:
         self.noises = model.rule.noises(model)
         self.normals = aligned((BATCH, p + p_star + 1 + self.noises, lanes))
         self.rest = aligned((BATCH, lanes))
-        self.parameters = aligned((len(model.rule.parameters(model)), lanes))
-        self.parameters[:] = model.rule.parameters(model)[:, None]
+        parameters = np.array([each.rule.parameters(each) for each in models])
+        self.parameters = aligned((parameters.shape[1], lanes))
+        self.parameters[:] = parameters[0][:, None]  # of the lanes without a run, too
+        self.parameters[:, : self.runs] = parameters.T
+        self.limit = aligned((lanes,))
+        self.limit[:] = np.max(limit)
+        self.limit[: self.runs] = limit
         self.work = aligned((3 * p + p_star + 1, lanes))
         self.rule = step_function(model.rule.step(model), lanes > 1)
-
-    exhausted = False
 
     def advance(self, stop: int) -> bool:
         """Run up to `stop` samples in all, or a bounded part of the way; return False where no run is left."""
         stop = min(stop, self.step + max(BATCH, STEPS_A_CALL // self.A.size))
-        rows = (self.parameters, self.A, self.L, self.normals, self.rest, self.work, self.ended)
-        parameters, A, L, normals, rest, work, ended = (
+        rows = (self.parameters, self.A, self.L, self.normals, self.rest, self.work, self.ended, self.limit)
+        parameters, A, L, normals, rest, work, ended, limit = (
             array.reshape(-1, WIDTH) if self.A.shape[2] > 1 else array.reshape(-1) for array in rows
         )
         self.step = chain_kernel(
             self.rule.pointer, parameters, A, L, self.T, normals, rest, self.normals, self.rest, self.noises,
-            self.state, self.redraw_state, work, ended, self.step, stop, self.N, self.model.spherical, self.limit,
+            self.state, self.redraw_state, work, ended, self.step, stop, self.N, self.model.spherical, limit,
         )  # fmt: skip
         return bool((self.ended[: self.runs] < 0).any())
+
+    def held(self, run: int) -> dict[str, np.ndarray]:
+        """Return views of what one run needs to go on, by name."""
+        return {name: getattr(self, name)[..., run] for name in self.HELD}
 
     def overlaps(self) -> tuple[np.ndarray, np.ndarray]:
         """Return M, Q of the runs, shapes (runs, p, p_star) and (runs, p, p)."""

@@ -36,7 +36,7 @@ def chain_kernel(
             in_span = project(A, T, normals, first, lam, mu)
             squares, root = collect(L, normals, first + p_star, load(rest, row), column)
             store(size, 0, rate * (in_span + squares))
-            fine = finish(lam, column) < limit  # nan is not
+            fine = finish(lam, column) < load(limit, 0)  # nan is not
             call_step(rule, lam, mu, normals, first + width - noises, noises, size, parameters, change)
             add(A, column, change, p_star, normals, first, squares, root, rate)
             absorb(L, column)

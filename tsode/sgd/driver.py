@@ -1,33 +1,28 @@
-"""One call for SGD: checks, streams, threads, records, progress; the engines do the steps."""
+"""One call for SGD."""
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 import numba
-import numpy as np
 from numpy.typing import ArrayLike
-from threadpoolctl import threadpool_limits
 
 from .. import _checks
-from .._divergence import divergence_limit
-from .._progress import progress_bar
-from .._random import run_sequence, seed_sequence
-from .._types import Seed
-from .._versions import versions
+from .._random import seed_sequence
+from .._types import PathLike, Seed
 from ..model import TeacherStudent, check_model
-from ..overlaps import Overlaps, check_start
+from ..overlaps import Overlaps
 from ..trajectory import Trajectory
-from .chain import ChainRuns, groups
-from .random_numbers import LAWS
-from .weights import PRECISIONS, WeightsRun
-from .wide_chain import WideRun, in_blocks
+from .conditions import check_condition
+from .continuation import Asked, continued, is_done, take_up
+from .crew import run_all
+from .observables import OfWeights, check_observables
+from .records import Records, Wishes
+from .setting import check_any_start, check_setting, check_size
+from .wide_chain import in_blocks
 
-__all__ = ["ENGINES", "InputsExhausted", "simulate"]
-
-ENGINES = ("chain", "weights")
+__all__ = ["InputsExhausted", "simulate"]
 
 
 class InputsExhausted(ValueError):
@@ -46,15 +41,19 @@ class InputsExhausted(ValueError):
 
 def simulate(
     model: TeacherStudent,
-    start: Overlaps | tuple[ArrayLike, ArrayLike] | None,
+    start: Overlaps | tuple[ArrayLike, ArrayLike] | Trajectory | None,
     alpha: ArrayLike,
-    N: int,
+    N: int | None = None,
     runs: int = 1,
     seed: Seed = 0,
     engine: str = "chain",
     inputs: str | ArrayLike | Iterable[ArrayLike] = "gaussian",
     progress: bool = False,
     precision: str = "double",
+    until: float | Callable[..., Any] | None = None,
+    observables: Mapping[str, Callable[..., Any] | OfWeights] | None = None,
+    keep_weights: bool = False,
+    path: PathLike | None = None,
 ) -> Trajectory:
     r"""Run one-pass SGD at input dimension N and record the overlaps.
 
@@ -62,14 +61,15 @@ def simulate(
     ----------
     model : TeacherStudent
         The pair, its learning rate, noise and constraint.
-    start : Overlaps, (W, W_star) or None
+    start : Overlaps, (W, W_star), Trajectory or None
         Overlaps that every run realises exactly, with weights of its own; or the weights themselves, shapes
-        (p, N) and (p_star, N); or None: each run draws Gaussian student weights of unit variance.
+        (p, N) and (p_star, N); or None: each run draws Gaussian student weights of unit variance. A trajectory of
+        this function is continued (see the notes).
     alpha : float or array_like, shape (T,)
         Times (samples / N), strictly increasing; a number stands for 201 even times from 0 up to it. The
         start belongs to ``alpha[0]``, and a time is recorded after round((alpha - alpha[0]) N) samples.
     N : int
-        Input dimension, at least p + p_star.
+        Input dimension, at least p + p_star. May be left out where a trajectory is continued.
     runs : int
         Number of independent runs.
     seed : int, SeedSequence, Generator or None
@@ -87,12 +87,25 @@ def simulate(
         Of weights and inputs, for the engine "weights"; overlaps are recorded in double precision in any case.
         "single" halves the memory and is faster, most of all for wide networks. The same seed draws the same inputs,
         rounded; for the error see the notes.
+    until : float or function of (M, Q), optional
+        Each run stops at the first recorded time, the start included, at which its excess loss is below this number,
+        or the function is true for it: it takes the overlaps of n runs, shapes (n, p, p_star) and (n, p, p), and
+        returns n truth values. :func:`tsode.escaped` makes one. Runs that have stopped cost nothing more.
+    observables : dict of str to function, optional
+        What to record beside the overlaps: functions of M and Q as above, that return one number or array a run,
+        shape (n, ...); or, with the engine "weights", functions of W and W* marked by :func:`tsode.of_weights`.
+    keep_weights : bool
+        With the engine "weights": keep what it takes to continue, the final `weights` of every run among it.
+    path : path-like, optional
+        File (.npz) for what is done so far, written once a minute and at the end. If it is there, the same call goes
+        on from it, and ends as if nothing had ended it before.
 
     Returns
     -------
     Trajectory
-        With a run axis. Runs that diverge are nan from then on and have status "diverged"; after a keyboard
-        interrupt what was recorded is returned with status "interrupted".
+        With a run axis. Runs that diverge are nan from then on and have status "diverged", those that met `until` are
+        so after this record and have status "reached"; after a keyboard interrupt what was recorded is returned with
+        status "interrupted".
 
     Raises
     ------
@@ -107,6 +120,12 @@ def simulate(
     result does not depend on it. With the engine "chain" one run alone costs about a third of what sixteen cost.
     It goes in blocks of samples where these are quicker: from p + p_star = 48 on for up to 4 runs, from 12 times the
     runs on for up to 16, from 192 on for more. The law is the same, but the random numbers are used in another way.
+
+    A trajectory as `start` is continued, all runs on their streams: the result has its times and those of `alpha` that
+    follow, 201 even ones if it is a number, and is to the bit what one call with all these times returns. So runs go
+    on, too, that had met a condition, or were interrupted; diverged ones stay as they are. What made the trajectory
+    need not be said again; inputs that are rows are those that follow.
+
     `loss` of the result is the population loss for Gaussian inputs, also where the inputs are not.
 
     In single precision overlaps differ from those of double precision, on the same inputs, by 7e-9 at the start, 3e-7
@@ -123,157 +142,50 @@ def simulate(
     ((3, 3, 2, 1), (3, 3))
     """
     check_model(model)
+    progress = _checks.flag("progress", progress)
+    keep = _checks.flag("keep_weights", keep_weights)
+    until = check_condition(until)
+    path = None if path is None else _checks.file_path("path", path, (".npz",))
+    past = start if isinstance(start, Trajectory) else None
+    if past is not None:
+        asked = Asked(alpha, N, runs, seed, engine, inputs, precision)
+        alpha, N, runs, seed, engine, inputs, precision = continued(past, model, asked)
     alpha = _checks.times(alpha)
     N = _checks.integer("N", N, minimum=model.p + model.p_star)
     runs = _checks.integer("runs", runs, minimum=1)
     sequence = seed_sequence(seed)
-    _checks.choice("engine", engine, ENGINES)
-    progress = _checks.flag("progress", progress)
-    precision = _checks.choice("precision", precision, tuple(PRECISIONS))
-    start = _check_start(model, start, N)
-    inputs, law = _check_inputs(inputs, N, runs)
-    if engine == "chain":
-        if law != "gaussian":
-            raise ValueError(f"`inputs` must be 'gaussian' for the engine 'chain', but is {law}; take engine='weights'")
-        start = Overlaps.from_weights(*start) if isinstance(start, tuple) else start
-        if precision != "double":
-            raise ValueError(
-                f"`precision` must be 'double' for the engine 'chain', but is {precision!r}; take engine='weights'"
-            )
+    setting = check_setting(N, runs, engine, inputs, precision)
+    held = setting.engine == "weights"
+    if keep and not held:
+        raise ValueError("`keep_weights` must be False for the engine 'chain', which has none; take engine='weights'")
+    observables = check_observables(observables, held)
+    keep = keep or past is not None or not held
+    begin = None if past is not None else check_any_start(model, start, setting)
+    check_size(model, alpha, setting, runs, keep)
 
-    _check_size(model, alpha, N, runs, engine)
-    norms = start.Q if isinstance(start, Overlaps) else np.eye(model.p) if start is None else start[0] @ start[0].T / N
-    limit = divergence_limit(model, norms)
-    steps = np.rint((alpha - alpha[0]) * N).astype(np.int64)
-
-    threads = numba.get_num_threads()
-    wide = engine == "chain" and in_blocks(model, runs)
-    lockstep = engine == "chain" and not wide
-    together = groups(runs, threads) if lockstep else [range(run, run + 1) for run in range(runs)]
-
-    def make(group):
-        sequences = [run_sequence(sequence, run) for run in group]
-        if lockstep:
-            return ChainRuns(model, start, N, sequences, limit)
-        if wide:
-            return WideRun(model, start, N, sequences[0], limit)
-        return WeightsRun(model, start, N, sequences[0], inputs, limit, precision)
-
-    recorder = _Recorder(model, runs, steps, limit, progress)
-    recorder.run_all(make, together, threads)
-    rounded = "" if precision == "double" else f", {precision} precision"
-    trajectory = recorder.trajectory(
-        alpha, N=N, seed=sequence.entropy, engine=f"sgd, {engine}, {law} inputs{rounded}", versions=versions()
-    )
+    wishes = Wishes(until, observables, keep or path is not None)
+    records = Records(model, begin, sequence, runs, alpha, N, wishes)
+    records.blocks = not held and in_blocks(model, runs)
+    if path is not None and path.exists():
+        setting, found = take_up(records, setting, path, seed is None)
+        if is_done(found, alpha):
+            return found
+    elif past is not None:
+        records.resume(past, past.state)
+    if path is None:
+        run_all([records], setting, numba.get_num_threads(), progress)
+    else:
+        run_all(
+            [records], setting, numba.get_num_threads(), progress, lambda: records.trajectory(setting, True).save(path)
+        )
+    trajectory = records.trajectory(setting, keep)
+    if path is not None:
+        trajectory.save(path)
     if "exhausted" in trajectory.status:
-        used = int(recorder.reached[0])
+        used = int(records.reached[0])
         raise InputsExhausted(
-            f"`inputs` must hold {int(steps[-1])} rows to reach alpha = {alpha[-1]:g}, but ran out after {used}; "
-            "the exception's `trajectory` has what was recorded",
+            f"`inputs` must hold {int(records.steps[-1])} rows to reach alpha = {alpha[-1]:g}, but ran out after "
+            f"{used}; the exception's `trajectory` has what was recorded",
             trajectory,
         )
     return trajectory
-
-
-def _check_size(model, alpha, N, runs, engine):
-    """Refuse more samples than can be counted, and results or weights that do not fit into memory."""
-    _checks.samples("alpha", alpha[-1], N)
-    width = model.p + model.p_star
-    _checks.memory("`runs`, `alpha` and the model", runs * len(alpha) * model.p * width)
-    if engine == "weights":
-        _checks.memory("`N`", width * N)
-
-
-def _check_start(model: TeacherStudent, start: object, N: int) -> Overlaps | tuple[np.ndarray, np.ndarray] | None:
-    """Return a start that fits: Overlaps, a pair of weight arrays, or None."""
-    if start is None or isinstance(start, Overlaps):
-        return start if start is None else check_start(model, start)
-    if not (isinstance(start, tuple) and len(start) == 2):
-        raise TypeError(f"`start` must be an Overlaps, a tuple (W, W_star) or None, but is {type(start).__name__}")
-    W = _checks.float_array("start[0]", start[0], (model.p, N), "(p, N)")
-    W_star = _checks.float_array("start[1]", start[1], (model.p_star, N), "(p_star, N)")
-    check_start(model, Overlaps.from_weights(W, W_star))
-    return W, W_star
-
-
-def _check_inputs(inputs, N, runs):
-    """Return the name of a law, or an iterator of checked rows; and a word for the record."""
-    if isinstance(inputs, str):
-        return _checks.choice("inputs", inputs, tuple(LAWS)), inputs
-    if not isinstance(inputs, Iterable):
-        raise TypeError(f"`inputs` must be the name of a law or rows of numbers, but is {type(inputs).__name__}")
-    if runs != 1:
-        raise ValueError(f"`runs` must be 1 with rows as `inputs`, each of which is used once, but is {runs}")
-    if isinstance(inputs, np.ndarray):
-        return iter(_checks.float_array("inputs", inputs, (None, N), "(n, N)")), "given"
-    return (_checks.float_array("inputs", row, (N,), "(N,) in each row") for row in inputs), "given"
-
-
-class _Recorder:
-    """Drives the runs over a pool of threads and collects what they record."""
-
-    def __init__(self, model: TeacherStudent, runs: int, steps: np.ndarray, limit: float, progress: bool) -> None:
-        self.model, self.runs, self.steps, self.limit = model, runs, steps, limit
-        self.M = np.full((runs, len(steps), model.p, model.p_star), np.nan)
-        self.Q = np.full((runs, len(steps), model.p, model.p), np.nan)
-        self.status = np.full(runs, "interrupted", dtype="<U11")
-        self.reached = np.zeros(runs, dtype=np.int64)
-        total = int(steps[-1]) * runs
-        self.bar = progress_bar(progress, total=total, desc="SGD", unit=" samples", unit_scale=True)
-        self.stop = threading.Event()
-        self.lock = threading.Lock()
-
-    def run_all(self, make, groups, threads):
-        """Let every thread make and run groups of runs."""
-        with self.bar, threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(min(threads, len(groups))) as pool:
-            futures = [pool.submit(self._run, make, group) for group in groups]
-            try:
-                for future in futures:
-                    future.result()
-            except KeyboardInterrupt:
-                self.stop.set()
-            except BaseException:
-                self.stop.set()
-                pool.shutdown(cancel_futures=True)
-                raise
-
-    def _run(self, make, group):
-        if self.stop.is_set():
-            return
-        engine = make(group)
-        rows, ended = slice(group.start, group.stop), engine.ended[: engine.runs]
-        for i, step in enumerate(self.steps):
-            while engine.step < step:
-                if self.stop.is_set():
-                    return
-                before = engine.step
-                going = engine.advance(int(step))
-                with self.lock:
-                    self.bar.update((engine.step - before) * engine.runs)
-                self.reached[rows] = np.where(ended < 0, engine.step, ended)
-                self.status[rows][ended >= 0] = "exhausted" if engine.exhausted else "diverged"
-                if not going:
-                    return
-            M, Q = engine.overlaps()
-            # A run beyond the limit that has not met its next sample yet ends here.
-            ended[(ended < 0) & ~(np.trace(Q, axis1=1, axis2=2) < self.limit)] = step
-            self.reached[rows] = np.where(ended < 0, engine.step, ended)
-            alive = ended < 0
-            self.M[rows, i][alive], self.Q[rows, i][alive] = M[alive], Q[alive]
-        self.status[rows] = np.where(alive, "completed", "diverged")
-
-    def trajectory(self, alpha, N, **provenance):
-        """Return the result, cut after the last time that any run recorded."""
-        recorded = np.isfinite(self.Q[:, :, 0, 0]).any(axis=0)
-        kept = max(1, int(recorded.sum()))
-        completed = self.status == "completed"
-        return Trajectory(
-            model=self.model,
-            alpha=alpha[:kept],
-            M=self.M[:, :kept],
-            Q=self.Q[:, :kept],
-            status=self.status,
-            stopped_at=np.where(completed, alpha[-1], alpha[0] + self.reached / N),
-            N=N,
-            **provenance,
-        )

@@ -31,6 +31,7 @@ from numba import njit
 
 from .._compiled import call_step, step_function
 from .._random import run_sequence
+from .._states import unfold
 from ..model import TeacherStudent
 from ..overlaps import Overlaps, impose_overlaps
 from .products import ROWS, WHOLE, add_products, learn
@@ -76,7 +77,14 @@ class WeightsRun:
         Sum of squared preactivations that counts as diverged.
     precision : {"double", "single"}
         Of weights and inputs. Whatever has no axis of length N is double.
+
+    Attributes
+    ----------
+    HELD : tuple of str
+        The arrays that the run needs to go on.
     """
+
+    HELD = ("W", "X", "noise", "state", "noise_state")
 
     def __init__(
         self,
@@ -138,6 +146,15 @@ class WeightsRun:
         panels = (panel.astype(np.float64, copy=False) for panel in self.W)
         gram = sum((panel[:p] @ panel.T for panel in panels), np.zeros(())) / self.N
         return gram[None, :, p:], (gram[None, :, :p] + gram[:, :p].T) / 2
+
+    def held(self, run: int) -> dict[str, np.ndarray]:
+        """Return views of what the run needs to go on, by name."""
+        return {name: getattr(self, name) for name in self.HELD}
+
+    def weights(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return the present W and W*, shapes (p, N) and (p_star, N), in double precision."""
+        rows = unfold(self.W, self.N).astype(np.float64, copy=False)
+        return rows[: self.model.p], rows[self.model.p :]
 
     def _constants(self):
         model = self.model

@@ -77,8 +77,11 @@ class WideRun:
         The inputs of the block.
     C : ndarray, shape (block, p)
         The steps c of the samples that are done, as steps of `rows`, and zeros.
+    HELD : tuple of str
+        The arrays that the run needs to go on.
     """
 
+    HELD = ("rows", "numbers", "C", "scale", "fields", "teacher_fields", "gram", "state", "redraw_state")
     runs, exhausted = 1, False
 
     def __init__(
@@ -129,6 +132,10 @@ class WideRun:
             self._move()
             rows = self.moved
         return (rows[:, : self.model.p_star] @ self.T.T)[None], (rows @ rows.T)[None]
+
+    def held(self, run: int) -> dict[str, np.ndarray]:
+        """Return views of what the run needs to go on, by name."""
+        return {name: getattr(self, name) for name in self.HELD}
 
     def _open(self):
         """Draw a block of inputs; take what all its samples need at the old weights."""

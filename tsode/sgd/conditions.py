@@ -1,0 +1,73 @@
+"""When a run is to stop: conditions on its overlaps, looked at wherever they are recorded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from .. import _checks
+from ..model import TeacherStudent
+
+__all__ = ["Condition", "check_condition", "escaped", "met"]
+
+Condition = float | Callable[..., Any] | None
+
+
+def escaped(threshold: float) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
+    r"""Return the condition that a run has left the plateau, :math:`\mathrm{tr}\, M M^T > \epsilon`.
+
+    Parameters
+    ----------
+    threshold : float
+        :math:`\epsilon`, larger than 0, as in :func:`tsode.escape_time`.
+
+    Returns
+    -------
+    function of (M, Q)
+        Shapes (n, p, p_star) and (n, p, p) to n truth values, to be given as `until`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `threshold` is no number or out of range.
+
+    Examples
+    --------
+    >>> import tsode
+    >>> model = tsode.TeacherStudent(p=2, p_star=1, learning_rate=0.4)
+    >>> sgd = tsode.simulate(model, None, 100.0, N=500, runs=2, until=tsode.escaped(0.05))
+    >>> sgd.status.tolist()
+    ['reached', 'reached']
+    """
+    threshold = _checks.number("threshold", threshold, above=0.0)
+
+    def above(M: np.ndarray, Q: np.ndarray) -> np.ndarray:
+        return np.sum(np.square(M), axis=(-1, -2)) > threshold
+
+    return above
+
+
+def check_condition(until: Any) -> Condition:
+    """Return a condition that is a number, a function or None."""
+    if until is None or callable(until):
+        return until
+    if not _checks.is_number(until):
+        raise TypeError(f"`until` must be a number, a function of (M, Q) or None, but is {type(until).__name__}")
+    return _checks.number("until", until, above=0.0)
+
+
+def met(until: Condition, model: TeacherStudent, M: np.ndarray, Q: np.ndarray) -> np.ndarray:
+    """Return which of n overlaps, shapes (n, p, p_star) and (n, p, p), meet a condition, shape (n,)."""
+    if until is None or len(M) == 0:
+        return np.zeros(len(M), dtype=bool)
+    if not callable(until):
+        return model.excess_loss(M, Q) < until
+    found = np.asarray(until(M, Q))
+    if found.shape != M.shape[:1] or found.dtype.kind != "b":
+        raise ValueError(
+            f"`until` must return a truth value for each run, shape {M.shape[:1]}, but returned {found.dtype} of shape "
+            f"{found.shape}"
+        )
+    return found

@@ -1,0 +1,89 @@
+"""How the runs of one call are computed, and the checks of what is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .. import _checks
+from ..model import TeacherStudent
+from ..overlaps import Overlaps, check_start
+from .random_numbers import LAWS
+from .weights import PRECISIONS, block_size
+
+__all__ = ["ENGINES", "Setting", "check_any_start", "check_setting", "check_size"]
+
+ENGINES = ("chain", "weights")
+
+
+class Setting(NamedTuple):
+    """How runs are computed: see :func:`tsode.simulate`. `law` is a word for the inputs."""
+
+    N: int
+    engine: str
+    inputs: str | Iterator[np.ndarray]
+    law: str
+    precision: str
+
+    def __str__(self) -> str:
+        rounded = "" if self.precision == "double" else f", {self.precision} precision"
+        return f"sgd, {self.engine}, {self.law} inputs{rounded}"
+
+    def words(self) -> dict[str, str]:
+        """Return what is kept of it, to go on with."""
+        return {"engine": self.engine, "inputs": self.law, "precision": self.precision}
+
+
+def check_setting(N: int, runs: int, engine: Any, inputs: Any, precision: Any) -> Setting:
+    """Return the Setting of arguments that fit each other."""
+    _checks.choice("engine", engine, ENGINES)
+    precision = _checks.choice("precision", precision, tuple(PRECISIONS))
+    inputs, law = _check_inputs(inputs, N, runs)
+    if engine == "chain":
+        if law != "gaussian":
+            raise ValueError(f"`inputs` must be 'gaussian' for the engine 'chain', but is {law}; take engine='weights'")
+        if precision != "double":
+            raise ValueError(
+                f"`precision` must be 'double' for the engine 'chain', but is {precision!r}; take engine='weights'"
+            )
+    return Setting(N, engine, inputs, law, precision)
+
+
+def check_size(model: TeacherStudent, alpha: np.ndarray, setting: Setting, runs: int, keep: bool) -> None:
+    """Refuse more samples than can be counted, and results or weights that do not fit into memory."""
+    N, width = setting.N, model.p + model.p_star
+    _checks.samples("alpha", alpha[-1], N)
+    _checks.memory("`runs`, `alpha` and the model", runs * len(alpha) * model.p * width)
+    if setting.engine == "weights":
+        _checks.memory("`N`", runs * (width + block_size(width, N, 8)) * N if keep else width * N)
+
+
+def check_any_start(
+    model: TeacherStudent, start: object, setting: Setting
+) -> Overlaps | tuple[np.ndarray, np.ndarray] | None:
+    """Return a start that fits: Overlaps, for the weights also a pair of weight arrays, or None."""
+    if start is None or isinstance(start, Overlaps):
+        return start if start is None else check_start(model, start)
+    if not (isinstance(start, tuple) and len(start) == 2):
+        raise TypeError(
+            f"`start` must be an Overlaps, a tuple (W, W_star) or None, or a Trajectory, but is {type(start).__name__}"
+        )
+    W = _checks.float_array("start[0]", start[0], (model.p, setting.N), "(p, N)")
+    W_star = _checks.float_array("start[1]", start[1], (model.p_star, setting.N), "(p_star, N)")
+    overlaps = check_start(model, Overlaps.from_weights(W, W_star))
+    return overlaps if setting.engine == "chain" else (W, W_star)
+
+
+def _check_inputs(inputs, N, runs):
+    """Return the name of a law, or an iterator of checked rows; and a word for the record."""
+    if isinstance(inputs, str):
+        return _checks.choice("inputs", inputs, tuple(LAWS)), inputs
+    if not isinstance(inputs, Iterable):
+        raise TypeError(f"`inputs` must be the name of a law or rows of numbers, but is {type(inputs).__name__}")
+    if runs != 1:
+        raise ValueError(f"`runs` must be 1 with rows as `inputs`, each of which is used once, but is {runs}")
+    if isinstance(inputs, np.ndarray):
+        return iter(_checks.float_array("inputs", inputs, (None, N), "(n, N)")), "given"
+    return (_checks.float_array("inputs", row, (N,), "(N,) in each row") for row in inputs), "given"
