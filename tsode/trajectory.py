@@ -55,6 +55,8 @@ class Trajectory(Report):
         How it was computed.
     versions : dict
         Versions of Python and of the packages that computed it.
+    scalars : ndarray, shape (..., T, n_scalars)
+        What was trained beside W: a trained readout, or nothing.
     gradient_flow : bool
         Whether the term of second order in the learning rate was left out.
     observables : dict of str to ndarray, shape (..., T, ...)
@@ -79,6 +81,7 @@ class Trajectory(Report):
     engine: str = ""
     versions: dict[str, str] = field(default_factory=dict)
     gradient_flow: bool = False
+    scalars: np.ndarray = None  # type: ignore[assignment]  # an array once it is made
     observables: dict[str, np.ndarray] = field(default_factory=dict)
     state: dict[str, np.ndarray] | None = None
 
@@ -92,6 +95,10 @@ class Trajectory(Report):
             raise ValueError(f"`M` must have shape (T, p, p_star) = {shape} after the runs, but has shape {M.shape}")
         if Q.shape != (*lead, len(alpha), model.p, model.p):
             raise ValueError(f"`Q` must have shape {(*lead, len(alpha), model.p, model.p)}, but has shape {Q.shape}")
+        trained = (*lead, len(alpha), len(model.rule.scalars(model)))
+        scalars = np.empty(trained) if self.scalars is None else own_array("scalars", self.scalars)
+        if scalars.shape != trained or (self.scalars is None and scalars.size):
+            raise ValueError(f"`scalars` must have shape {trained}, but has shape {np.shape(self.scalars)}")
         check_ends(lead, self.status, self.stopped_at)
         check_seed(self.seed)
         if self.N is not None:
@@ -101,14 +108,14 @@ class Trajectory(Report):
         _checks.flag("gradient_flow", self.gradient_flow)
         check_observed((*lead, len(alpha)), self.observables)
         check_state(self.state)
-        for name, array in (("alpha", _checks.times(alpha)), ("M", M), ("Q", Q)):
+        for name, array in (("alpha", _checks.times(alpha)), ("M", M), ("Q", Q), ("scalars", scalars)):
             array.setflags(write=False)
             object.__setattr__(self, name, array)
 
     @functools.cached_property
     def excess_loss(self) -> np.ndarray:
         """Population loss for Gaussian inputs without the label noise, shape (..., T); zero on the solutions."""
-        return self.model.excess_loss(self.M, self.Q)
+        return self.model.excess_loss(self.M, self.Q, self.readout)
 
     @property
     def loss(self) -> np.ndarray:
@@ -128,6 +135,13 @@ class Trajectory(Report):
             )
         rows = unfold(self.state["W"], self.N)
         return rows[:, : self.model.p], rows[:, self.model.p :]
+
+    @property
+    def readout(self) -> np.ndarray:
+        """Readout of the student, trained or fixed, shape (..., T, p)."""
+        if self.scalars.size:
+            return self.scalars
+        return np.broadcast_to(self.model.student_readout, (*self.M.shape[:-2], self.model.p))
 
     @property
     def runs(self) -> int | None:

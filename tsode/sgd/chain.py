@@ -60,7 +60,8 @@ def groups(runs: int, threads: int) -> list[range]:
 
 def shared(model: TeacherStudent) -> Hashable:
     """Return what runs in lockstep have in common, whatever their models."""
-    return model.rule.step(model), model.p, model.p_star, model.spherical, model.teacher_overlap.tobytes()
+    P, decays = model.teacher_overlap.tobytes(), (model.weight_decay, model.readout_decay)
+    return model.rule.step(model), model.p, model.p_star, model.spherical, P, decays
 
 
 class ChainRuns:
@@ -85,11 +86,13 @@ class ChainRuns:
         The arrays, the last axis being the run, that a run needs to go on.
     A, L : ndarray, shape (p_star, p, lanes) and (p, p, lanes)
         The rows, column by column: ``A[r, k]`` is :math:`A_{kr}`; lanes without a run start at zero.
+    scalars : ndarray, shape (n_scalars, lanes)
+        What is trained beside the rows.
     ended : ndarray, shape (lanes,)
         Sample at which a run diverged, or -1.
     """
 
-    HELD = ("A", "L", "state", "redraw_state", "normals", "rest")
+    HELD = ("A", "L", "state", "redraw_state", "normals", "rest", "scalars")
     exhausted = False
 
     def __init__(
@@ -128,21 +131,31 @@ class ChainRuns:
         self.limit = aligned((lanes,))
         self.limit[:] = np.max(limit)
         self.limit[: self.runs] = limit
-        self.work = aligned((3 * p + p_star + 1, lanes))
+        first = np.array([each.rule.scalars(each) for each in models])
+        self.scalars = aligned((first.shape[1], lanes))
+        self.scalars[:] = first[0][:, None]
+        self.scalars[:, : self.runs] = first.T
+        self.work = aligned((3 * p + p_star + 1 + first.shape[1], lanes))
         self.rule = step_function(model.rule.step(model), lanes > 1)
 
     def advance(self, stop: int) -> bool:
         """Run up to `stop` samples in all, or a bounded part of the way; return False where no run is left."""
         stop = min(stop, self.step + max(BATCH, STEPS_A_CALL // self.A.size))
-        rows = (self.parameters, self.A, self.L, self.normals, self.rest, self.work, self.ended, self.limit)
-        parameters, A, L, normals, rest, work, ended, limit = (
-            array.reshape(-1, WIDTH) if self.A.shape[2] > 1 else array.reshape(-1) for array in rows
+        model, lanes = self.model, self.A.shape[2]
+        rows = self.parameters, self.A, self.L, self.scalars, self.normals, self.rest, self.work, self.ended, self.limit
+        parameters, A, L, scalars, normals, rest, work, ended, limit = (
+            array.reshape(array.size // lanes, lanes) if lanes > 1 else array.reshape(-1) for array in rows
         )
         self.step = chain_kernel(
-            self.rule.pointer, parameters, A, L, self.T, normals, rest, self.normals, self.rest, self.noises,
-            self.state, self.redraw_state, work, ended, self.step, stop, self.N, self.model.spherical, limit,
+            self.rule.pointer, parameters, A, L, self.T, scalars, normals, rest, self.normals, self.rest, self.noises,
+            self.state, self.redraw_state, work, ended, self.step, stop, self.N, model.weight_decay,
+            model.readout_decay, model.spherical, limit,
         )  # fmt: skip
         return bool((self.ended[: self.runs] < 0).any())
+
+    def trained(self) -> np.ndarray:
+        """Return the trained scalars of the runs, shape (runs, n_scalars)."""
+        return self.scalars[:, : self.runs].T
 
     def held(self, run: int) -> dict[str, np.ndarray]:
         """Return views of what one run needs to go on, by name."""

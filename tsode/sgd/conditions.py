@@ -58,12 +58,12 @@ def check_condition(until: Any) -> Condition:
     return _checks.number("until", until, above=0.0)
 
 
-def met(until: Condition, model: TeacherStudent, M: np.ndarray, Q: np.ndarray) -> np.ndarray:
-    """Return which of n overlaps, shapes (n, p, p_star) and (n, p, p), meet a condition, shape (n,)."""
+def met(until: Condition, model: TeacherStudent, M: np.ndarray, Q: np.ndarray, scalars: np.ndarray) -> np.ndarray:
+    """Return which of n states, shapes (n, p, p_star), (n, p, p) and (n, n_scalars), meet a condition, shape (n,)."""
     if until is None or len(M) == 0:
         return np.zeros(len(M), dtype=bool)
     if not callable(until):
-        return model.excess_loss(M, Q) < until
+        return model.excess_loss(M, Q, scalars if scalars.size else None) < until
     found = np.asarray(until(M, Q))
     if found.shape != M.shape[:1] or found.dtype.kind != "b":
         raise ValueError(

@@ -96,11 +96,11 @@ class Part:
         self._leave(~(np.trace(Q[self.lanes], axis1=1, axis2=2) < self.records.limit), "diverged")
         if not len(self.rows):
             return
-        M, Q = M[self.lanes], Q[self.lanes]
+        M, Q, scalars = M[self.lanes], Q[self.lanes], engine.trained()[self.lanes]
         wishes = self.records.wishes
         observed = {name: values(name, one, engine, M, Q) for name, one in wishes.observables.items()}
-        self.records.write(i, self.rows, M, Q, observed)
-        reached = met(wishes.until, self.records.model, M, Q)
+        self.records.write(i, self.rows, (M, Q, scalars), observed)
+        reached = met(wishes.until, self.records.model, M, Q, scalars)
         if reached.any():
             self.keep(engine, reached)
             self._leave(reached, "reached")

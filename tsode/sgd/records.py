@@ -65,6 +65,7 @@ class Records:
         self.limit = divergence_limit(model, norms)
         self.M = np.full((runs, len(alpha), model.p, model.p_star), np.nan)
         self.Q = np.full((runs, len(alpha), model.p, model.p), np.nan)
+        self.scalars = np.full((runs, len(alpha), len(model.rule.scalars(model))), np.nan)
         self.observables: dict[str, np.ndarray] = {}
         self.status = np.full(runs, "interrupted", dtype="<U11")
         self.reached = np.zeros(runs, dtype=np.int64)
@@ -85,10 +86,10 @@ class Records:
         """Return the stream of one run."""
         return run_sequence(self.sequence, run)
 
-    def write(self, i: int, rows: np.ndarray, M: np.ndarray, Q: np.ndarray, observed: dict[str, np.ndarray]) -> None:
-        """Write what some runs have at time i."""
+    def write(self, i: int, rows: np.ndarray, state: tuple[np.ndarray, ...], observed: dict[str, np.ndarray]) -> None:
+        """Write what some runs have at time i: M, Q and scalars, and observables."""
         with self.lock:
-            self.M[rows, i], self.Q[rows, i] = M, Q
+            self.M[rows, i], self.Q[rows, i], self.scalars[rows, i] = state
             for name, value in observed.items():
                 if name not in self.observables:
                     self.observables[name] = np.full((self.runs, len(self.alpha), *value.shape[1:]), np.nan)
@@ -104,6 +105,7 @@ class Records:
         """Take over what a trajectory has, whose times are the first ones of this; but for diverged runs, all go on."""
         count = len(trajectory.alpha)
         self.M[:, :count], self.Q[:, :count] = trajectory.M, trajectory.Q
+        self.scalars[:, :count] = trajectory.scalars
         for name, array in trajectory.observables.items():
             self.observables[name] = np.full((self.runs, len(self.alpha), *array.shape[2:]), np.nan)
             self.observables[name][:, :count] = array
@@ -121,13 +123,15 @@ class Records:
         """
         with self.lock:
             kept = max(1, int(np.isfinite(self.Q[:, :, 0, 0]).any(axis=0).sum()))
-            arrays = {"M": self.M, "Q": self.Q, **self.observables}
             # what still changes is copied
-            M, Q, *observed = (array[:, :kept].copy() if self.to_do else array[:, :kept] for array in arrays.values())
+            M, Q, scalars, *observed = (
+                array[:, :kept].copy() if self.to_do else array[:, :kept]
+                for array in (self.M, self.Q, self.scalars, *self.observables.values())
+            )
             met_at = self.alpha[np.minimum(np.searchsorted(self.steps, self.reached), len(self.alpha) - 1)]
             ends = [self.alpha[-1], met_at, self.alpha[0] + self.reached / self.N]
             return Trajectory(
-                model=self.model, alpha=self.alpha[:kept], M=M, Q=Q, status=self.status.copy(),
+                model=self.model, alpha=self.alpha[:kept], M=M, Q=Q, scalars=scalars, status=self.status.copy(),
                 stopped_at=np.select([self.status == "completed", self.status == "reached"], ends[:2], ends[2]),
                 N=self.N, seed=self.sequence.entropy, engine=str(setting), versions=versions(),
                 observables=dict(zip(self.observables, observed)), state=self._state(setting) if keep else None,
