@@ -5,7 +5,7 @@
 `Overlaps`                   the order parameters M, Q, P: where a run starts
 `integrate`                  the ODEs, N = infinity; `integrate_many` for many at once
 `gradient`                   derivatives of their loss with respect to all parameters and the start
-`simulate`                   one-pass SGD at dimension N, until a condition such as `escaped` holds
+`simulate`                   one-pass SGD at dimension N, until a condition such as `escaped` holds; `simulate_many`
 `activations`                functions of the hidden units, and how to write your own
 `Trajectory`                 what both return: save, load, to_xarray
 `plateau`                    where students rest before they learn: escape rate, bounds of the learning rate
@@ -44,7 +44,7 @@ from .ode import gradient, integrate, integrate_many
 from .overlaps import Overlaps
 from .plateaus import escape_law, escape_time, fixed_point, plateau
 from .scans import scan
-from .sgd import InputsExhausted, escaped, of_weights, simulate
+from .sgd import InputsExhausted, escaped, of_weights, simulate, simulate_many
 from .studies import Study, study
 from .trajectory import Trajectory
 
@@ -74,6 +74,7 @@ __all__ = [
     "scan",
     "scans",
     "simulate",
+    "simulate_many",
     "study",
 ]
 __version__ = _version("tsode")

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from .trajectory import Trajectory
 
-__all__ = ["fields_of", "to_arrays", "to_dataset", "variables"]
+__all__ = ["LAYOUT", "fields_of", "to_arrays", "to_dataset", "variables"]
 
 FORMAT = 1
 LAYOUT = {

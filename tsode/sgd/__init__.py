@@ -2,8 +2,9 @@
 
 from .conditions import escaped
 from .driver import InputsExhausted, simulate
+from .many import simulate_many
 from .observables import of_weights
 from .setting import ENGINES
 from .weights import PRECISIONS
 
-__all__ = ["ENGINES", "PRECISIONS", "InputsExhausted", "escaped", "of_weights", "simulate"]
+__all__ = ["ENGINES", "PRECISIONS", "InputsExhausted", "escaped", "of_weights", "simulate", "simulate_many"]

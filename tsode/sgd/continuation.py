@@ -16,7 +16,7 @@ from ..trajectory import Trajectory
 from .records import NOT_BEGUN, Records
 from .setting import Setting
 
-__all__ = ["Asked", "continued", "is_done", "take_up"]
+__all__ = ["Asked", "continued", "take_up"]
 
 WORDS = ("engine", "inputs", "precision")
 NUMBERS = ("limit", "step", "blocks")
@@ -83,35 +83,39 @@ def _all_times(past, alpha):
     return np.concatenate([past, alpha[~known]])
 
 
-def take_up(records: Records, setting: Setting, path: Path, anew: bool) -> tuple[Setting, Trajectory]:
-    """Let the runs go on from a file of the very same call; return the setting, and what was in the file.
+def take_up(records: Records, setting: Setting, path: Path, anew: bool) -> tuple[Setting, Trajectory | None]:
+    """Let the runs go on from the file of an earlier call, if there is one; return it if it is all that is asked for.
 
-    If the seed was to be made up `anew`, it is that of the file. Rows that were used are skipped.
+    If the seed was to be made up `anew`, it is that of the file. Rows that were used are skipped: the setting returned
+    has those that are left.
     """
+    if not path.exists():
+        return setting, None
     past = Trajectory.load(path)
-    count = len(past.alpha)
     ours = {"model": records.model, "N": records.N, "runs": records.runs, "engine": str(setting)}
     if not anew:
         ours["seed"] = records.sequence.entropy
-    for name, value in ours.items():
-        if getattr(past, name) != value:
-            raise ValueError(f"`path` must be a file of this very call, or none yet, but {path} has another {name}")
-    records.sequence = np.random.SeedSequence(past.seed)
-    if not np.array_equal(past.alpha, records.alpha[:count]) or not _starts_alike(past, records.start):
-        what = "another start" if np.array_equal(past.alpha, records.alpha[:count]) else "other times"
-        raise ValueError(f"`path` must be a file of this very call, or none yet, but {path} has {what}")
-    if past.state is not None:
-        records.resume(past, check_held(past))
-        if not isinstance(setting.inputs, str):
-            setting = setting._replace(inputs=itertools.islice(setting.inputs, records.first(0), None))
-    elif not is_done(past, records.alpha):
+    others = [name for name, value in ours.items() if getattr(past, name) != value]
+    if not others and not np.array_equal(past.alpha, records.alpha[: len(past.alpha)]):
+        others = ["alpha"]
+    if not others and not _starts_alike(past, records.start):
+        others = ["start"]
+    if others:
+        raise ValueError(f"`path` must be a file of this very call, or none yet, but {path} has another {others[0]}")
+    if _is_done(past, records.alpha):
+        return setting, past
+    if past.state is None:
         raise ValueError(
             f"`path` must be a file that can be continued, but {path} was written at its end without keep_weights=True"
         )
-    return setting, past
+    records.sequence = np.random.SeedSequence(past.seed)
+    records.resume(past, check_held(past))
+    if not isinstance(setting.inputs, str):
+        setting = setting._replace(inputs=itertools.islice(setting.inputs, records.first(0), None))
+    return setting, None
 
 
-def is_done(past: Trajectory, alpha: np.ndarray) -> bool:
+def _is_done(past: Trajectory, alpha: np.ndarray) -> bool:
     """Return whether a trajectory is all that a call with these times returns."""
     if np.isin(past.status, ("interrupted", "exhausted")).any():
         return False

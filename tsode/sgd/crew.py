@@ -32,8 +32,8 @@ def run_all(
     if save and groups:
         save()
     with bar, threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(max(1, min(threads, len(groups)))) as pool:
-        futures = [pool.submit(crew.run, group) for group in groups]
         try:
+            futures = [pool.submit(crew.run, group) for group in groups]
             if save:
                 crew.save_meanwhile(futures, save)
             for future in futures:
@@ -93,13 +93,13 @@ class _Crew:
 
     def _advance(self, engine, parts, step):
         """Let an engine come to a sample; return False where it is stopped before, or no run is left."""
-        answered = self.asked
         while engine.step < step:
-            if self.stop.is_set() or self.asked > answered:
-                answered = self.asked
-                for part in parts:
+            stopped, asked = self.stop.is_set(), self.asked
+            for part in parts:
+                if stopped or part.answered < asked:
                     part.keep(engine)
-            if self.stop.is_set():
+                    part.answered = asked
+            if stopped:
                 return False
             before = engine.step
             engine.advance(step)

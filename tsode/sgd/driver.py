@@ -15,7 +15,7 @@ from ..model import TeacherStudent, check_model
 from ..overlaps import Overlaps
 from ..trajectory import Trajectory
 from .conditions import check_condition
-from .continuation import Asked, continued, is_done, take_up
+from .continuation import Asked, continued, take_up
 from .crew import run_all
 from .observables import OfWeights, check_observables
 from .records import Records, Wishes
@@ -143,7 +143,6 @@ def simulate(
     """
     check_model(model)
     progress = _checks.flag("progress", progress)
-    keep = _checks.flag("keep_weights", keep_weights)
     until = check_condition(until)
     path = None if path is None else _checks.file_path("path", path, (".npz",))
     past = start if isinstance(start, Trajectory) else None
@@ -155,37 +154,32 @@ def simulate(
     runs = _checks.integer("runs", runs, minimum=1)
     sequence = seed_sequence(seed)
     setting = check_setting(N, runs, engine, inputs, precision)
-    held = setting.engine == "weights"
-    if keep and not held:
-        raise ValueError("`keep_weights` must be False for the engine 'chain', which has none; take engine='weights'")
-    observables = check_observables(observables, held)
-    keep = keep or past is not None or not held
-    begin = None if past is not None else check_any_start(model, start, setting)
-    check_size(model, alpha, setting, runs, keep)
+    keep = setting.keeps(keep_weights) or past is not None
+    wishes = Wishes(until, check_observables(observables, setting), keep or path is not None)
+    begin = check_any_start(model, None if past else start, setting)
+    check_size([model], alpha, setting, runs, keep)
 
-    wishes = Wishes(until, observables, keep or path is not None)
     records = Records(model, begin, sequence, runs, alpha, N, wishes)
-    records.blocks = not held and in_blocks(model, runs)
-    if path is not None and path.exists():
-        setting, found = take_up(records, setting, path, seed is None)
-        if is_done(found, alpha):
-            return found
-    elif past is not None:
+    records.blocks = in_blocks(model, runs)
+    if past is not None:
         records.resume(past, past.state)
-    if path is None:
-        run_all([records], setting, numba.get_num_threads(), progress)
-    else:
-        run_all(
-            [records], setting, numba.get_num_threads(), progress, lambda: records.trajectory(setting, True).save(path)
-        )
-    trajectory = records.trajectory(setting, keep)
+    trajectory = None
     if path is not None:
-        trajectory.save(path)
+        setting, trajectory = take_up(records, setting, path, seed is None)
+    if trajectory is None:
+        save = path and (lambda: records.trajectory(setting, True).save(path))
+        run_all([records], setting, numba.get_num_threads(), progress, save)
+        trajectory = records.trajectory(setting, keep)
+        if path is not None:
+            trajectory.save(path)
+    _raise_if_exhausted(trajectory, records)
+    return trajectory
+
+
+def _raise_if_exhausted(trajectory, records):
     if "exhausted" in trajectory.status:
-        used = int(records.reached[0])
         raise InputsExhausted(
-            f"`inputs` must hold {int(records.steps[-1])} rows to reach alpha = {alpha[-1]:g}, but ran out after "
-            f"{used}; the exception's `trajectory` has what was recorded",
+            f"`inputs` must hold {int(records.steps[-1])} rows to reach alpha = {records.alpha[-1]:g}, but ran out "
+            f"after {int(records.reached[0])}; the exception's `trajectory` has what was recorded",
             trajectory,
         )
-    return trajectory

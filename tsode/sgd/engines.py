@@ -28,7 +28,7 @@ def together(every: Sequence[Records], setting: Setting, threads: int) -> list[l
             kinds.setdefault((shared(records.model), records.first(run)), []).append((records, run))
     found = []
     for members in kinds.values():
-        alone = setting.engine == "weights" or members[0][0].blocks
+        alone = setting.has_weights or members[0][0].blocks
         ranges = [range(i, i + 1) for i in range(len(members))] if alone else groups(len(members), threads)
         found += [members[each.start : each.stop] for each in ranges]
     return found
@@ -37,12 +37,12 @@ def together(every: Sequence[Records], setting: Setting, threads: int) -> list[l
 def begin(members: Sequence[Member], setting: Setting) -> Any:
     """Return an engine with runs that go together, at their start or where they were left."""
     records, run = members[0]
-    if setting.engine == "weights" or records.blocks:
+    if setting.has_weights or records.blocks:
         start = None if records.held[run] else records.start
         given = (records.model, start, setting.N, records.stream(run))
         engine = (
             WeightsRun(*given, setting.inputs, records.limit, setting.precision)
-            if setting.engine == "weights"
+            if setting.has_weights
             else WideRun(*given, records.limit)
         )
     else:
@@ -80,6 +80,7 @@ class Part:
 
     def __init__(self, records: Records, rows: list[int], lanes: list[int]) -> None:
         self.records, self.rows, self.lanes = records, np.array(rows), np.array(lanes)
+        self.answered = 0  # how often states have been asked for and kept
 
     def look(self, engine: Any) -> None:
         """Note how far the runs have come, and those that have ended on their way."""
@@ -117,7 +118,7 @@ class Part:
         self._leave(np.ones(len(self.rows), dtype=bool), "completed")
 
     def _leave(self, gone, status):
-        self.records.status[self.rows[gone]] = status
+        self.records.end(self.rows[gone], status)
         self.rows, self.lanes = self.rows[~gone], self.lanes[~gone]
 
 

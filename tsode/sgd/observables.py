@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import _checks
+from .._trajectory_forms import LAYOUT
+from .setting import Setting
 
 __all__ = ["Observable", "check_observables", "of_weights", "values"]
 
@@ -53,18 +55,20 @@ def of_weights(function: Callable[..., Any]) -> OfWeights:
     return OfWeights(function)
 
 
-def check_observables(observables: Any, weights: bool) -> dict[str, Observable]:
+def check_observables(observables: Any, setting: Setting) -> dict[str, Observable]:
     """Return a dict of functions; those of the weights are refused where there are none."""
     if observables is None:
         return {}
     found = dict(_checks.instance("observables", observables, Mapping, "a dict of name to function"))
     for name, function in found.items():
         _checks.instance("observables", name, str, "a dict of name to function, each name a str")
+        if name in (*LAYOUT, "alpha"):
+            raise ValueError(f"`observables` must not be named as what is recorded in any case, but one is {name!r}")
         if isinstance(function, OfWeights):
-            if not weights:
+            if not setting.has_weights:
                 raise ValueError(
-                    f"`observables` must be functions of (M, Q) for the engine 'chain', but {name!r} is one of the "
-                    "weights; take engine='weights'"
+                    f"`observables` must be functions of (M, Q) for the engine {setting.engine!r}, but {name!r} is one "
+                    "of the weights; take engine='weights'"
                 )
         elif not callable(function):
             raise TypeError(f"`observables` must be functions, but {name!r} is {type(function).__name__}")

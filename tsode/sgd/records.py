@@ -101,6 +101,15 @@ class Records:
         with self.lock:
             self.held[run], self.step[run] = held, engine.step
 
+    def end(self, rows: np.ndarray, status: str) -> None:
+        """Note how some runs ended; those that diverged do not go on."""
+        with self.lock:
+            self.status[rows] = status
+            if status == "diverged":
+                self.step[rows] = self.reached[rows]
+                for run in rows:
+                    self.held[run] = None
+
     def resume(self, trajectory: Trajectory, held: dict[str, np.ndarray]) -> None:
         """Take over what a trajectory has, whose times are the first ones of this; but for diverged runs, all go on."""
         count = len(trajectory.alpha)

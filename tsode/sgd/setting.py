@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -35,6 +35,20 @@ class Setting(NamedTuple):
         """Return what is kept of it, to go on with."""
         return {"engine": self.engine, "inputs": self.law, "precision": self.precision}
 
+    @property
+    def has_weights(self) -> bool:
+        """Whether the engine holds the weights."""
+        return self.engine == "weights"
+
+    def keeps(self, keep_weights: Any) -> bool:
+        """Return whether results are to have what runs need to go on: for the chain it is little, and always there."""
+        keep = _checks.flag("keep_weights", keep_weights)
+        if keep and not self.has_weights:
+            raise ValueError(
+                f"`keep_weights` must be False for the engine {self.engine!r}, which has none; take engine='weights'"
+            )
+        return keep or not self.has_weights
+
 
 def check_setting(N: int, runs: int, engine: Any, inputs: Any, precision: Any) -> Setting:
     """Return the Setting of arguments that fit each other."""
@@ -51,29 +65,30 @@ def check_setting(N: int, runs: int, engine: Any, inputs: Any, precision: Any) -
     return Setting(N, engine, inputs, law, precision)
 
 
-def check_size(model: TeacherStudent, alpha: np.ndarray, setting: Setting, runs: int, keep: bool) -> None:
+def check_size(models: Sequence[TeacherStudent], alpha: np.ndarray, setting: Setting, runs: int, keep: bool) -> None:
     """Refuse more samples than can be counted, and results or weights that do not fit into memory."""
-    N, width = setting.N, model.p + model.p_star
+    N = setting.N
     _checks.samples("alpha", alpha[-1], N)
-    _checks.memory("`runs`, `alpha` and the model", runs * len(alpha) * model.p * width)
-    if setting.engine == "weights":
-        _checks.memory("`N`", runs * (width + block_size(width, N, 8)) * N if keep else width * N)
+    sizes = [model.p * (model.p + model.p_star) for model in models]
+    _checks.memory("`runs`, `alpha` and the model", runs * len(alpha) * sum(sizes))
+    if setting.has_weights:
+        widths = [model.p + model.p_star for model in models]
+        kept = runs * sum(width + block_size(width, N, 8) for width in widths)
+        _checks.memory("`N`", (kept if keep else max(widths)) * N)
 
 
 def check_any_start(
-    model: TeacherStudent, start: object, setting: Setting
+    model: TeacherStudent, start: object, setting: Setting, name: str = "start"
 ) -> Overlaps | tuple[np.ndarray, np.ndarray] | None:
     """Return a start that fits: Overlaps, for the weights also a pair of weight arrays, or None."""
     if start is None or isinstance(start, Overlaps):
-        return start if start is None else check_start(model, start)
+        return start if start is None else check_start(model, start, name)
     if not (isinstance(start, tuple) and len(start) == 2):
-        raise TypeError(
-            f"`start` must be an Overlaps, a tuple (W, W_star) or None, or a Trajectory, but is {type(start).__name__}"
-        )
-    W = _checks.float_array("start[0]", start[0], (model.p, setting.N), "(p, N)")
-    W_star = _checks.float_array("start[1]", start[1], (model.p_star, setting.N), "(p_star, N)")
-    overlaps = check_start(model, Overlaps.from_weights(W, W_star))
-    return overlaps if setting.engine == "chain" else (W, W_star)
+        raise TypeError(f"`{name}` must be an Overlaps, a tuple (W, W_star) or None, but is {type(start).__name__}")
+    W = _checks.float_array(f"{name}[0]", start[0], (model.p, setting.N), "(p, N)")
+    W_star = _checks.float_array(f"{name}[1]", start[1], (model.p_star, setting.N), "(p_star, N)")
+    overlaps = check_start(model, Overlaps.from_weights(W, W_star), name)
+    return (W, W_star) if setting.has_weights else overlaps
 
 
 def _check_inputs(inputs, N, runs):

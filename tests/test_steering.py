@@ -1,0 +1,269 @@
+"""Runs that stop at a condition, that go on as if they had never stopped, and that record what is asked for."""
+
+import itertools
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import numba
+import numpy as np
+import pytest
+
+import tsode
+from tsode.sgd import crew
+
+MODEL = tsode.TeacherStudent(3, 2, 0.4, 0.1, student_readout=[0.5, 0.4, 0.3])
+WIDE = tsode.TeacherStudent(40, 8, 0.1, 0.1)
+ALPHA = np.linspace(0.0, 12.0, 25)  # cuts the batches and blocks of all engines
+# model, times, and how it is run: in groups, alone, in blocks of samples, with weights in both precisions
+WAYS = {
+    "chain": (MODEL, ALPHA, {"N": 35, "runs": 18}),
+    "chain alone": (MODEL.replace(constraint="spherical"), ALPHA, {"N": 300, "runs": 2}),
+    "trained readout": (MODEL.replace(readout_learning_rate=0.1), ALPHA, {"N": 35, "runs": 9}),
+    "blocks": (WIDE, ALPHA / 8, {"N": 100, "runs": 2}),
+    "weights": (MODEL, ALPHA, {"N": 277, "runs": 2, "engine": "weights", "keep_weights": True}),
+    "trained beside weights": (
+        MODEL.replace(readout_learning_rate=0.1), ALPHA, {"N": 35, "engine": "weights", "keep_weights": True}
+    ),
+    "single precision": (
+        MODEL, ALPHA, {"N": 300, "engine": "weights", "inputs": "uniform", "precision": "single", "keep_weights": True}
+    ),
+}  # fmt: skip
+all_ways = pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
+
+
+@pytest.fixture(params=[1, 2], ids=["one thread", "two threads"])
+def threads(request):
+    before = numba.get_num_threads()
+    numba.set_num_threads(min(request.param, numba.config.NUMBA_NUM_THREADS))
+    yield
+    numba.set_num_threads(before)
+
+
+def assert_same(found, wanted):
+    """Every bit of two trajectories is the same, what they need to go on included."""
+    found, wanted = found.to_arrays(), wanted.to_arrays()
+    assert found.keys() == wanted.keys()
+    for name, array in wanted.items():
+        assert found[name].dtype == array.dtype
+        np.testing.assert_array_equal(found[name], array, err_msg=name)
+
+
+def reloaded(trajectory, folder):
+    return tsode.Trajectory.load(trajectory.save(folder / "first.npz"))
+
+
+# Until ----------------------------------------------------------------------------------------------------------------
+
+
+@all_ways
+@pytest.mark.parametrize("kind", ["number", "function"])
+def test_each_run_stops_at_the_first_record_at_which_its_condition_holds(way, kind):
+    model, alpha, options = way
+    whole = tsode.simulate(model, None, alpha, **options)
+    measure = whole.excess_loss if kind == "number" else -np.trace(whole.Q, axis1=2, axis2=3)
+    level = np.nanmedian(measure[:, 12:])
+    until = level if kind == "number" else lambda M, Q: -np.trace(Q, axis1=1, axis2=2) < level
+    found = tsode.simulate(model, None, alpha, **options, until=until)
+    for run, below in enumerate(measure < level):
+        last = int(np.argmax(below)) if below.any() else len(alpha) - 1
+        assert found.status[run] == ("reached" if below.any() else whole.status[run])
+        assert found.stopped_at[run] == (alpha[last] if below.any() else whole.stopped_at[run])
+        np.testing.assert_array_equal(found.Q[run, : last + 1], whole.Q[run, : last + 1])
+        assert np.isnan(found.Q[run, last + 1 :]).all()
+    assert "reached" in found.status
+
+
+def test_the_start_is_looked_at_and_escape_is_that_of_escape_time():
+    at_once = tsode.simulate(MODEL, None, 1.0, N=50, runs=3, until=lambda M, Q: np.ones(len(M), dtype=bool))
+    assert at_once.alpha.tolist() == [0.0]
+    assert at_once.status.tolist() == ["reached"] * 3
+    whole, found = (
+        tsode.simulate(MODEL, None, 30.0, N=500, runs=4, until=until) for until in (None, tsode.escaped(0.1))
+    )
+    assert (found.stopped_at < 30).all()
+    np.testing.assert_array_equal(tsode.escape_time(found, 0.1), tsode.escape_time(whole, 0.1))
+
+
+# Going on -------------------------------------------------------------------------------------------------------------
+
+
+@all_ways
+def test_continued_runs_are_those_that_never_stopped(way, threads, tmp_path):
+    model, alpha, options = way
+    whole = tsode.simulate(model, None, alpha, **options)
+    first = reloaded(tsode.simulate(model, None, alpha[:11], **options), tmp_path)
+    assert_same(tsode.simulate(model, first, alpha[11:]), whole)
+    assert_same(tsode.simulate(model, first, alpha), whole)
+
+
+@all_ways
+def test_runs_that_met_a_condition_go_on_where_each_had_stopped(way, threads):
+    model, alpha, options = way
+    whole = tsode.simulate(model, None, alpha, **options)
+    until = np.nanmedian(whole.excess_loss[:, 12:])
+    stopped = tsode.simulate(model, None, alpha, **options, until=until)
+    assert "reached" in stopped.status
+    assert_same(tsode.simulate(model, stopped, alpha, until=until), stopped)
+    assert_same(tsode.simulate(model, stopped, alpha), whole)
+
+
+def test_diverged_runs_stay_as_they_are_and_times_may_be_a_number():
+    model = MODEL.replace(learning_rate=1.2)
+    first = tsode.simulate(model, None, [0.0, 2.0], N=20, runs=20)
+    assert 0 < (first.status == "diverged").sum() < 20
+    alpha = [0.0, *np.linspace(2.0, 4.0, 201)]
+    assert_same(tsode.simulate(model, first, 4.0), tsode.simulate(model, None, alpha, N=20, runs=20))
+
+
+def test_rows_go_on_with_those_that_follow():
+    rows = np.random.default_rng(0).standard_normal((70, 20))
+    options = {"N": 20, "engine": "weights", "keep_weights": True}
+    whole = tsode.simulate(MODEL, None, [0.0, 1.7, 3.5], inputs=rows, **options)
+    first = tsode.simulate(MODEL, None, [0.0, 1.7], inputs=rows, **options)
+    assert_same(tsode.simulate(MODEL, first, [3.5], inputs=rows[34:]), whole)
+
+
+@pytest.fixture
+def interrupting():
+    """Return an observable that sends Ctrl-C when it is asked the n-th time."""
+
+    def make(last=None):
+        asked = itertools.count()
+
+        def observable(M, Q):
+            if next(asked) == last:
+                signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+            return np.zeros(len(M))
+
+        return {"zero": observable}
+
+    return make
+
+
+@pytest.mark.parametrize("name", ["chain", "blocks", "weights"])
+def test_interrupted_runs_go_on_from_the_trajectory_and_from_the_file(name, interrupting, threads, tmp_path):
+    """With one thread the second run of the weights has not begun: only the file's call knows its start."""
+    model, alpha, options = WAYS[name]
+    alpha = np.linspace(0.0, alpha[-1], 2001)  # so many records that Ctrl-C comes before the end
+    whole = tsode.simulate(model, None, alpha, **options, observables=interrupting())
+    cut = tsode.simulate(model, None, alpha, **options, observables=interrupting(40), path=tmp_path / "run")
+    assert "interrupted" in cut.status
+    if (cut.state["step"] >= 0).all():
+        assert_same(tsode.simulate(model, cut, alpha, observables=interrupting()), whole)
+    else:
+        with pytest.raises(ValueError, match="`start` must be a trajectory of runs that have all begun, but"):
+            tsode.simulate(model, cut, alpha)
+    again = tsode.simulate(model, None, alpha, **options, observables=interrupting(), path=tmp_path / "run")
+    assert_same(again, whole)
+    assert_same(tsode.Trajectory.load(tmp_path / "run.npz"), whole)
+
+
+LONG = {"chain": 10_000, "blocks": 5000, "weights": 600}  # times as long
+KILLED = """
+import sys
+import test_steering as steering
+steering.crew.EVERY = steering.crew.SHARE = 0.01
+print("begins", flush=True)
+steering.long(sys.argv[1], path=sys.argv[2])
+"""
+
+
+def long(name, **more):
+    model, alpha, options = WAYS[name]
+    slow = model.replace(learning_rate=0.02, constraint="spherical")
+    return tsode.simulate(slow, None, LONG[name] * alpha, **options, **more)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", LONG)
+def test_killed_runs_go_on_from_the_file(name, tmp_path):
+    """Five times the process is killed in the middle of the runs; the last call ends them."""
+    path, steps = tmp_path / "run.npz", [0]
+    for _ in range(5):
+        with subprocess.Popen(
+            [sys.executable, "-c", KILLED, name, path], cwd=Path(__file__).parent, stdout=subprocess.PIPE
+        ) as process:
+            process.stdout.readline()
+            while not path.exists() or seen(path) <= steps[-1]:
+                assert process.poll() is None
+                time.sleep(0.05)
+            process.kill()
+        steps.append(seen(path))
+    whole = long(name)
+    assert steps[-1] < whole.state["step"].sum()
+    assert_same(long(name, path=path), whole)
+
+
+def seen(path):
+    return int(tsode.Trajectory.load(path).state["step"].clip(0).sum())
+
+
+def test_file_is_that_of_the_call_and_a_whole_one_is_returned(tmp_path, monkeypatch):
+    path, start = tmp_path / "run.npz", tsode.Overlaps.random(MODEL, 100, rng=0)
+    options = {"N": 50, "runs": 2, "seed": None, "path": path}
+    found = tsode.simulate(MODEL, start, [0.0, 1.0], **options)
+    written = path.stat().st_mtime_ns
+    assert_same(tsode.simulate(MODEL, start, [0.0, 1.0], **options), found)
+    assert path.stat().st_mtime_ns == written
+    longer = tsode.simulate(MODEL, start, [0.0, 1.0, 2.0], **options)
+    assert_same(longer, tsode.simulate(MODEL, found, [2.0]))
+    for changes, name in (
+        ({"model": MODEL.replace(learning_rate=0.3)}, "model"), ({"N": 51}, "N"), ({"runs": 3}, "runs"),
+        ({"seed": 3}, "seed"), ({"engine": "weights"}, "engine"), ({"alpha": [0.0, 1.0]}, "alpha"),
+        ({"start": tsode.Overlaps.random(MODEL, 100, rng=1)}, "start"),
+    ):  # fmt: skip
+        given = {"model": MODEL, "start": start, "alpha": [0.0, 1.0, 2.0], **options, **changes}
+        with pytest.raises(ValueError, match=f"`path` must be a file of this very call.* another {name}$"):
+            tsode.simulate(**given)
+
+
+def test_file_is_written_in_between(tmp_path, monkeypatch):
+    monkeypatch.setattr(crew, "EVERY", 0.0)
+    monkeypatch.setattr(crew, "SHARE", 0.0)
+    steps, inner = [], tsode.Trajectory.save
+
+    def save(self, path):
+        steps.append(self.state["step"].tolist())
+        return inner(self, path)
+
+    monkeypatch.setattr(tsode.Trajectory, "save", save)
+    found = tsode.simulate(MODEL, None, np.linspace(0, 20, 21), N=20_000, runs=16, path=tmp_path / "run")
+    assert steps[0] == [-1] * 16
+    assert steps[-1] == [400_000] * 16
+    assert any(0 < step[0] < 400_000 for step in steps)
+    assert_same(found, tsode.Trajectory.load(tmp_path / "run.npz"))
+
+
+# Weights and observables ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["weights", "single precision"])
+def test_final_weights_have_the_last_overlaps(name):
+    model, alpha, options = WAYS[name]
+    sgd = tsode.simulate(model, None, alpha[:4], **options)
+    W, W_star = sgd.weights
+    assert W.shape == (sgd.runs, 3, sgd.N)
+    np.testing.assert_allclose(W @ np.swapaxes(W_star, 1, 2) / sgd.N, sgd.M[:, -1], rtol=0, atol=1e-6)
+    np.testing.assert_allclose(W @ np.swapaxes(W, 1, 2) / sgd.N, sgd.Q[:, -1], rtol=0, atol=1e-6)
+    with pytest.raises(ValueError, match="`weights` must be kept to be had, by simulate"):
+        _ = tsode.simulate(model, None, 1.0, N=30).weights
+
+
+@all_ways
+def test_observables_are_recorded_along_the_run(way):
+    model, alpha, options = way
+    observables = {"norms": lambda M, Q: np.einsum("nkk->nk", Q), "size": lambda M, Q: np.square(M).sum((1, 2))}
+    if "engine" in options:
+        observables["Gram"] = tsode.of_weights(lambda W, W_star: W @ W.T / W.shape[1])
+    found = tsode.simulate(model, None, alpha[:9], **options, observables=observables)
+    np.testing.assert_array_equal(found.observables["norms"], np.einsum("ntkk->ntk", found.Q))
+    np.testing.assert_array_equal(found.observables["size"], np.square(found.M).sum((2, 3)))
+    if "engine" in options:
+        np.testing.assert_allclose(found.observables["Gram"], found.Q, rtol=0, atol=1e-6)
+    first = tsode.simulate(model, None, alpha[:4], **options, observables=observables)
+    assert_same(tsode.simulate(model, first, alpha[4:9], observables=observables), found)
+    assert found.to_xarray()["norms"].sizes == {"run": found.runs, "alpha": 9, "norms_0": model.p}
