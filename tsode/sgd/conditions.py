@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -58,16 +59,25 @@ def check_condition(until: Any) -> Condition:
     return _checks.number("until", until, above=0.0)
 
 
-def met(until: Condition, model: TeacherStudent, M: np.ndarray, Q: np.ndarray, scalars: np.ndarray) -> np.ndarray:
+def met(
+    until: float | Callable[..., Any],
+    models: Sequence[TeacherStudent],
+    M: np.ndarray,
+    Q: np.ndarray,
+    scalars: np.ndarray,
+) -> np.ndarray:
     """Return which of n states, shapes (n, p, p_star), (n, p, p) and (n, n_scalars), meet a condition, shape (n,)."""
-    if until is None or len(M) == 0:
-        return np.zeros(len(M), dtype=bool)
-    if not callable(until):
-        return model.excess_loss(M, Q, scalars if scalars.size else None) < until
-    found = np.asarray(until(M, Q))
-    if found.shape != M.shape[:1] or found.dtype.kind != "b":
-        raise ValueError(
-            f"`until` must return a truth value for each run, shape {M.shape[:1]}, but returned {found.dtype} of shape "
-            f"{found.shape}"
-        )
-    return found
+    if callable(until):
+        found = np.asarray(until(M, Q))
+        if found.shape != M.shape[:1] or found.dtype.kind != "b":
+            raise ValueError(
+                f"`until` must return a truth value for each run, shape {M.shape[:1]}, but returned {found.dtype} of "
+                f"shape {found.shape}"
+            )
+        return found
+    below, first = np.empty(len(M), dtype=bool), 0
+    for model, own in itertools.groupby(models):  # one call for the runs of a model, which stand side by side
+        rows = slice(first, first := first + len(list(own)))
+        readout = scalars[rows] if scalars.size else None
+        below[rows] = model.excess_loss(M[rows], Q[rows], readout) < until
+    return below

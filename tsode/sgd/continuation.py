@@ -13,7 +13,7 @@ from .._random import seed_sequence
 from ..model import TeacherStudent
 from ..overlaps import Overlaps
 from ..trajectory import Trajectory
-from .records import NOT_BEGUN, Records
+from .records import NOT_BEGUN, Records, runs_of
 from .setting import Setting
 
 __all__ = ["Asked", "continued", "take_up"]
@@ -83,36 +83,41 @@ def _all_times(past, alpha):
     return np.concatenate([past, alpha[~known]])
 
 
-def take_up(records: Records, setting: Setting, path: Path, anew: bool) -> tuple[Setting, Trajectory | None]:
+def take_up(
+    records: Records, setting: Setting, path: Path, sequence: np.random.SeedSequence, anew: bool
+) -> tuple[Setting, np.random.SeedSequence, Trajectory | None]:
     """Let the runs go on from the file of an earlier call, if there is one; return it if it is all that is asked for.
 
     If the seed was to be made up `anew`, it is that of the file. Rows that were used are skipped: the setting returned
     has those that are left.
     """
     if not path.exists():
-        return setting, None
+        return setting, sequence, None
     past = Trajectory.load(path)
-    ours = {"model": records.model, "N": records.N, "runs": records.runs, "engine": str(setting)}
+    first, runs = records.runs[0], len(records.runs)
+    ours = {"model": first.model, "N": records.N, "runs": runs, "engine": str(setting)}
     if not anew:
-        ours["seed"] = records.sequence.entropy
+        ours["seed"] = sequence.entropy
     others = [name for name, value in ours.items() if getattr(past, name) != value]
     if not others and not np.array_equal(past.alpha, records.alpha[: len(past.alpha)]):
         others = ["alpha"]
-    if not others and not _starts_alike(past, records.start):
+    if not others and not _starts_alike(past, first.start):
         others = ["start"]
     if others:
         raise ValueError(f"`path` must be a file of this very call, or none yet, but {path} has another {others[0]}")
     if _is_done(past, records.alpha):
-        return setting, past
+        return setting, sequence, past
     if past.state is None:
         raise ValueError(
             f"`path` must be a file that can be continued, but {path} was written at its end without keep_weights=True"
         )
-    records.sequence = np.random.SeedSequence(past.seed)
+    if anew:
+        sequence = np.random.SeedSequence(past.seed)
+        records.runs = runs_of(first.model, first.start, sequence, runs)
     records.resume(past, check_held(past))
     if not isinstance(setting.inputs, str):
         setting = setting._replace(inputs=itertools.islice(setting.inputs, records.first(0), None))
-    return setting, None
+    return setting, sequence, None
 
 
 def _is_done(past: Trajectory, alpha: np.ndarray) -> bool:

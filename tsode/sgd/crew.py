@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from threadpoolctl import threadpool_limits
 
 from .._progress import progress_bar
-from .engines import Member, begin, parts_of, together
+from .engines import Group, begin, together
 from .records import Records
 from .setting import Setting
 
@@ -25,15 +25,15 @@ def run_all(
     every: Sequence[Records], setting: Setting, threads: int, progress: bool, save: Callable[[], object] | None = None
 ) -> None:
     """Let all runs run that have not ended, in so many threads; call `save` before, and once a minute."""
-    groups = together(every, setting, threads)
-    total = sum(int(records.steps[-1] - records.first(run)) for group in groups for records, run in group)
+    groups = [(records, rows) for records in every for rows in together(records, setting, threads)]
+    total = sum(int(records.steps[-1] - records.first(run)) for records, rows in groups for run in rows)
     bar = progress_bar(progress, total=total, desc="SGD", unit=" samples", unit_scale=True)
     crew = _Crew(setting, bar)
     if save and groups:
         save()
     with bar, threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(max(1, min(threads, len(groups)))) as pool:
         try:
-            futures = [pool.submit(crew.run, group) for group in groups]
+            futures = [pool.submit(crew.run, records, rows) for records, rows in groups]
             if save:
                 crew.save_meanwhile(futures, save)
             for future in futures:
@@ -68,45 +68,38 @@ class _Crew:
                 self.asked += 1
                 pause = max(EVERY, SHARE * (time.monotonic() - began))
 
-    def run(self, members: Sequence[Member]) -> None:
+    def run(self, records: Records, rows: Sequence[int]) -> None:
         """Let runs that go together go from record to record."""
         if self.stop.is_set():
             return
-        engine, parts, steps = begin(members, self.setting), parts_of(members), members[0][0].steps
+        engine, group, steps = begin(records, rows, self.setting), Group(records, rows), records.steps
         for i in range(int(steps.searchsorted(engine.step)), len(steps)):
-            if not self._advance(engine, parts, int(steps[i])):
+            if not self._advance(engine, group, int(steps[i])):
                 return
-            M, Q = engine.overlaps()
-            for part in parts:
-                part.record(i, engine, M, Q)
-            left = [(part.records, row) for part in parts for row in part.rows.tolist()]
-            if not left:
+            group.record(i, engine)
+            if not len(group.rows):
                 return
-            if len(left) <= FEW < engine.runs:
-                for part in parts:
-                    part.keep(engine)
-                for member in left:
-                    self.run([member])
+            if len(group.rows) <= FEW < engine.runs:
+                group.keep(engine)
+                for row in group.rows.tolist():
+                    self.run(records, [row])
                 return
-        for part in parts:
-            part.complete(engine)
+        group.complete(engine)
 
-    def _advance(self, engine, parts, step):
+    def _advance(self, engine, group, step):
         """Let an engine come to a sample; return False where it is stopped before, or no run is left."""
         while engine.step < step:
             stopped, asked = self.stop.is_set(), self.asked
-            for part in parts:
-                if stopped or part.answered < asked:
-                    part.keep(engine)
-                    part.answered = asked
+            if stopped or group.answered < asked:
+                group.keep(engine)
+                group.answered = asked
             if stopped:
                 return False
             before = engine.step
             engine.advance(step)
             with self.lock:
                 self.bar.update((engine.step - before) * engine.runs)
-            for part in parts:
-                part.look(engine)
-            if not any(len(part.rows) for part in parts):
+            group.look(engine)
+            if not len(group.rows):
                 return False
         return True

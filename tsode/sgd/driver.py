@@ -18,7 +18,7 @@ from .conditions import check_condition
 from .continuation import Asked, continued, take_up
 from .crew import run_all
 from .observables import OfWeights, check_observables
-from .records import Records, Wishes
+from .records import Records, Wishes, runs_of
 from .setting import check_any_start, check_setting, check_size
 from .wide_chain import in_blocks
 
@@ -159,21 +159,20 @@ def simulate(
     begin = check_any_start(model, None if past else start, setting)
     check_size([model], alpha, setting, runs, keep)
 
-    records = Records(model, begin, sequence, runs, alpha, N, wishes)
-    records.blocks = in_blocks(model, runs)
+    records = Records(runs_of(model, begin, sequence, runs), alpha, N, in_blocks(model, runs), wishes)
     if past is not None:
         records.resume(past, past.state)
-    trajectory = None
+    found = None
     if path is not None:
-        setting, trajectory = take_up(records, setting, path, seed is None)
-    if trajectory is None:
-        save = path and (lambda: records.trajectory(setting, True).save(path))
+        setting, sequence, found = take_up(records, setting, path, sequence, seed is None)
+    if found is None:
+        save = path and (lambda: records.trajectory(setting, True, sequence.entropy).save(path))
         run_all([records], setting, numba.get_num_threads(), progress, save)
-        trajectory = records.trajectory(setting, keep)
+        found = records.trajectory(setting, keep, sequence.entropy)
         if path is not None:
-            trajectory.save(path)
-    _raise_if_exhausted(trajectory, records)
-    return trajectory
+            found.save(path)
+    _raise_if_exhausted(found, records)
+    return found
 
 
 def _raise_if_exhausted(trajectory, records):

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
-from .chain import ChainRuns, groups, shared
+from .chain import ChainRuns, groups
 from .conditions import met
 from .observables import values
 from .records import Records
@@ -15,47 +15,39 @@ from .setting import Setting
 from .weights import WeightsRun
 from .wide_chain import WideRun
 
-__all__ = ["Member", "Part", "begin", "parts_of", "together"]
-
-Member = tuple[Records, int]  # a run: its records, and its place there
+__all__ = ["Group", "begin", "together"]
 
 
-def together(every: Sequence[Records], setting: Setting, threads: int) -> list[list[Member]]:
-    """Return the runs that are to be done, those that go together as one list."""
-    kinds: dict[Hashable, list[Member]] = {}
-    for records in every:
-        for run in records.to_do:  # those that go on from different samples do not go together
-            kinds.setdefault((shared(records.model), records.first(run)), []).append((records, run))
-    found = []
-    for members in kinds.values():
-        alone = setting.has_weights or members[0][0].blocks
-        ranges = [range(i, i + 1) for i in range(len(members))] if alone else groups(len(members), threads)
-        found += [members[each.start : each.stop] for each in ranges]
-    return found
+def together(records: Records, setting: Setting, threads: int) -> Iterator[list[int]]:
+    """Yield the runs that are to be done, those that go together as one list."""
+    steps: dict[int, list[int]] = {}
+    for run in records.to_do:  # those that go on from different samples do not go together
+        steps.setdefault(records.first(run), []).append(run)
+    for runs in steps.values():
+        alone = setting.has_weights or records.blocks
+        ranges = [range(i, i + 1) for i in range(len(runs))] if alone else groups(len(runs), threads)
+        yield from (runs[each.start : each.stop] for each in ranges)
 
 
-def begin(members: Sequence[Member], setting: Setting) -> Any:
+def begin(records: Records, rows: Sequence[int], setting: Setting) -> Any:
     """Return an engine with runs that go together, at their start or where they were left."""
-    records, run = members[0]
+    runs, limits = [records.runs[row] for row in rows], records.limit[list(rows)]
     if setting.has_weights or records.blocks:
-        start = None if records.held[run] else records.start
-        given = (records.model, start, setting.N, records.stream(run))
+        (run,), (held,), (limit,) = runs, [records.held[row] for row in rows], limits
+        given = (run.model, None if held else run.start, setting.N, run.sequence)
         engine = (
-            WeightsRun(*given, setting.inputs, records.limit, setting.precision)
+            WeightsRun(*given, setting.inputs, limit, setting.precision)
             if setting.has_weights
-            else WideRun(*given, records.limit)
+            else WideRun(*given, limit)
         )
     else:
-        every = [one for one, _ in members]
-        engine = ChainRuns(
-            [one.model for one in every], [one.start for one in every], setting.N,
-            [one.stream(run) for one, run in members], np.array([one.limit for one in every]),
-        )  # fmt: skip
-    for lane, (one, run) in enumerate(members):
-        held = one.held[run]
+        models, starts, sequences, _ = zip(*runs)
+        engine = ChainRuns(models, starts, setting.N, sequences, limits)
+    for lane, row in enumerate(rows):
+        held = records.held[row]
         if held is not None:
             restore(engine.held(lane), held)
-            engine.step = one.first(run)
+            engine.step = records.first(row)
     return engine
 
 
@@ -67,19 +59,19 @@ def restore(views: dict[str, np.ndarray], held: dict[str, np.ndarray]) -> None:
         view[...] = held[name]
 
 
-class Part:
-    """The runs of one set of records that go in one engine; those that end leave.
+class Group:
+    """The runs of an engine that have not ended, and their places in the engine.
 
     Parameters
     ----------
     records : Records
         Where they are recorded.
-    rows, lanes : list of int
-        Their places there, and in the engine.
+    rows : list of int
+        Their places there.
     """
 
-    def __init__(self, records: Records, rows: list[int], lanes: list[int]) -> None:
-        self.records, self.rows, self.lanes = records, np.array(rows), np.array(lanes)
+    def __init__(self, records: Records, rows: Sequence[int]) -> None:
+        self.records, self.rows, self.lanes = records, np.array(rows), np.arange(len(rows))
         self.answered = 0  # how often states have been asked for and kept
 
     def look(self, engine: Any) -> None:
@@ -90,19 +82,21 @@ class Part:
             self.keep(engine)
         self._leave(ended >= 0, "exhausted" if engine.exhausted else "diverged")
 
-    def record(self, i: int, engine: Any, M: np.ndarray, Q: np.ndarray) -> None:
-        """Record the engine's overlaps at time i; runs that meet their condition leave."""
+    def record(self, i: int, engine: Any) -> None:
+        """Record the overlaps at time i; runs that meet their condition leave."""
         self.look(engine)
+        records, wishes = self.records, self.records.wishes
+        M, Q = engine.overlaps()
         # A run beyond the limit that has not met its next sample yet ends here.
-        self._leave(~(np.trace(Q[self.lanes], axis1=1, axis2=2) < self.records.limit), "diverged")
+        fine = np.trace(Q, axis1=1, axis2=2)[self.lanes] < records.limit[self.rows]
+        self._leave(~fine, "diverged")
         if not len(self.rows):
             return
         M, Q, scalars = M[self.lanes], Q[self.lanes], engine.trained()[self.lanes]
-        wishes = self.records.wishes
         observed = {name: values(name, one, engine, M, Q) for name, one in wishes.observables.items()}
-        self.records.write(i, self.rows, (M, Q, scalars), observed)
-        reached = met(wishes.until, self.records.model, M, Q, scalars)
-        if reached.any():
+        records.write(i, self.rows, (M, Q, scalars), observed)
+        if wishes.until is not None:
+            reached = met(wishes.until, [records.runs[row].model for row in self.rows], M, Q, scalars)
             self.keep(engine, reached)
             self._leave(reached, "reached")
 
@@ -118,13 +112,6 @@ class Part:
         self._leave(np.ones(len(self.rows), dtype=bool), "completed")
 
     def _leave(self, gone, status):
-        self.records.end(self.rows[gone], status)
-        self.rows, self.lanes = self.rows[~gone], self.lanes[~gone]
-
-
-def parts_of(members: Sequence[Member]) -> list[Part]:
-    """Return the runs of an engine, in its order, by their records."""
-    lanes: dict[int, list[int]] = {}
-    for lane, (records, _) in enumerate(members):
-        lanes.setdefault(id(records), []).append(lane)
-    return [Part(members[own[0]][0], [members[lane][1] for lane in own], own) for own in lanes.values()]
+        if gone.any():
+            self.records.end(self.rows[gone], status)
+            self.rows, self.lanes = self.rows[~gone], self.lanes[~gone]

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any
 
 import numba
@@ -19,7 +18,7 @@ from .chain import shared
 from .conditions import check_condition
 from .crew import run_all
 from .observables import OfWeights, check_observables
-from .records import Records, Wishes
+from .records import Records, Wishes, runs_of
 from .setting import check_any_start, check_setting, check_size
 from .wide_chain import in_blocks
 
@@ -92,14 +91,21 @@ def simulate_many(
 
     starts = [check_any_start(model, start, setting, "starts") for model, start in zip(models, starts)]
     check_size(models, alpha, setting, runs, keep)
-    together = Counter(shared(model) for model in models)
+    kinds: dict[Hashable, list[int]] = {}
+    for i, model in enumerate(models):
+        kinds.setdefault(shared(model), []).append(i)
+    seeds = [seed_sequence(run_sequence(sequence, i)) for i in range(len(models))]
     every = []
-    for i, (model, start) in enumerate(zip(models, starts)):
-        own = seed_sequence(run_sequence(sequence, i))
-        every.append(Records(model, start, own, runs, alpha, N, wishes))
-        every[-1].blocks = in_blocks(model, runs * together[shared(model)])
+    for own in kinds.values():
+        together = [run for i in own for run in runs_of(models[i], starts[i], seeds[i], runs)]
+        every.append(Records(together, alpha, N, in_blocks(models[own[0]], len(together)), wishes))
     run_all(every, setting, numba.get_num_threads(), progress)
-    return [records.trajectory(setting, keep) for records in every]
+    found = {
+        i: records.trajectory(setting, keep, seeds[i].entropy, slice(place * runs, (place + 1) * runs))
+        for records, own in zip(every, kinds.values())
+        for place, i in enumerate(own)
+    }
+    return [found[i] for i in range(len(models))]
 
 
 def _pairs(models: Any, starts: Any) -> tuple[list[TeacherStudent], list[Any]]:

@@ -1,8 +1,9 @@
-"""What the runs of one model leave behind: records, how each ended, and what each needs to go on."""
+"""What runs leave behind: records, how each ended, and what each needs to go on."""
 
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,7 +18,7 @@ from .conditions import Condition
 from .observables import Observable
 from .setting import Setting
 
-__all__ = ["Records", "Wishes"]
+__all__ = ["Records", "Run", "Wishes", "runs_of"]
 
 NOT_BEGUN = -1
 
@@ -30,19 +31,44 @@ class Wishes(NamedTuple):
     keep: bool
 
 
+class Run(NamedTuple):
+    """One run: what is run, from where, on which stream, and the tr Q that counts as diverged."""
+
+    model: TeacherStudent
+    start: Overlaps | tuple[np.ndarray, np.ndarray] | None
+    sequence: np.random.SeedSequence
+    limit: float
+
+
+def runs_of(
+    model: TeacherStudent,
+    start: Overlaps | tuple[np.ndarray, np.ndarray] | None,
+    sequence: np.random.SeedSequence,
+    count: int,
+) -> list[Run]:
+    """Return the runs of one model, each on a child of the sequence."""
+    norms = (
+        start.Q
+        if isinstance(start, Overlaps)
+        else np.eye(model.p)
+        if start is None
+        else start[0] @ start[0].T / start[0].shape[1]
+    )
+    limit = divergence_limit(model, norms)
+    return [Run(model, start, run_sequence(sequence, i), limit) for i in range(count)]
+
+
 class Records:
-    """The results of several runs of one model from one start.
+    """The results of runs that can go together.
 
     Parameters
     ----------
-    model : TeacherStudent
-        What is run.
-    start : Overlaps, (W, W_star) or None
-        Where the runs start.
-    sequence : numpy.random.SeedSequence
-        Run i has its child i.
-    runs, alpha, N
+    runs : list of Run
+        What is run: models for which :func:`tsode.sgd.chain.shared` is the same.
+    alpha, N
         As in :func:`tsode.simulate`.
+    blocks : bool
+        Whether the chain goes in blocks of samples.
     wishes : Wishes
         What is recorded, and when a run stops.
 
@@ -54,23 +80,19 @@ class Records:
         What each run needs to go on from sample ``step[run]``, or None where nothing is kept or needed.
     """
 
-    def __init__(
-        self, model: TeacherStudent, start: Overlaps | tuple[np.ndarray, np.ndarray] | None,
-        sequence: np.random.SeedSequence, runs: int, alpha: np.ndarray, N: int, wishes: Wishes,
-    ) -> None:  # fmt: skip
-        self.model, self.start, self.sequence, self.wishes = model, start, sequence, wishes
-        self.alpha, self.N, self.runs, self.blocks = alpha, N, runs, False
+    def __init__(self, runs: Sequence[Run], alpha: np.ndarray, N: int, blocks: bool, wishes: Wishes) -> None:
+        self.runs, self.alpha, self.N, self.blocks, self.wishes = list(runs), alpha, N, blocks, wishes
         self.steps = np.rint((alpha - alpha[0]) * N).astype(np.int64)
-        norms = start.Q if isinstance(start, Overlaps) else start[0] @ start[0].T / N if start else np.eye(model.p)
-        self.limit = divergence_limit(model, norms)
-        self.M = np.full((runs, len(alpha), model.p, model.p_star), np.nan)
-        self.Q = np.full((runs, len(alpha), model.p, model.p), np.nan)
-        self.scalars = np.full((runs, len(alpha), len(model.rule.scalars(model))), np.nan)
+        count, times, model = len(self.runs), len(alpha), self.runs[0].model
+        self.limit = np.array([run.limit for run in self.runs])
+        self.M = np.full((count, times, model.p, model.p_star), np.nan)
+        self.Q = np.full((count, times, model.p, model.p), np.nan)
+        self.scalars = np.full((count, times, len(model.rule.scalars(model))), np.nan)
         self.observables: dict[str, np.ndarray] = {}
-        self.status = np.full(runs, "interrupted", dtype="<U11")
-        self.reached = np.zeros(runs, dtype=np.int64)
-        self.step = np.full(runs, NOT_BEGUN)
-        self.held: list[dict[str, np.ndarray] | None] = [None] * runs
+        self.status = np.full(count, "interrupted", dtype="<U11")
+        self.reached = np.zeros(count, dtype=np.int64)
+        self.step = np.full(count, NOT_BEGUN)
+        self.held: list[dict[str, np.ndarray] | None] = [None] * count
         self.lock = threading.Lock()  # of what is read for a file while other threads run
 
     @property
@@ -82,17 +104,13 @@ class Records:
         """Return how many samples a run has seen where it goes on."""
         return max(0, int(self.step[run]))
 
-    def stream(self, run: int) -> np.random.SeedSequence:
-        """Return the stream of one run."""
-        return run_sequence(self.sequence, run)
-
     def write(self, i: int, rows: np.ndarray, state: tuple[np.ndarray, ...], observed: dict[str, np.ndarray]) -> None:
         """Write what some runs have at time i: M, Q and scalars, and observables."""
         with self.lock:
             self.M[rows, i], self.Q[rows, i], self.scalars[rows, i] = state
             for name, value in observed.items():
                 if name not in self.observables:
-                    self.observables[name] = np.full((self.runs, len(self.alpha), *value.shape[1:]), np.nan)
+                    self.observables[name] = np.full((len(self.runs), len(self.alpha), *value.shape[1:]), np.nan)
                 self.observables[name][rows, i] = value
 
     def keep(self, run: int, engine: Any, lane: int) -> None:
@@ -110,48 +128,58 @@ class Records:
                 for run in rows:
                     self.held[run] = None
 
-    def resume(self, trajectory: Trajectory, held: dict[str, np.ndarray]) -> None:
-        """Take over what a trajectory has, whose times are the first ones of this; but for diverged runs, all go on."""
-        count = len(trajectory.alpha)
-        self.M[:, :count], self.Q[:, :count] = trajectory.M, trajectory.Q
-        self.scalars[:, :count] = trajectory.scalars
-        for name, array in trajectory.observables.items():
-            self.observables[name] = np.full((self.runs, len(self.alpha), *array.shape[2:]), np.nan)
+    def resume(self, past: Trajectory, held: dict[str, np.ndarray]) -> None:
+        """Take over what a trajectory of the same runs has, whose times are the first ones of this.
+
+        All go on but those that diverged.
+        """
+        count = len(past.alpha)
+        self.M[:, :count], self.Q[:, :count], self.scalars[:, :count] = past.M, past.Q, past.scalars
+        for name, array in past.observables.items():
+            self.observables[name] = np.full((len(self.runs), len(self.alpha), *array.shape[2:]), np.nan)
             self.observables[name][:, :count] = array
-        diverged = trajectory.status == "diverged"
+        diverged = past.status == "diverged"
         self.status[diverged] = "diverged"
-        self.reached[:] = np.rint((trajectory.stopped_at - self.alpha[0]) * self.N)
-        self.limit, self.step, self.blocks = float(held["limit"]), held["step"].copy(), bool(held["blocks"])
+        self.reached[:] = np.rint((past.stopped_at - self.alpha[0]) * self.N)
+        self.limit[:], self.step, self.blocks = held["limit"], held["step"].copy(), bool(held["blocks"])
         for run in np.flatnonzero(~diverged & (self.step != NOT_BEGUN)):
             self.held[run] = {name: array[run] for name, array in held.items() if array.ndim and name != "step"}
 
-    def trajectory(self, setting: Setting, keep: bool) -> Trajectory:
-        """Return the result so far, cut after the last time that any run recorded.
+    def trajectory(self, setting: Setting, keep: bool, seed: int | list[int], rows: slice = slice(None)) -> Trajectory:
+        """Return the result so far of the runs of one model, cut after the last time that any of them recorded.
 
         If asked to `keep` it, it has what the runs need to go on.
         """
         with self.lock:
-            kept = max(1, int(np.isfinite(self.Q[:, :, 0, 0]).any(axis=0).sum()))
-            # what still changes is copied
-            M, Q, scalars, *observed = (
-                array[:, :kept].copy() if self.to_do else array[:, :kept]
-                for array in (self.M, self.Q, self.scalars, *self.observables.values())
-            )
-            met_at = self.alpha[np.minimum(np.searchsorted(self.steps, self.reached), len(self.alpha) - 1)]
-            ends = [self.alpha[-1], met_at, self.alpha[0] + self.reached / self.N]
+            recorded = (self.M, self.Q, self.scalars, *self.observables.values())
+            M, Q, scalars, *observed = (array[rows, : self._kept(rows)] for array in recorded)
+            if self.to_do:  # what still changes
+                M, Q, scalars, *observed = (array.copy() for array in (M, Q, scalars, *observed))
+            reached, status = self.reached[rows], self.status[rows].copy()
+            met_at = self.alpha[np.minimum(np.searchsorted(self.steps, reached), len(self.alpha) - 1)]
             return Trajectory(
-                model=self.model, alpha=self.alpha[:kept], M=M, Q=Q, scalars=scalars, status=self.status.copy(),
-                stopped_at=np.select([self.status == "completed", self.status == "reached"], ends[:2], ends[2]),
-                N=self.N, seed=self.sequence.entropy, engine=str(setting), versions=versions(),
-                observables=dict(zip(self.observables, observed)), state=self._state(setting) if keep else None,
+                model=self.runs[rows][0].model, alpha=self.alpha[: M.shape[1]], M=M, Q=Q, scalars=scalars,
+                status=status,
+                stopped_at=np.select(
+                    [status == "completed", status == "reached"],
+                    [self.alpha[-1], met_at],
+                    self.alpha[0] + reached / self.N,
+                ),
+                N=self.N, seed=seed, engine=str(setting), versions=versions(),
+                observables=dict(zip(self.observables, observed)),
+                state=self._state(setting, rows) if keep else None,
             )  # fmt: skip
 
-    def _state(self, setting):
-        """Return what all runs need to go on, each array with an axis of the runs; zeros for those that do not."""
-        known = next((held for held in self.held if held is not None), {})
-        state = {name: np.zeros((self.runs, *array.shape), array.dtype) for name, array in known.items()}
-        for run, held in enumerate(self.held):
+    def _kept(self, rows):
+        return max(1, int(np.isfinite(self.Q[rows, :, 0, 0]).any(axis=0).sum()))
+
+    def _state(self, setting, rows):
+        """Return what runs need to go on, each array with an axis of the runs; zeros for those that do not."""
+        every = self.held[rows]
+        known = next((held for held in every if held is not None), {})
+        state = {name: np.zeros((len(every), *array.shape), array.dtype) for name, array in known.items()}
+        for run, held in enumerate(every):
             for name, array in (held or {}).items():
                 state[name][run] = array
-        about = {"limit": self.limit, "step": self.step.copy(), "blocks": self.blocks, **setting.words()}
-        return {**{name: np.array(value) for name, value in about.items()}, **state}
+        about = {"limit": self.limit[rows][0], "step": self.step[rows].copy(), "blocks": self.blocks}
+        return {**{name: np.array(value) for name, value in {**about, **setting.words()}.items()}, **state}
