@@ -23,10 +23,15 @@ WAYS = {
     "chain": (MODEL, ALPHA, {"N": 35, "runs": 18}),
     "chain alone": (MODEL.replace(constraint="spherical"), ALPHA, {"N": 300, "runs": 2}),
     "trained readout": (MODEL.replace(readout_learning_rate=0.1), ALPHA, {"N": 35, "runs": 9}),
+    "batches": (MODEL.replace(batch_size=3), ALPHA, {"N": 70, "runs": 5}),
+    "momentum": (MODEL.replace(batch_size=2, momentum=0.5, learning_rate=0.2), ALPHA, {"N": 70, "runs": 2}),
     "blocks": (WIDE, ALPHA / 8, {"N": 100, "runs": 2}),
     "weights": (MODEL, ALPHA, {"N": 277, "runs": 2, "engine": "weights", "keep_weights": True}),
     "trained beside weights": (
         MODEL.replace(readout_learning_rate=0.1), ALPHA, {"N": 35, "engine": "weights", "keep_weights": True}
+    ),
+    "batches of weights": (
+        MODEL.replace(batch_size=3, momentum=0.5), ALPHA, {"N": 70, "engine": "weights", "keep_weights": True}
     ),
     "single precision": (
         MODEL, ALPHA, {"N": 300, "engine": "weights", "inputs": "uniform", "precision": "single", "keep_weights": True}

@@ -60,8 +60,8 @@ def groups(runs: int, threads: int) -> list[range]:
 
 def shared(model: TeacherStudent) -> Hashable:
     """Return what runs in lockstep have in common, whatever their models."""
-    P, decays = model.teacher_overlap.tobytes(), (model.weight_decay, model.readout_decay)
-    return model.rule.step(model), model.p, model.p_star, model.spherical, P, decays
+    numbers = model.weight_decay, model.readout_decay, model.momentum, model.batch_size, model.teacher_overlap.tobytes()
+    return model.rule.step(model), model.p, model.p_star, model.spherical, numbers
 
 
 class ChainRuns:

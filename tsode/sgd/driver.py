@@ -19,7 +19,7 @@ from .continuation import Asked, continued, take_up
 from .crew import run_all
 from .observables import OfWeights, check_observables
 from .records import Records, Wishes, runs_of
-from .setting import check_any_start, check_setting, check_size
+from .setting import check_any_start, check_fit, check_setting
 from .wide_chain import in_blocks
 
 __all__ = ["InputsExhausted", "simulate"]
@@ -67,9 +67,11 @@ def simulate(
         this function is continued (see the notes).
     alpha : float or array_like, shape (T,)
         Times (samples / N), strictly increasing; a number stands for 201 even times from 0 up to it. The
-        start belongs to ``alpha[0]``, and a time is recorded after round((alpha - alpha[0]) N) samples.
+        start belongs to ``alpha[0]``, and a time is recorded after round((alpha - alpha[0]) N) samples, in whole
+        batches.
     N : int
-        Input dimension, at least p + p_star. May be left out where a trajectory is continued.
+        Input dimension, at least p + p_star; for the engine "chain" with momentum at least 2 p + p_star. May be left
+        out where a trajectory is continued.
     runs : int
         Number of independent runs.
     seed : int, SeedSequence, Generator or None
@@ -157,7 +159,7 @@ def simulate(
     keep = setting.keeps(keep_weights) or past is not None
     wishes = Wishes(until, check_observables(observables, setting), keep or path is not None)
     begin = check_any_start(model, None if past else start, setting)
-    check_size([model], alpha, setting, runs, keep)
+    check_fit([model], alpha, setting, runs, keep)
 
     records = Records(runs_of(model, begin, sequence, runs), alpha, N, in_blocks(model, runs), wishes)
     if past is not None:

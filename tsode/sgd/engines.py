@@ -7,8 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from .batch_weights import BatchWeightsRun
 from .chain import ChainRuns, groups
 from .conditions import met
+from .general_chain import GeneralRuns
 from .observables import values
 from .records import Records
 from .setting import Setting
@@ -18,31 +20,38 @@ from .wide_chain import WideRun
 __all__ = ["Group", "begin", "together"]
 
 
+def kind_of(records: Records, setting: Setting) -> tuple[Any, bool]:
+    """Return the class of the runs, and whether it takes a few of them in lockstep."""
+    one_by_one = records.runs[0].model.is_sample_by_sample
+    if setting.has_weights:
+        return (WeightsRun if one_by_one else BatchWeightsRun), False
+    if not one_by_one:
+        return GeneralRuns, True
+    return (WideRun, False) if records.blocks else (ChainRuns, True)
+
+
 def together(records: Records, setting: Setting, threads: int) -> Iterator[list[int]]:
     """Yield the runs that are to be done, those that go together as one list."""
     steps: dict[int, list[int]] = {}
     for run in records.to_do:  # those that go on from different samples do not go together
         steps.setdefault(records.first(run), []).append(run)
+    lockstep = kind_of(records, setting)[1]
     for runs in steps.values():
-        alone = setting.has_weights or records.blocks
-        ranges = [range(i, i + 1) for i in range(len(runs))] if alone else groups(len(runs), threads)
+        ranges = groups(len(runs), threads) if lockstep else [range(i, i + 1) for i in range(len(runs))]
         yield from (runs[each.start : each.stop] for each in ranges)
 
 
 def begin(records: Records, rows: Sequence[int], setting: Setting) -> Any:
     """Return an engine with runs that go together, at their start or where they were left."""
-    runs, limits = [records.runs[row] for row in rows], records.limit[list(rows)]
-    if setting.has_weights or records.blocks:
-        (run,), (held,), (limit,) = runs, [records.held[row] for row in rows], limits
-        given = (run.model, None if held else run.start, setting.N, run.sequence)
-        engine = (
-            WeightsRun(*given, setting.inputs, limit, setting.precision)
-            if setting.has_weights
-            else WideRun(*given, limit)
-        )
+    kind, lockstep = kind_of(records, setting)
+    models, starts, sequences, _ = zip(*(records.runs[row] for row in rows))
+    limits = records.limit[list(rows)]
+    if lockstep:
+        engine = kind(models, starts, setting.N, sequences, limits)
     else:
-        models, starts, sequences, _ = zip(*runs)
-        engine = ChainRuns(models, starts, setting.N, sequences, limits)
+        start = None if records.held[rows[0]] else starts[0]
+        more = (setting.inputs, limits[0], setting.precision) if setting.has_weights else (limits[0],)
+        engine = kind(models[0], start, setting.N, sequences[0], *more)
     for lane, row in enumerate(rows):
         held = records.held[row]
         if held is not None:

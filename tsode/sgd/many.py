@@ -19,7 +19,7 @@ from .conditions import check_condition
 from .crew import run_all
 from .observables import OfWeights, check_observables
 from .records import Records, Wishes, runs_of
-from .setting import check_any_start, check_setting, check_size
+from .setting import check_any_start, check_fit, check_setting
 from .wide_chain import in_blocks
 
 __all__ = ["simulate_many"]
@@ -90,7 +90,7 @@ def simulate_many(
     wishes = Wishes(until, check_observables(observables, setting), keep)
 
     starts = [check_any_start(model, start, setting, "starts") for model, start in zip(models, starts)]
-    check_size(models, alpha, setting, runs, keep)
+    check_fit(models, alpha, setting, runs, keep)
     kinds: dict[Hashable, list[int]] = {}
     for i, model in enumerate(models):
         kinds.setdefault(shared(model), []).append(i)

@@ -82,8 +82,8 @@ class Records:
 
     def __init__(self, runs: Sequence[Run], alpha: np.ndarray, N: int, blocks: bool, wishes: Wishes) -> None:
         self.runs, self.alpha, self.N, self.blocks, self.wishes = list(runs), alpha, N, blocks, wishes
-        self.steps = np.rint((alpha - alpha[0]) * N).astype(np.int64)
         count, times, model = len(self.runs), len(alpha), self.runs[0].model
+        self.steps = np.rint((alpha - alpha[0]) * N / model.batch_size).astype(np.int64) * model.batch_size
         self.limit = np.array([run.limit for run in self.runs])
         self.M = np.full((count, times, model.p, model.p_star), np.nan)
         self.Q = np.full((count, times, model.p, model.p), np.nan)

@@ -10,10 +10,11 @@ import numpy as np
 from .. import _checks
 from ..model import TeacherStudent
 from ..overlaps import Overlaps, check_start
+from .general_chain import row_count
 from .random_numbers import LAWS
 from .weights import PRECISIONS, block_size
 
-__all__ = ["ENGINES", "Setting", "check_any_start", "check_setting", "check_size"]
+__all__ = ["ENGINES", "Setting", "check_any_start", "check_fit", "check_setting"]
 
 ENGINES = ("chain", "weights")
 
@@ -65,9 +66,14 @@ def check_setting(N: int, runs: int, engine: Any, inputs: Any, precision: Any) -
     return Setting(N, engine, inputs, law, precision)
 
 
-def check_size(models: Sequence[TeacherStudent], alpha: np.ndarray, setting: Setting, runs: int, keep: bool) -> None:
-    """Refuse more samples than can be counted, and results or weights that do not fit into memory."""
+def check_fit(models: Sequence[TeacherStudent], alpha: np.ndarray, setting: Setting, runs: int, keep: bool) -> None:
+    """Refuse too few dimensions, more samples than can be counted, and what does not fit into memory."""
     N = setting.N
+    rows = max(row_count(model) + model.p_star for model in models)
+    if rows > N and not setting.has_weights:
+        raise ValueError(f"`N` must be at least {rows} for the engine 'chain', but is {N}; take engine='weights'")
+    if max(max(model.weight_decay, model.readout_decay) for model in models) >= N:
+        raise ValueError(f"`N` must be larger than the rates of decay, but is {N}")
     _checks.samples("alpha", alpha[-1], N)
     sizes = [model.p * (model.p + model.p_star) for model in models]
     _checks.memory("`runs`, `alpha` and the model", runs * len(alpha) * sum(sizes))
