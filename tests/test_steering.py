@@ -1,6 +1,7 @@
 """Runs that stop at a condition, that go on as if they had never stopped, and that record what is asked for."""
 
 import itertools
+import logging
 import signal
 import subprocess
 import sys
@@ -13,7 +14,7 @@ import numpy as np
 import pytest
 
 import tsode
-from tsode.sgd import crew
+from tsode.sgd import crew, forecast
 
 MODEL = tsode.TeacherStudent(3, 2, 0.4, 0.1, student_readout=[0.5, 0.4, 0.3])
 WIDE = tsode.TeacherStudent(40, 8, 0.1, 0.1)
@@ -91,6 +92,26 @@ def test_the_start_is_looked_at_and_escape_is_that_of_escape_time():
     )
     assert (found.stopped_at < 30).all()
     np.testing.assert_array_equal(tsode.escape_time(found, 0.1), tsode.escape_time(whole, 0.1))
+
+
+@pytest.mark.parametrize("method", ["DOP853", "RK45"])
+@pytest.mark.parametrize("learning_rate", [0.4, 3.0], ids=["reached", "diverged"])
+def test_solutions_of_the_ode_stop_there_too(method, learning_rate):
+    """In lockstep each at its own record; one that diverges before is as it was."""
+    models = [MODEL.replace(learning_rate=eta) for eta in (0.1, 0.2, learning_rate)]
+    start, alpha = tsode.Overlaps.random(MODEL, 100, rng=0), np.linspace(0, 200, 401)
+    many = tsode.integrate_many(models, start, alpha, method, until=0.1)
+    for model, found in zip(models, many):
+        whole, alone = (tsode.integrate(model, start, alpha, method, until=until) for until in (None, 0.1))
+        below = whole.excess_loss < 0.1
+        last = int(np.argmax(below)) if below.any() else len(below) - 1
+        assert found.status == alone.status == ("reached" if below.any() else whole.status)
+        assert found.stopped_at == alone.stopped_at == (alpha[last] if below.any() else whole.stopped_at)
+        np.testing.assert_array_equal(found.Q, alone.Q)
+        np.testing.assert_allclose(found.Q, whole.Q[: last + 1], rtol=1e-6, atol=1e-9)
+    assert {found.status for found in many} == ({"reached"} if learning_rate < 1 else {"reached", "diverged"})
+    early = tsode.integrate(models[0], start, alpha, method, until=lambda M, Q: np.ones(len(M), dtype=bool))
+    assert (early.status, early.alpha.tolist()) == ("reached", [0.0])
 
 
 # Going on -------------------------------------------------------------------------------------------------------------
@@ -272,3 +293,42 @@ def test_observables_are_recorded_along_the_run(way):
     first = tsode.simulate(model, None, alpha[:4], **options, observables=observables)
     assert_same(tsode.simulate(model, first, alpha[4:9], observables=observables), found)
     assert found.to_xarray()["norms"].sizes == {"run": found.runs, "alpha": 9, "norms_0": model.p}
+
+
+# A forecast -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("total", "words"),
+    [(10**5, "about 98 minutes"), (10**6, "about 16 hours"), (10**4, "about 9.8 minutes"), (10**8, "about 68 days"),
+     (1400, "about 82 seconds"), (1000, None)],
+)  # fmt: skip
+def test_forecast_is_made_once_from_the_first_seconds(total, words, monkeypatch, caplog):
+    """The first samples only start the clock; 51 are done in 3 seconds, and a minute's work is not worth a word."""
+
+    class Bar:
+        said = ()
+
+        def set_description(self, text):
+            self.said = (*self.said, text)
+
+    clock = iter([0.0, 1.0, 3.0, 4.0])
+    monkeypatch.setattr(forecast.time, "monotonic", lambda: next(clock))
+    bar = Bar()
+    found = forecast.Forecast(total, bar)
+    with caplog.at_level(logging.INFO, "tsode"):
+        for samples in (10**9, 20, 31, 10**9):
+            found.add(samples)
+    assert bar.said == (() if words is None else (f"SGD, {words}",))
+    assert [record.message for record in caplog.records] == (
+        [] if words is None else [f"SGD: {total:,} samples will take {words}"]
+    )
+
+
+def test_runs_are_forecast(monkeypatch, caplog):
+    monkeypatch.setattr(forecast, "MEASURED", 0.0)
+    monkeypatch.setattr(forecast, "LONG", 0.0)
+    with caplog.at_level(logging.INFO, "tsode"):
+        tsode.simulate(MODEL, None, [0.0, 1.0, 2.0, 3.0], N=100, runs=2, engine="weights")
+    (record,) = caplog.records
+    assert record.message.startswith("SGD: 600 samples will take about ")

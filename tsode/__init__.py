@@ -39,12 +39,13 @@ _prepare_kernel_cache()  # Numba looks for a place when a kernel is defined, tha
 
 from . import activations, hessian, manifold, scans
 from .closed_forms import NoClosedForm
+from .conditions import escaped
 from .model import TeacherStudent
 from .ode import gradient, integrate, integrate_many
 from .overlaps import Overlaps
 from .plateaus import escape_law, escape_time, fixed_point, plateau
 from .scans import scan
-from .sgd import InputsExhausted, escaped, of_weights, simulate, simulate_many
+from .sgd import InputsExhausted, of_weights, simulate, simulate_many
 from .studies import Study, study
 from .trajectory import Trajectory
 

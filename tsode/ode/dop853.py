@@ -24,6 +24,7 @@ from .._compiled import call, jitable
 from .._lanes import fma, load, store
 
 __all__ = [
+    "COMPLETED",
     "CONTROL",
     "DIVERGED",
     "ERRORS",

@@ -16,10 +16,11 @@ from . import dop853
 from .dop853 import LIMIT, NEXT, STATUS, STOPPED, TIME
 from .first_step import first_steps
 from .rates import Rates
-from .result import Options, Solution
+from .result import Options, Solution, first_met
 
 __all__ = ["solve"]
 
+LOOKS = 16  # attempted steps between two looks at a condition
 WORK_A_CALL = 1 << 22  # attempted steps times numbers between two looks for an interrupt
 
 
@@ -54,7 +55,9 @@ def solve(
     last = () if lanes == 1 else (lanes,)
     n, flat, steps = out.shape[2], work.reshape(-1, *last), control.reshape(-1, *last)
     attempts = max(1, WORK_A_CALL // (n * lanes * len(rates.arrays[1])))
-    positions = norm_positions(models[0])
+    if options.until is not None:
+        attempts = min(attempts, LOOKS)
+    positions, looked = norm_positions(models[0]), np.zeros(len(models), dtype=np.int64)
     while not (stop and stop.is_set()) and dop853.advance(
         rates.pointer, rates.arrays, rates.numbers, dop853.tables(), flat, work, steps, control, alpha, out,
         positions, options.rtol, options.atol, attempts,
@@ -62,12 +65,23 @@ def solve(
         for i in np.flatnonzero((control[STATUS] == dop853.DIVERGED) & np.isnan(control[STOPPED])):
             end = control[STOPPED, i] = _end(work[:, i], control[:, i], n, positions)
             control[NEXT, i] = np.searchsorted(alpha[: int(control[NEXT, i])], end, side="right")
+        if options.until is not None:
+            _stop_where_met(options.until, models, control, out, looked)
     found = []
     for lane in range(len(models)):
         diverged = control[STATUS, lane] in (dop853.DIVERGED, dop853.TOO_SMALL)
         states = out[lane, : int(control[NEXT, lane])]
         found.append(Solution(states, float(control[STOPPED, lane]) if diverged else None))
     return found
+
+
+def _stop_where_met(until, models, control, out, looked):
+    """Let the solutions stop that have met their condition in a record since they were `looked` at."""
+    for lane, model in enumerate(models):
+        first, looked[lane] = looked[lane], control[NEXT, lane]
+        states = out[lane, first : looked[lane]]
+        if len(states) and control[STATUS, lane] == dop853.GOING and first_met(until, model, states) is not None:
+            control[STATUS, lane] = dop853.COMPLETED
 
 
 def begin(

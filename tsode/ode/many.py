@@ -5,7 +5,7 @@ is solved by one thread.
 """
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike
 
 from .. import _checks
 from .._lanes import WIDTH
+from ..conditions import check_condition
 from ..model import TeacherStudent, check_model
 from ..overlaps import Overlaps, check_start
 from ..trajectory import Trajectory
@@ -34,6 +35,7 @@ def integrate_many(
     rtol: float = 1e-8,
     atol: float = 1e-10,
     gradient_flow: bool = False,
+    until: float | Callable[..., Any] | None = None,
 ) -> list[Trajectory]:
     """Integrate the overlap ODEs for many models, from many starts, or both.
 
@@ -43,7 +45,7 @@ def integrate_many(
         One model for all starts, or one for each. Widths may differ.
     starts : Overlaps or sequence of them
         One start for all models, or one for each.
-    alpha, method, rtol, atol, gradient_flow
+    alpha, method, rtol, atol, gradient_flow, until
         As in :func:`tsode.integrate`, the same for all.
 
     Returns
@@ -72,7 +74,7 @@ def integrate_many(
     atol = _checks.number("atol", atol, above=0.0)
     gradient_flow = _checks.flag("gradient_flow", gradient_flow)
 
-    options = Options(method, rtol, atol, gradient_flow)
+    options = Options(method, rtol, atol, gradient_flow, check_condition(until))
     found: list[Any] = [None] * len(models)
     chunks = list(_chunks(models, alpha, options))
     together = [chunk for chunk in chunks if len(chunk) > 1]

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from .._linear_algebra import joint_matrix
 from .._states import scalars_of, unpack
 from .._versions import versions
+from ..conditions import Condition, met
 from ..model import TeacherStudent
 from ..trajectory import Trajectory
 
-__all__ = ["Options", "Solution", "trajectories"]
+__all__ = ["Options", "Solution", "first_met", "trajectories"]
 
 OUTSIDE = 1e-6  # negative eigenvalue of the joint overlaps, relative to their trace, that rounding does not explain
 TINY = np.finfo(float).tiny
@@ -28,6 +29,7 @@ class Options(NamedTuple):
     rtol: float
     atol: float
     gradient_flow: bool
+    until: Condition = None
 
     def __str__(self) -> str:
         flow = "gradient flow, " if self.gradient_flow else ""
@@ -57,6 +59,9 @@ def trajectories(
     """
     engine, found = str(options), []
     for model, (states, stopped_at) in zip(models, solutions):
+        status, end = ("completed", float(alpha[-1])) if stopped_at is None else ("diverged", stopped_at)
+        if options.until is not None and (reached := first_met(options.until, model, states)) is not None:
+            states, status, end = states[: reached + 1], "reached", float(alpha[reached])
         M, Q = unpack(states, model)
         found.append(
             _trajectory(
@@ -65,8 +70,8 @@ def trajectories(
                 M=M,
                 Q=Q,
                 scalars=scalars_of(states, model),
-                status="completed" if stopped_at is None else "diverged",
-                stopped_at=float(alpha[-1]) if stopped_at is None else stopped_at,
+                status=status,
+                stopped_at=end,
                 engine=engine,
                 gradient_flow=options.gradient_flow,
                 versions=versions(),
@@ -74,6 +79,12 @@ def trajectories(
         )
     _warn_outside(found, max(OUTSIDE, 100 * options.rtol), stacklevel)
     return found
+
+
+def first_met(until: float | Callable[..., Any], model: TeacherStudent, states: np.ndarray) -> int | None:
+    """Return the first of some states, shape (T, n), at which a condition holds, or None."""
+    held = met(until, [model] * len(states), *unpack(states, model), scalars_of(states, model))
+    return int(np.argmax(held)) if held.any() else None
 
 
 def _trajectory(**fields):

@@ -2,7 +2,8 @@
 
 import contextlib
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -10,6 +11,7 @@ from numpy.typing import ArrayLike
 from .. import _checks
 from .._divergence import divergence_limit
 from .._states import norm_positions, start_state, unpack
+from ..conditions import check_condition
 from ..model import TeacherStudent, check_model
 from ..overlaps import Overlaps, check_start
 from ..trajectory import Trajectory
@@ -30,6 +32,7 @@ def integrate(
     rtol: float = 1e-8,
     atol: float = 1e-10,
     gradient_flow: bool = False,
+    until: float | Callable[..., Any] | None = None,
 ) -> Trajectory:
     r"""Integrate the overlap ODEs of one-pass SGD from a start.
 
@@ -49,12 +52,16 @@ def integrate(
     gradient_flow : bool
         Leave out the :math:`\eta^2` term: the limit of small learning rate, with
         :math:`\tau = \eta \alpha` as its natural time.
+    until : float or function of (M, Q), optional
+        Stop at the first of the times `alpha` at which the excess loss is below this number, or the function is true:
+        it takes overlaps at n times, shapes (n, p, p_star) and (n, p, p), and returns n truth values.
+        :func:`tsode.escaped` makes one. Other methods than the compiled one are cut there only at the end.
 
     Returns
     -------
     Trajectory
         Its first point is `start`, exactly. If the norms diverge, it ends before the divergence, with status
-        "diverged" and the time in ``stopped_at``.
+        "diverged" and the time in ``stopped_at``; where `until` was met, with status "reached".
 
     Raises
     ------
@@ -93,7 +100,7 @@ def integrate(
     atol = _checks.number("atol", atol, above=0.0)
     gradient_flow = _checks.flag("gradient_flow", gradient_flow)
 
-    options = Options(method, rtol, atol, gradient_flow)
+    options = Options(method, rtol, atol, gradient_flow, check_condition(until))
     if in_loops(model, alpha, options):
         solutions = solve([model], [start], alpha, options)
     else:

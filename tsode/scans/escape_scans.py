@@ -11,6 +11,7 @@ import numpy as np
 from .. import _checks
 from .._statistics import mean_and_error
 from ..closed_forms import has_closed_forms
+from ..conditions import escaped
 from ..model import TeacherStudent
 from ..plateaus import escape_law, escape_time
 from ..sgd import simulate
@@ -33,8 +34,8 @@ def escape(
     """Measure when SGD leaves the plateau, over widths, learning rates and dimensions.
 
     Each run starts from Gaussian weights of unit variance; escape is the first time with tr M M^T above the
-    threshold. Runs last until, by the law of the escape time, all but 1 in 10 000 have left; for models without a
-    theory in closed form 10 times 1/(eta max|v| max|v*|).
+    threshold. Runs stop there, or when, by the law of the escape time, all but 1 in 10 000 have left; for models
+    without a theory in closed form after 10 times 1/(eta max|v| max|v*|).
 
     Parameters
     ----------
@@ -90,7 +91,7 @@ def escape_point(dimension, seed, runs, threshold, base, **parameters):
         if has_closed_forms(model):
             return _result(np.full(runs, np.nan), mean, std, reason)
     alpha = np.linspace(0.0, end, RECORDS)
-    sgd = simulate(model, None, alpha, N=dimension, runs=runs, seed=stream(base, seed))
+    sgd = simulate(model, None, alpha, N=dimension, runs=runs, seed=stream(base, seed), until=escaped(threshold))
     return _result(escape_time(sgd, threshold), mean, std, reason)
 
 

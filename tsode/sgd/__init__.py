@@ -1,10 +1,9 @@
 """One-pass SGD at finite input dimension: one call, several engines."""
 
-from .conditions import escaped
 from .driver import InputsExhausted, simulate
 from .many import simulate_many
 from .observables import of_weights
 from .setting import ENGINES
 from .weights import PRECISIONS
 
-__all__ = ["ENGINES", "PRECISIONS", "InputsExhausted", "escaped", "of_weights", "simulate", "simulate_many"]
+__all__ = ["ENGINES", "PRECISIONS", "InputsExhausted", "of_weights", "simulate", "simulate_many"]

@@ -53,7 +53,7 @@ def continued(trajectory: Trajectory, model: TeacherStudent, asked: Asked) -> As
         )
     if (unbegun := int((state["step"] == NOT_BEGUN).sum())) > 0:
         raise ValueError(f"`start` must be a trajectory of runs that have all begun, but {unbegun} have not")
-    own = {"N": trajectory.N, "runs": trajectory.runs, "seed": trajectory.seed}
+    own: dict[str, Any] = {"N": trajectory.N, "runs": trajectory.runs, "seed": trajectory.seed}
     own |= {name: str(state[name]) for name in WORDS}
     if own["inputs"] == "given":
         own["inputs"] = asked.inputs
@@ -114,7 +114,8 @@ def take_up(
     if anew:
         sequence = np.random.SeedSequence(past.seed)
         records.runs = runs_of(first.model, first.start, sequence, runs)
-    records.resume(past, check_held(past))
+    check_held(past)
+    records.resume(past)
     if not isinstance(setting.inputs, str):
         setting = setting._replace(inputs=itertools.islice(setting.inputs, records.first(0), None))
     return setting, sequence, None
@@ -122,9 +123,9 @@ def take_up(
 
 def _is_done(past: Trajectory, alpha: np.ndarray) -> bool:
     """Return whether a trajectory is all that a call with these times returns."""
-    if np.isin(past.status, ("interrupted", "exhausted")).any():
+    if bool(np.isin(past.status, ("interrupted", "exhausted")).any()):
         return False
-    return len(past.alpha) == len(alpha) or not (past.status == "completed").any()
+    return len(past.alpha) == len(alpha) or not np.any(np.asarray(past.status) == "completed")
 
 
 def _starts_alike(past, start):

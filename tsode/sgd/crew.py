@@ -6,11 +6,13 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
+from typing import Any
 
 from threadpoolctl import threadpool_limits
 
 from .._progress import progress_bar
 from .engines import Group, begin, together
+from .forecast import Forecast
 from .records import Records
 from .setting import Setting
 
@@ -28,7 +30,7 @@ def run_all(
     groups = [(records, rows) for records in every for rows in together(records, setting, threads)]
     total = sum(int(records.steps[-1] - records.first(run)) for records, rows in groups for run in rows)
     bar = progress_bar(progress, total=total, desc="SGD", unit=" samples", unit_scale=True)
-    crew = _Crew(setting, bar)
+    crew = _Crew(setting, bar, Forecast(total, bar))
     if save and groups:
         save()
     with bar, threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(max(1, min(threads, len(groups)))) as pool:
@@ -49,8 +51,8 @@ def run_all(
 class _Crew:
     """What the threads share."""
 
-    def __init__(self, setting: Setting, bar) -> None:
-        self.setting, self.bar = setting, bar
+    def __init__(self, setting: Setting, bar: Any, forecast: Forecast) -> None:
+        self.setting, self.bar, self.forecast = setting, bar, forecast
         self.stop = threading.Event()
         self.lock = threading.Lock()
         self.asked = 0  # how often states have been asked for, to be written to a file
@@ -97,8 +99,10 @@ class _Crew:
                 return False
             before = engine.step
             engine.advance(step)
+            samples = (engine.step - before) * engine.runs
             with self.lock:
-                self.bar.update((engine.step - before) * engine.runs)
+                self.bar.update(samples)
+                self.forecast.add(samples)
             group.look(engine)
             if not len(group.rows):
                 return False

@@ -11,10 +11,10 @@ from numpy.typing import ArrayLike
 from .. import _checks
 from .._random import seed_sequence
 from .._types import PathLike, Seed
+from ..conditions import check_condition
 from ..model import TeacherStudent, check_model
 from ..overlaps import Overlaps
 from ..trajectory import Trajectory
-from .conditions import check_condition
 from .continuation import Asked, continued, take_up
 from .crew import run_all
 from .observables import OfWeights, check_observables
@@ -163,12 +163,12 @@ def simulate(
 
     records = Records(runs_of(model, begin, sequence, runs), alpha, N, in_blocks(model, runs), wishes)
     if past is not None:
-        records.resume(past, past.state)
+        records.resume(past)
     found = None
     if path is not None:
         setting, sequence, found = take_up(records, setting, path, sequence, seed is None)
     if found is None:
-        save = path and (lambda: records.trajectory(setting, True, sequence.entropy).save(path))
+        save = None if path is None else lambda: records.trajectory(setting, True, sequence.entropy).save(path)
         run_all([records], setting, numba.get_num_threads(), progress, save)
         found = records.trajectory(setting, keep, sequence.entropy)
         if path is not None:

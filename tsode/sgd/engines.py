@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from ..conditions import met
 from .batch_weights import BatchWeightsRun
 from .chain import ChainRuns, groups
-from .conditions import met
 from .general_chain import GeneralRuns
 from .observables import values
 from .records import Records
@@ -44,7 +44,7 @@ def together(records: Records, setting: Setting, threads: int) -> Iterator[list[
 def begin(records: Records, rows: Sequence[int], setting: Setting) -> Any:
     """Return an engine with runs that go together, at their start or where they were left."""
     kind, lockstep = kind_of(records, setting)
-    models, starts, sequences, _ = zip(*(records.runs[row] for row in rows))
+    models, starts, sequences, _ = map(list, zip(*(records.runs[row] for row in rows)))
     limits = records.limit[list(rows)]
     if lockstep:
         engine = kind(models, starts, setting.N, sequences, limits)

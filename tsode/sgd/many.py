@@ -11,11 +11,11 @@ from numpy.typing import ArrayLike
 from .. import _checks
 from .._random import run_sequence, seed_sequence
 from .._types import Seed
+from ..conditions import check_condition
 from ..model import TeacherStudent, check_model
 from ..overlaps import Overlaps
 from ..trajectory import Trajectory
 from .chain import shared
-from .conditions import check_condition
 from .crew import run_all
 from .observables import OfWeights, check_observables
 from .records import Records, Wishes, runs_of
@@ -89,7 +89,7 @@ def simulate_many(
     keep = setting.keeps(keep_weights)
     wishes = Wishes(until, check_observables(observables, setting), keep)
 
-    starts = [check_any_start(model, start, setting, "starts") for model, start in zip(models, starts)]
+    begins = [check_any_start(model, start, setting, "starts") for model, start in zip(models, starts)]
     check_fit(models, alpha, setting, runs, keep)
     kinds: dict[Hashable, list[int]] = {}
     for i, model in enumerate(models):
@@ -97,7 +97,7 @@ def simulate_many(
     seeds = [seed_sequence(run_sequence(sequence, i)) for i in range(len(models))]
     every = []
     for own in kinds.values():
-        together = [run for i in own for run in runs_of(models[i], starts[i], seeds[i], runs)]
+        together = [run for i in own for run in runs_of(models[i], begins[i], seeds[i], runs)]
         every.append(Records(together, alpha, N, in_blocks(models[own[0]], len(together)), wishes))
     run_all(every, setting, numba.get_num_threads(), progress)
     found = {

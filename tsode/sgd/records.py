@@ -11,10 +11,10 @@ import numpy as np
 from .._divergence import divergence_limit
 from .._random import run_sequence
 from .._versions import versions
+from ..conditions import Condition
 from ..model import TeacherStudent
 from ..overlaps import Overlaps
 from ..trajectory import Trajectory
-from .conditions import Condition
 from .observables import Observable
 from .setting import Setting
 
@@ -128,12 +128,12 @@ class Records:
                 for run in rows:
                     self.held[run] = None
 
-    def resume(self, past: Trajectory, held: dict[str, np.ndarray]) -> None:
+    def resume(self, past: Trajectory) -> None:
         """Take over what a trajectory of the same runs has, whose times are the first ones of this.
 
         All go on but those that diverged.
         """
-        count = len(past.alpha)
+        count, held = len(past.alpha), past.state or {}
         self.M[:, :count], self.Q[:, :count], self.scalars[:, :count] = past.M, past.Q, past.scalars
         for name, array in past.observables.items():
             self.observables[name] = np.full((len(self.runs), len(self.alpha), *array.shape[2:]), np.nan)
@@ -145,7 +145,7 @@ class Records:
         for run in np.flatnonzero(~diverged & (self.step != NOT_BEGUN)):
             self.held[run] = {name: array[run] for name, array in held.items() if array.ndim and name != "step"}
 
-    def trajectory(self, setting: Setting, keep: bool, seed: int | list[int], rows: slice = slice(None)) -> Trajectory:
+    def trajectory(self, setting: Setting, keep: bool, seed: Any, rows: slice = slice(None)) -> Trajectory:
         """Return the result so far of the runs of one model, cut after the last time that any of them recorded.
 
         If asked to `keep` it, it has what the runs need to go on.

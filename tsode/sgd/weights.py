@@ -84,7 +84,7 @@ class WeightsRun:
         The arrays that the run needs to go on.
     """
 
-    HELD = ("W", "X", "noise", "state", "noise_state", "scalars")
+    HELD: tuple[str, ...] = ("W", "X", "noise", "state", "noise_state", "scalars")
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""When a run is to stop: conditions on its overlaps, looked at wherever they are recorded."""
+"""When a run or a solution is to stop: conditions on its overlaps, looked at wherever they are recorded."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from .. import _checks
-from ..model import TeacherStudent
+from . import _checks
+from .model import TeacherStudent
 
 __all__ = ["Condition", "check_condition", "escaped", "met"]
 
