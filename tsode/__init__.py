@@ -4,6 +4,7 @@
 `TeacherStudent`             what is learned, by what, and how fast
 `Overlaps`                   the order parameters M, Q, P: where a run starts
 `integrate`                  the ODEs, N = infinity; `integrate_many` for many at once
+`giant_steps`                the map that takes their place for batches proportional to N
 `gradient`                   derivatives of their loss with respect to all parameters and the start
 `simulate`                   one-pass SGD at dimension N, until a condition such as `escaped` holds; `simulate_many`
 `activations`                functions of the hidden units, and how to write your own
@@ -41,7 +42,7 @@ from . import activations, hessian, manifold, scans
 from .closed_forms import NoClosedForm
 from .conditions import escaped
 from .model import TeacherStudent
-from .ode import gradient, integrate, integrate_many
+from .ode import giant_steps, gradient, integrate, integrate_many
 from .overlaps import Overlaps
 from .plateaus import escape_law, escape_time, fixed_point, plateau
 from .scans import scan
@@ -64,6 +65,7 @@ __all__ = [
     "escape_time",
     "escaped",
     "fixed_point",
+    "giant_steps",
     "gradient",
     "hessian",
     "integrate",
