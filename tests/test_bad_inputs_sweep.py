@@ -60,6 +60,7 @@ def calls():
     widths, rows = {"p": 2, "p_star": 1}, {"model": MODEL, "W": W, "X": X, "y": Y}
     trajectory = {name: getattr(ode(), name) for name in ("model", "alpha", "M", "Q", "status", "stopped_at", "engine")}
     solve = {"method": "DOP853", "rtol": 1e-6, "atol": 1e-8, "gradient_flow": False}
+    steer = {"until": 0.1, "observables": {"a": lambda M, Q: M}, "keep_weights": False}
     run = {"runs": 2, "seed": 0, "engine": "chain", "progress": False}
     right = {
         "tsode.Overlaps": {"M": START.M, "Q": START.Q, "P": START.P},
@@ -71,7 +72,7 @@ def calls():
         "tsode.Study.load": {"path": "folder"},
         "tsode.TeacherStudent": MODEL.to_dict(),
         "tsode.TeacherStudent.replace": {"p": 2},
-        "tsode.Trajectory": {**trajectory, "N": None, "seed": None, "versions": {}},
+        "tsode.Trajectory": {**trajectory, "N": None, "seed": None, "versions": {}, "observables": {}, "state": {}},
         "tsode.Trajectory.overlaps": {"index": 0, "run": None},
         "tsode.Trajectory.save": {"path": "run.npz"},
         "tsode.Trajectory.load": {"path": "run.npz"},
@@ -83,7 +84,14 @@ def calls():
         "tsode.integrate_many": {"models": [MODEL], "starts": [START], "alpha": 1.0, **solve},
         "tsode.plateau": {"model": MODEL, "gradient_flow": False},
         "tsode.scan": {"function": lambda x: x, "grid": {"x": [1]}, **scan},
-        "tsode.simulate": {"model": MODEL, "start": None, "alpha": 1.0, "N": 20, "inputs": "gaussian", **run},
+        "tsode.escaped": {"threshold": 0.1},
+        "tsode.of_weights": {"function": len},
+        "tsode.simulate": {
+            "model": MODEL, "start": None, "alpha": 1.0, "N": 20, "inputs": "gaussian", "path": "sgd.npz", **run, **steer
+        },
+        "tsode.simulate_many": {
+            "models": [MODEL], "starts": None, "alpha": 1.0, "N": 20, "inputs": "gaussian", **run, **steer
+        },
         "tsode.study": {"model": MODEL, "N": 30, "alpha_max": 1.0, **run},
         "tsode.hessian.Family": {"name": "a", "inside": (), "outside": ()},
         "tsode.hessian.SpectralDensity.density": {"x": [0.0], "width": 0.1},

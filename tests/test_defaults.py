@@ -8,13 +8,18 @@ import tsode
 from tsode import hessian, manifold, scans
 
 ODE = {"method": "DOP853", "rtol": 1e-8, "atol": 1e-10, "gradient_flow": False}
+SGD = {
+    "runs": 1, "seed": 0, "engine": "chain", "inputs": "gaussian", "precision": "double", "until": None,
+    "observables": None, "keep_weights": False,
+}  # fmt: skip
 DEFAULTS = {
     tsode.Overlaps.random: {"scale": 1.0},
     tsode.integrate: ODE,
     tsode.integrate_many: ODE,
     tsode.fixed_point: {"relax": 0.0, "gradient_flow": False},
     tsode.gradient: {name: value for name, value in ODE.items() if name != "method"},
-    tsode.simulate: {"runs": 1, "seed": 0, "engine": "chain", "inputs": "gaussian"},
+    tsode.simulate: SGD,
+    tsode.simulate_many: SGD,
     tsode.escape_law: {"start": "plateau", "scale": 1.0},
     tsode.study: {"runs": 8, "seed": 0, "engine": "chain"},
     hessian.Spectrum: {"tolerance": 1e-9},

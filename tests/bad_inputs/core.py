@@ -1,5 +1,6 @@
 """Models, overlaps, ODEs and SGD."""
 
+import dataclasses
 import datetime
 from fractions import Fraction
 
@@ -28,6 +29,23 @@ def ode(model=MODEL, start=START, alpha=1.0, **options):
 
 def sgd(model=MODEL, start=None, alpha=1.0, N=20, **options):
     return lambda: tsode.simulate(model, start, alpha, N=N, **{"engine": "weights", **options})
+
+
+def kept():
+    return tsode.simulate(MODEL, None, 1.0, N=20, engine="weights", keep_weights=True)
+
+
+def other_state(**changes):
+    state = {name: array for name, array in {**kept().state, **changes}.items() if array is not None}
+    return dataclasses.replace(kept(), state=state)
+
+
+def goes_on(model=MODEL, alpha=2.0, **options):
+    return lambda: tsode.simulate(model, kept(), alpha, **options)
+
+
+def many(models=(MODEL,), starts=START, alpha=1.0, **options):
+    return lambda: tsode.simulate_many(models, starts, alpha, **{"N": 20, **options})
 
 
 class Nameless(tsode.activations.Erf):
@@ -235,6 +253,70 @@ CASES = {
         "`inputs` must have shape (N,) in each row = (20,), but has shape (3,)",
     ),
     "rows for many runs": (sgd(inputs=ROWS, runs=2), ValueError, "`runs` must be 1 with rows as `inputs`"),
+    "until text": (sgd(until="escape"), TypeError, "`until` must be a number, a function of (M, Q) or None, but"),
+    "until a loss below zero": (ode(until=-1), ValueError, "`until` must be larger than 0, but is -1"),
+    "until of one answer": (
+        sgd(until=lambda M, Q: True), ValueError, "`until` must return a truth value for each run, shape (1,), but ret"
+    ),
+    "until of numbers": (
+        ode(until=lambda M, Q: M[:, 0, 0]), ValueError, "`until` must return a truth value for each run, shape (201,),"
+    ),
+    "escaped at zero": (lambda: tsode.escaped(0.0), ValueError, "`threshold` must be larger than 0, but is 0"),
+    "observables in a list": (sgd(observables=[len]), TypeError, "`observables` must be a dict of name to function"),
+    "observable of a number for a name": (sgd(observables={1: len}), TypeError, "`observables` must be a dict of name"),
+    "observable named as what is there": (
+        sgd(observables={"loss": len}), ValueError, "`observables` must not be named as what is recorded in any case, b"
+    ),
+    "observable no function": (sgd(observables={"a": 1}), TypeError, "`observables` must be functions, but 'a' is int"),
+    "observable of all runs": (
+        sgd(observables={"a": lambda M, Q: M.sum()}), ValueError,
+        "`observables` must return real numbers with an axis of 1 runs first, but 'a' returned float64 of shape ()",
+    ),
+    "observable of weights that are none": (
+        sgd(engine="chain", observables={"a": tsode.of_weights(len)}), ValueError,
+        "`observables` must be functions of (M, Q) for the engine 'chain', but 'a' is one of the weights",
+    ),
+    "observable in text": (lambda: tsode.of_weights("W"), TypeError, "`function` must be a function of (W, W_star)"),
+    "weights of the chain kept": (
+        sgd(engine="chain", keep_weights=True), ValueError, "`keep_weights` must be False for the engine 'chain'"
+    ),
+    "weights kept a number": (sgd(keep_weights=1), TypeError, "`keep_weights` must be True or False, but is int"),
+    "path a number": (sgd(path=3), TypeError, "`path` must be a path, but is int"),
+    "path of a figure": (sgd(path="run.png"), ValueError, "`path` must end in .npz, or have no suffix, but ends in"),
+    "go on with the ODE": (
+        lambda: tsode.simulate(MODEL, tsode.integrate(MODEL, START, 1.0), 2.0), ValueError,
+        "`start` must be what `simulate` returned to be continued, of the engine 'weights' with keep_weights=True, but",
+    ),
+    "go on with another model": (
+        goes_on(model=MODEL.replace(learning_rate=0.1)), ValueError, "`model` must be that of the trajectory `start`"
+    ),
+    "go on to the past": (goes_on(alpha=0.5), ValueError, "`alpha` must be larger than 1, but is 0.5"),
+    "go on between the times": (
+        goes_on(alpha=[0.5001, 2.0]), ValueError, "`alpha` must be later than the end of the trajectory `start` at 1"
+    ),
+    "go on in more dimensions": (goes_on(N=21), ValueError, "`N` must be left out or that of the trajectory `start`"),
+    "go on from another seed": (goes_on(seed=3), ValueError, "`seed` must be left out or that of the trajectory"),
+    "go on with another law": (goes_on(inputs="uniform"), ValueError, "`inputs` must be left out or that of the tra"),
+    "go on from half a state": (
+        lambda: tsode.simulate(MODEL, other_state(step=None), 2.0), ValueError, "`state` must hold 'step' of shape (1,)"
+    ),
+    "go on before the beginning": (
+        lambda: tsode.simulate(MODEL, other_state(step=np.array([-2])), 2.0), ValueError,
+        "`state` must hold whole numbers of samples, 'step', as `simulate` makes it",
+    ),
+    "go on with other weights": (
+        lambda: tsode.simulate(MODEL, other_state(W=np.zeros((1, 2))), 2.0), ValueError,
+        "`start` must be a trajectory as `simulate` made it, but 'W' of its `state` is not",
+    ),
+    "many runs of no model": (many(models=()), ValueError, "`models` must be at least one, with a start, but are none"),
+    "many runs of text": (many(models="models"), TypeError, "`models` must be a TeacherStudent, but is str"),
+    "many runs from few starts": (
+        many(models=[MODEL] * 3, starts=[START] * 2), ValueError, "`starts` must be one or as many as `models` (3), but"
+    ),
+    "many runs from a matrix": (many(starts=np.eye(2)), TypeError, "`starts` must be an Overlaps, a tuple (W, W_star)"),
+    "many runs on rows": (
+        many(engine="weights", inputs=ROWS), TypeError, "`inputs` must be the name of a law for many models, but is"
+    ),
     "progress a number": (sgd(progress=1), TypeError, "`progress` must be True or False, but is int"),
     "width of a list": (make(p=[2]), TypeError, "`p` must be a whole number, but is list of int"),
     "width without end": (make(p=np.inf), ValueError, "`p` must be a whole number, but is inf"),
