@@ -87,7 +87,8 @@ def calls():
         "tsode.escaped": {"threshold": 0.1},
         "tsode.of_weights": {"function": len},
         "tsode.simulate": {
-            "model": MODEL, "start": None, "alpha": 1.0, "N": 20, "inputs": "gaussian", "path": "sgd.npz", **run, **steer
+            "model": MODEL, "start": None, "alpha": 1.0, "N": 20, "path": "sgd.npz", "inputs": "gaussian",
+            **run, **steer,
         },
         "tsode.simulate_many": {
             "models": [MODEL], "starts": None, "alpha": 1.0, "N": 20, "inputs": "gaussian", **run, **steer

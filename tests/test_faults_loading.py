@@ -182,7 +182,7 @@ def changed(**changes):
         ({"M": np.zeros((2, 2))}, "`M` must have shape (T, p, p_star) = (201, 2, 1) after the runs"),
         ({"Q": np.array("Q")}, "`Q` must be an array of real numbers"),
         ({"alpha": np.zeros(201)}, "`alpha` must be strictly increasing"),
-        ({"status": np.array("fine")}, "`status` must be of completed, diverged"),
+        ({"status": np.array("fine")}, "`status` must be of completed, reached, diverged"),
         ({"stopped_at": np.array("never")}, "`stopped_at` must be an array of real numbers"),
     ],
 )

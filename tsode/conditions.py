@@ -52,7 +52,7 @@ def escaped(threshold: float) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
 
 def check_condition(until: Any) -> Condition:
     """Return a condition that is a number, a function or None."""
-    if until is None or callable(until):
+    if until is None or (callable(until) and not isinstance(until, type)):
         return until
     if not _checks.is_number(until):
         raise TypeError(f"`until` must be a number, a function of (M, Q) or None, but is {type(until).__name__}")

@@ -43,7 +43,7 @@ CASES = {
         lambda: trajectory(Q=ode().Q[:, :1])(), ValueError, "`Q` must have shape (201, 2, 2), but has shape (201, 1, 2)"
     ),
     "trajectory of an unknown status": (
-        trajectory(status="well"), ValueError, "`status` must be of completed, reached, diverged, exhausted, interrupted, but is"
+        trajectory(status="well"), ValueError, "`status` must be of completed, reached, diverged, exhausted, interr"
     ),
     "trajectory of no status": (trajectory(status=None), TypeError, "`status` must be a str or an array of str, but i"),
     "trajectory of two ends": (
