@@ -5,6 +5,7 @@
 `Overlaps`                   the order parameters M, Q, P: where a run starts
 `integrate`                  the ODEs, N = infinity; `integrate_many` for many at once
 `gradient`                   derivatives of their loss with respect to all parameters and the start
+`schedules`                  learning rates that change in time; `optimal_schedule`: the best ones
 `simulate`                   one-pass SGD at dimension N
 `activations`                functions of the hidden units, and how to write your own
 `Trajectory`                 what both return: save, load, to_xarray
@@ -37,13 +38,14 @@ from ._kernel_cache import prepare as _prepare_kernel_cache
 
 _prepare_kernel_cache()  # Numba looks for a place when a kernel is defined, that is, in the imports below
 
-from . import activations, hessian, manifold, scans
+from . import activations, hessian, manifold, scans, schedules
 from .closed_forms import NoClosedForm
 from .model import TeacherStudent
-from .ode import gradient, integrate, integrate_many
+from .ode import gradient, integrate, integrate_many, optimal_schedule
 from .overlaps import Overlaps
 from .plateaus import escape_law, escape_time, fixed_point, plateau
 from .scans import scan
+from .schedules import Schedule
 from .sgd import InputsExhausted, simulate
 from .studies import Study, study
 from .trajectory import Trajectory
@@ -55,6 +57,7 @@ __all__ = [
     "InputsExhausted",
     "NoClosedForm",
     "Overlaps",
+    "Schedule",
     "Study",
     "TeacherStudent",
     "Trajectory",
@@ -67,10 +70,12 @@ __all__ = [
     "integrate",
     "integrate_many",
     "manifold",
+    "optimal_schedule",
     "plateau",
     "plot",
     "scan",
     "scans",
+    "schedules",
     "simulate",
     "study",
 ]

@@ -1,7 +1,9 @@
 """The teacher-student pair: what is learned, by what, and how fast."""
 
+import copy
 import dataclasses
 import functools
+from collections.abc import Callable
 from dataclasses import KW_ONLY, dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -14,8 +16,9 @@ from ._loss import Loss
 from ._parameters import about, is_default, overlap, plain, readout, short, width
 from .activations import SHIPPED, Activation, NoClosedForm, activation_of, stored_activation
 from .rules import Rule, rule_of
+from .schedules import Schedule, rate_of, stored_rate
 
-__all__ = ["CONSTRAINTS", "TeacherStudent", "check_model", "parameters"]
+__all__ = ["CONSTRAINTS", "TeacherStudent", "check_constant", "check_model", "parameters"]
 
 CONSTRAINTS = ("free", "spherical")
 
@@ -43,8 +46,9 @@ class TeacherStudent(Report, Loss):
     ----------
     p, p_star : int
         Widths p of the student and p* of the teacher, at least 1.
-    learning_rate : float
-        Learning rate :math:`\eta > 0`.
+    learning_rate : float, Schedule, array_like of shape (n, 2), or callable
+        Learning rate :math:`\eta > 0`; or one that changes in time: a :class:`tsode.Schedule`, pairs (alpha, value), each
+        value from its time on, or a plain function of alpha.
     noise_variance : float
         Variance :math:`\Delta \ge 0` of the label noise.
     student_readout : array_like, shape (p,), optional
@@ -88,8 +92,8 @@ class TeacherStudent(Report, Loss):
         "teacher width", "width of the teacher", "p*", width, title="widths", default=2, metavar="P",
         plural="widths of the teacher"))
     learning_rate: float = field(metadata=about(
-        "learning rate", "learning rate", "η", lambda name, value, _: _checks.number(name, value, above=0.0),
-        title="run", default=0.4, metavar="ETA", plural="learning rates"))
+        "learning rate", "learning rate", "η", lambda name, value, _: rate_of(name, value), load=stored_rate, title="run",
+        default=0.4, metavar="ETA", plural="learning rates"))
     noise_variance: float = field(default=0.0, metadata=about(
         "label noise variance", "variance of the label noise", "Δ",
         lambda name, value, _: _checks.number(name, value, minimum=0.0),
@@ -119,7 +123,8 @@ class TeacherStudent(Report, Loss):
     if TYPE_CHECKING:  # what is taken is more than what is held
 
         def __init__(
-            self, p: int, p_star: int, learning_rate: float, noise_variance: float = 0.0,
+            self, p: int, p_star: int, learning_rate: float | Schedule | ArrayLike | Callable[..., Any],
+            noise_variance: float = 0.0,
             student_readout: ArrayLike | None = None, teacher_readout: ArrayLike | None = None,
             teacher_overlap: ArrayLike | None = None, constraint: str = "free", *,
             activation: str | dict[str, Any] | Activation = "quadratic",
@@ -138,6 +143,47 @@ class TeacherStudent(Report, Loss):
     def spherical(self) -> bool:
         """Whether the student's rows are kept at norm sqrt(N)."""
         return self.constraint == "spherical"
+
+    @property
+    def schedule(self) -> Schedule | None:
+        """The learning rate where it changes in time; None where it is a number."""
+        return self.learning_rate if isinstance(self.learning_rate, Schedule) else None
+
+    @property
+    def largest_rate(self) -> float:
+        """The learning rate, the largest one where it changes in time."""
+        return self.learning_rate if self.schedule is None else self.schedule.largest
+
+    def at(self, alpha: float) -> "TeacherStudent":
+        """Return the model with the constant learning rate that holds at one time.
+
+        Parameters
+        ----------
+        alpha : float
+            Time, samples / N.
+
+        Returns
+        -------
+        TeacherStudent
+
+        Raises
+        ------
+        TypeError, ValueError
+            If `alpha` is no number; if the learning rate is zero there.
+
+        Examples
+        --------
+        >>> TeacherStudent(p=4, p_star=2, learning_rate=[(0, 0.4), (20, 0.1)]).at(30.0).learning_rate
+        0.1
+        """
+        alpha = _checks.number("alpha", alpha)
+        return self if self.schedule is None else self.with_rate(float(self.schedule(alpha)))
+
+    def with_rate(self, learning_rate: float) -> "TeacherStudent":
+        """Return :meth:`replace` with another learning rate, a number, in a hundredth of the time."""
+        changed = copy.copy(self)
+        object.__setattr__(changed, "learning_rate", _checks.number("learning_rate", learning_rate, above=0.0))
+        return changed
 
     @property
     def is_uniform(self) -> bool:
@@ -235,12 +281,14 @@ class TeacherStudent(Report, Loss):
 
     @property
     def is_plain(self) -> bool:
-        """Whether one activation serves both sides and the rule is gradient descent: what closed forms ask for."""
-        return self.teacher_activation == self.activation and self.rule == rule_of("gradient")
+        """Whether one activation serves both sides, the rule is gradient descent, and the learning rate constant."""
+        same = self.teacher_activation == self.activation
+        return same and self.rule == rule_of("gradient") and self.schedule is None
 
     @functools.cached_property
     def theory(self) -> Any:
         """What is known in closed form: see :func:`tsode.closed_forms.closed_forms`."""
+        check_constant(self)
         if not self.is_plain:
             raise NoClosedForm(
                 "`model` must have one activation on both sides and the rule 'gradient' for closed forms, but has "
@@ -251,9 +299,9 @@ class TeacherStudent(Report, Loss):
 
     @property
     def natural_time(self) -> float:
-        r"""Unit of time in which the model learns, :math:`1 / (\eta \max|v| \max|v^*|)`, float."""
+        r"""Unit of time in which the model learns, :math:`1 / (\eta \max|v| \max|v^*|)` at the largest rate, float."""
         v, v_star = np.abs(self.student_readout).max(), np.abs(self.teacher_readout).max()
-        return 1 / (self.learning_rate * v * v_star)
+        return 1 / (self.largest_rate * v * v_star)
 
     @property
     def solution_ratio(self) -> float:
@@ -302,3 +350,13 @@ def parameters() -> dict[str, dict[str, Any]]:
 def check_model(model: TeacherStudent, name: str = "model") -> TeacherStudent:
     """Return `model` if it is a TeacherStudent; `name` is the argument's name in messages."""
     return _checks.instance(name, model, TeacherStudent, "a TeacherStudent")
+
+
+def check_constant(model: TeacherStudent) -> TeacherStudent:
+    """Return `model` if its learning rate is constant."""
+    if model.schedule is None:
+        return model
+    raise NoClosedForm(
+        "`model` must have a constant learning rate here; take `model.at(alpha)`, which has that of one time: "
+        f"it is {model.schedule!r}"
+    )

@@ -2,6 +2,7 @@
 
 from .gradient import LossGradient, gradient
 from .many import integrate_many
+from .optimal import OptimalSchedule, optimal_schedule
 from .single import METHODS, integrate
 
-__all__ = ["METHODS", "LossGradient", "gradient", "integrate", "integrate_many"]
+__all__ = ["METHODS", "LossGradient", "OptimalSchedule", "gradient", "integrate", "integrate_many", "optimal_schedule"]

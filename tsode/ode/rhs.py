@@ -62,11 +62,25 @@ def right_hand_side(
     -------
     callable
     """
-    if not has_loops(model):
-        return functools.partial(_through_arrays, model.rule.averages(model), model, gradient_flow)
-    rates = Rates([model], gradient_flow, lanes=1, rtol=rtol)
-    # The implicit methods hand over strided columns; the kernel takes contiguous arrays only.
-    return lambda alpha, y: derivatives(rates.pointer, np.ascontiguousarray(y), rates.arrays, rates.numbers)
+    fixed, schedule = model.with_rate(model.largest_rate), model.schedule
+    if has_loops(model):
+        rates = Rates([fixed], gradient_flow, lanes=1, rtol=rtol)
+        parameters = rates.arrays[1]
+        # The implicit methods hand over strided columns; the kernel takes contiguous arrays only.
+        function = lambda alpha, y: derivatives(  # noqa: E731
+            rates.pointer, np.ascontiguousarray(y), rates.arrays, rates.numbers
+        )
+    else:
+        parameters = fixed.rule.average_parameters(fixed)
+        function = functools.partial(_through_arrays, model.rule.averages(model), parameters, model, gradient_flow)
+    if schedule is None:
+        return function
+
+    def scheduled(alpha: float, y: np.ndarray) -> np.ndarray:
+        parameters[0] = schedule(alpha)
+        return function(alpha, y)
+
+    return scheduled
 
 
 @njit(cache=True, nogil=True)
@@ -261,9 +275,9 @@ def keep_norms(y: np.ndarray, dy: np.ndarray, p: int, p_star: int) -> None:
         store(dy, first + k * p + k, 0.0)
 
 
-def _through_arrays(averages, model, gradient_flow, alpha, y):
+def _through_arrays(averages, parameters, model, gradient_flow, alpha, y):
     """Return dy/dalpha through matrix products."""
-    p, parameters = model.p, model.rule.average_parameters(model)
+    p = model.p
     M, Q = unpack(y, model)
     omega = joint_matrix(M, Q, model.teacher_overlap)
     J = averages.drift_arrays(omega, parameters, p)

@@ -22,7 +22,7 @@ import numpy as np
 
 from .._linear_algebra import joint_matrix
 from .._states import pack, unpack
-from ..model import TeacherStudent
+from ..model import TeacherStudent, check_constant
 from ..ode import integrate
 from ..ode.rhs import right_hand_side
 from ..overlaps import Overlaps
@@ -80,7 +80,7 @@ class Search:
 
     def at(self, model: TeacherStudent) -> Search:
         """Look at this model from now on, which differs in its learning rate alone."""
-        self.model = model
+        self.model = check_constant(model)
         self.function: Callable[[float, np.ndarray], np.ndarray] = right_hand_side(model, self.gradient_flow)
         return self
 
