@@ -144,7 +144,8 @@ def optimal_schedule(
     constant = search.best_constant()
     greedy = search.greedy()
     guesses = np.full(len(greedy), constant), greedy, np.maximum(greedy, constant)
-    tables = [Table(np.column_stack([alpha[:-1], rates])) for rates in [*guesses[:2], *map(search.descend, guesses)]]
+    _, rates = min(map(search.descend, guesses), key=lambda found: found[0])
+    tables = [Table(np.column_stack([alpha[:-1], each])) for each in (guesses[0], greedy, rates)]
     losses = [search.loss_of(table, options) for table in tables]
     best = int(np.argmin(losses))
     return OptimalSchedule(model, alpha, tables[best], losses[best], constant, losses[0], tables[1], losses[1])
@@ -225,8 +226,8 @@ class _Search:
             now = overlaps_of(model, solution.states[-1])
         return np.array(rates)
 
-    def descend(self, rates: np.ndarray) -> np.ndarray:
-        """Return the rates of a minimum, shape (T - 1,), found from a guess."""
+    def descend(self, rates: np.ndarray) -> tuple[float, np.ndarray]:
+        """Return log loss and rates, shape (T - 1,), of a minimum that is found from a guess."""
         from scipy.optimize import minimize
 
         diverged = np.inf
@@ -243,11 +244,11 @@ class _Search:
         first, _ = log_loss(x)
         diverged = first + WORSE
         if not np.isfinite(first):
-            return rates
+            return first, rates
         found = minimize(
             log_loss, x, jac=True, method="L-BFGS-B", bounds=[limits] * len(x), options={"maxiter": ITERATIONS}
         )
-        return np.exp(found.x)
+        return float(found.fun), np.exp(found.x)
 
 
 def _log(loss):
