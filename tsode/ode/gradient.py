@@ -17,8 +17,8 @@ from ..overlaps import Overlaps, check_start
 from . import dop853
 from .adjoint import backward, forward, pullback_function
 from .lockstep import begin
+from .rates import Rates, is_bare
 from .result import Options
-from .rhs import Rates
 
 __all__ = ["Diverged", "LossGradient", "differentiable", "differentiate", "gradient", "rates_of_model", "weights_of"]
 
@@ -157,6 +157,11 @@ def differentiable(model: TeacherStudent) -> TeacherStudent:
             f"`model` must have activations with compiled averages, but has {model.activation!r} and "
             f"{model.teacher_activation!r}; take differences of tsode.integrate instead"
         )
+    if not is_bare(model):
+        raise _checks.NoClosedForm(
+            "`model` must have a fixed readout and no weight decay for derivatives, but has not; take differences of "
+            "tsode.integrate instead"
+        )
     return model if model.noise_variance else model.replace(noise_variance=NO_NOISE)
 
 
@@ -195,6 +200,7 @@ def differentiate(
     model = model.with_rate(float(learning_rates[0]))
     rates, tables = Rates([model], options.gradient_flow, 1, options.rtol), dop853.tables()
     work, control, out = begin([model], [start], rates, 1, alpha, options)
+    learning_rates = learning_rates / model.batch_size
     history, ends = forward(
         rates.pointer, rates.arrays, rates.numbers, tables, work, control, alpha.copy(), learning_rates, out,
         norm_positions(model), options.rtol, options.atol,
@@ -214,6 +220,8 @@ def differentiate(
         rates.pointer, pullback.pointer, rates.arrays, rates.numbers, tables, history, ends, learning_rates,
         record_bars, P_bar, parameters_bar, learning_rates_bar,
     )  # fmt: skip
+    learning_rates_bar /= model.batch_size
+    parameters_bar[0] /= model.batch_size
     found = model.rule.parameter_bars(model, parameters_bar)
     P_bar = P_bar.reshape(model.p_star, model.p_star)
     found["teacher_overlap"] = (P_bar + P_bar.T) / 2

@@ -21,6 +21,7 @@ from ..overlaps import Overlaps, check_start
 from ..trajectory import Trajectory
 from .lockstep import solve
 from .pieces import in_pieces
+from .rates import is_bare
 from .result import Options, trajectories
 from .single import METHODS, in_loops, integrate
 
@@ -128,7 +129,8 @@ def _chunks(models, alpha, options):
         together = in_loops(model, alpha, options)
         size = len(model.rule.average_parameters(model.with_rate(model.largest_rate), options.rtol))
         breaks = () if model.schedule is None else model.schedule.breakpoints
-        kind = (model.rule.averages(model), model.p, model.p_star, model.spherical, size, breaks) if together else i
+        extra = len(model.rule.scalars(model)), is_bare(model), size, breaks
+        kind = (model.rule.averages(model), model.p, model.p_star, model.spherical, *extra) if together else i
         kinds.setdefault(kind, []).append(i)
     for found in kinds.values():
         found.sort(key=lambda i: models[i].largest_rate * np.abs(models[i].student_readout).max())

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from .._states import unpack
+from .._states import scalars_of, unpack
 from ..model import TeacherStudent
 from ..overlaps import Overlaps
 from .result import Options, Solution
@@ -55,7 +56,7 @@ def in_pieces(
             states[i].append(solution.states[asked[: len(solution.states)]])
             stopped[i] = solution.stopped_at
             if solution.stopped_at is None:
-                now[i] = overlaps_of(models[i], solution.states[-1])
+                now[i], models[i] = overlaps_of(models[i], solution.states[-1]), _trained(models[i], solution.states[-1])
     return [Solution(np.concatenate(parts), end) for parts, end in zip(states, stopped)]
 
 
@@ -65,3 +66,13 @@ def overlaps_of(model: TeacherStudent, state: np.ndarray) -> Overlaps:
     M, Q = unpack(state, model)
     vars(found).update(M=M, Q=Q, P=model.teacher_overlap)
     return found
+
+
+def _trained(model, state):
+    """Return the model with the readout of a state, where it is trained."""
+    scalars = scalars_of(state, model)
+    if not len(scalars):
+        return model
+    changed = copy.copy(model)
+    object.__setattr__(changed, "student_readout", scalars.copy())
+    return changed

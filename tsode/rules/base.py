@@ -38,6 +38,10 @@ class Rule(ABC):
     def noises(self, model: TeacherStudent) -> int:
         """Return how many standard normal numbers a sample needs beside its input."""
 
+    def scalars(self, model: TeacherStudent) -> np.ndarray:
+        """Return the starting values of the scalars s that are trained beside W, ndarray of shape (n_scalars,)."""
+        return np.empty(0)
+
     @abstractmethod
     def step(self, model: TeacherStudent) -> Callable[..., None]:
         """Return the jitable function (lam, mu, noise, size, scalars, parameters, change, scalar_change).
@@ -62,9 +66,13 @@ class Rule(ABC):
     def averages(self, model: TeacherStudent) -> Averages:
         """Return the :class:`tsode.activations.Averages` that drive the ODEs."""
 
+    def scalar_drift(self, model: TeacherStudent, M: np.ndarray, Q: np.ndarray, scalars: np.ndarray) -> np.ndarray:
+        """Return E[d], the mean step of trained scalars, shape (n_scalars,)."""
+        return np.empty(0)
+
     @abstractmethod
-    def excess_loss(self, model: TeacherStudent, M: np.ndarray, Q: np.ndarray) -> np.ndarray:
-        """Return the population loss without the label noise, shape (...) of M and Q."""
+    def excess_loss(self, model: TeacherStudent, M: np.ndarray, Q: np.ndarray, readout: np.ndarray) -> np.ndarray:
+        """Return the population loss without the label noise, shape (...) of M, Q and `readout`, (..., p)."""
 
     def loss_slopes(
         self, model: TeacherStudent, M: np.ndarray, Q: np.ndarray, P: np.ndarray
