@@ -16,7 +16,7 @@ from ._loss import Loss
 from ._parameters import about, describe, is_default, overlap, plain, readout, short, width
 from .activations import SHIPPED, Activation, NoClosedForm, activation_of, stored_activation
 from .rules import Rule, rule_of
-from .schedules import Schedule, rate_of, stored_rate
+from .schedules import Later, Schedule, rate_of, stored_rate
 
 __all__ = ["CONSTRAINTS", "TeacherStudent", "check_constant", "check_model", "parameters"]
 
@@ -47,8 +47,8 @@ class TeacherStudent(Report, Loss):
     p, p_star : int
         Widths p of the student and p* of the teacher, at least 1.
     learning_rate : float, Schedule, array_like of shape (n, 2), or callable
-        Learning rate :math:`\eta > 0`; or one that changes in time: a :class:`tsode.Schedule`, pairs (alpha, value), each
-        value from its time on, or a plain function of alpha.
+        Learning rate :math:`\eta > 0`; or one that changes in time: a :class:`tsode.Schedule`, pairs (alpha, value), the
+        value from this time on, or a plain function of alpha.
     noise_variance : float
         Variance :math:`\Delta \ge 0` of the label noise.
     student_readout : array_like, shape (p,), optional
@@ -100,8 +100,8 @@ class TeacherStudent(Report, Loss):
         "teacher width", "width of the teacher", "p*", width, title="widths", default=2, metavar="P",
         plural="widths of the teacher"))
     learning_rate: float = field(metadata=about(
-        "learning rate", "learning rate", "η", lambda name, value, _: rate_of(name, value), load=stored_rate, title="run",
-        default=0.4, metavar="ETA", plural="learning rates"))
+        "learning rate", "learning rate", "η", lambda name, value, _: rate_of(name, value), load=stored_rate,
+        title="run", default=0.4, metavar="ETA", plural="learning rates"))
     noise_variance: float = field(default=0.0, metadata=about(
         "label noise variance", "variance of the label noise", "Δ",
         lambda name, value, _: _checks.number(name, value, minimum=0.0),
@@ -180,6 +180,11 @@ class TeacherStudent(Report, Loss):
         """The learning rate, the largest one where it changes in time."""
         return self.learning_rate if self.schedule is None else self.schedule.largest
 
+    @property
+    def fastest(self) -> "TeacherStudent":
+        """The model with its largest learning rate at all times."""
+        return self if self.schedule is None else self.with_rate(self.largest_rate)
+
     def at(self, alpha: float) -> "TeacherStudent":
         """Return the model with the constant learning rate that holds at one time.
 
@@ -204,6 +209,14 @@ class TeacherStudent(Report, Loss):
         """
         alpha = _checks.number("alpha", alpha)
         return self if self.schedule is None else self.with_rate(float(self.schedule(alpha)))
+
+    def later(self, alpha: float) -> "TeacherStudent":
+        """Return the model whose learning rate depends on the time since `alpha`; itself if it is constant."""
+        if self.schedule is None or not alpha:
+            return self
+        changed = copy.copy(self)
+        object.__setattr__(changed, "learning_rate", Later(self.schedule, alpha))
+        return changed
 
     def with_rate(self, learning_rate: float) -> "TeacherStudent":
         """Return :meth:`replace` with another learning rate, a number, in a hundredth of the time."""

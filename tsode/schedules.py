@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike
 
 from . import _checks
 
-__all__ = ["Cosine", "Function", "PowerLaw", "Schedule", "Stored", "Table", "WarmUp", "rate_of", "stored_rate"]
+__all__ = ["Cosine", "Function", "Later", "PowerLaw", "Schedule", "Stored", "Table", "WarmUp", "rate_of", "stored_rate"]
 
 PROBES = np.concatenate([[0.0], 2.0 ** np.arange(-4, 16.25, 0.25)])  # times at which functions are told from others
 ROUNDING = 1e-12  # times this close to one of a table, relative to it, are at it
@@ -243,7 +243,7 @@ class Cosine(Schedule):
 
 
 class WarmUp(Schedule):
-    r"""A linear rise from zero to a learning rate, or to a schedule, which goes on: :math:`\eta \min(1, \alpha / \alpha_1)`.
+    r"""A linear rise to a learning rate, or into a schedule, :math:`\eta \min(1, \alpha / \alpha_1)`.
 
     Parameters
     ----------
@@ -289,7 +289,9 @@ class WarmUp(Schedule):
         """Return the learning rate after the rise where it is constant."""
         if alpha < self.duration:
             return None
-        return self.learning_rate.constant_from(alpha) if isinstance(self.learning_rate, Schedule) else self.learning_rate
+        return (
+            self.learning_rate.constant_from(alpha) if isinstance(self.learning_rate, Schedule) else self.learning_rate
+        )
 
 
 class Function(Schedule):
@@ -389,6 +391,22 @@ class Stored(Schedule):
         return f"Stored({self.function!r})"
 
 
+class Later(Schedule):
+    """A schedule as a function of the time since a start: what runs see that begin there."""
+
+    def __init__(self, schedule: Schedule, start: float) -> None:
+        self.schedule, self.start = schedule, start
+
+    def values(self, alpha: np.ndarray) -> np.ndarray:
+        """Return the learning rates at times since the start, shape of `alpha`."""
+        return self.schedule.values(self.start + alpha)
+
+    @property
+    def largest(self) -> float:
+        """The largest learning rate."""
+        return self.schedule.largest
+
+
 SHIPPED = {kind.name: kind for kind in (Table, PowerLaw, Cosine, WarmUp, Stored)}
 
 
@@ -408,12 +426,16 @@ def stored_rate(value: Any) -> Any:
     parameters = dict(value)
     kind = SHIPPED[_checks.choice("learning_rate", parameters.pop("name", None), tuple(SHIPPED))]
     if not set(parameters) == set(inspect.signature(kind).parameters):
-        raise ValueError(f"`learning_rate` must have the parameters of {kind.__name__}, but has {', '.join(parameters)}")
+        raise ValueError(
+            f"`learning_rate` must have the parameters of {kind.__name__}, but has {', '.join(parameters)}"
+        )
     return kind(**parameters)
 
 
 def _plain(value):
-    return value.to_dict() if isinstance(value, Schedule) else value.tolist() if isinstance(value, np.ndarray) else value
+    return (
+        value.to_dict() if isinstance(value, Schedule) else value.tolist() if isinstance(value, np.ndarray) else value
+    )
 
 
 def _largest(values):

@@ -127,7 +127,7 @@ def _chunks(models, alpha, options):
     kinds = {}
     for i, model in enumerate(models):
         together = in_loops(model, alpha, options)
-        size = len(model.rule.average_parameters(model.with_rate(model.largest_rate), options.rtol))
+        size = len(model.rule.average_parameters(model.fastest, options.rtol))
         breaks = () if model.schedule is None else model.schedule.breakpoints
         extra = len(model.rule.scalars(model)), is_bare(model), size, breaks
         kind = (model.rule.averages(model), model.p, model.p_star, model.spherical, *extra) if together else i

@@ -1,7 +1,7 @@
 r"""The learning rates that leave the smallest loss, and those that lower it fastest at every time.
 
-The first are found by descent on the logarithms of the rates between given times (L-BFGS-B), with the derivatives of the
-discrete adjoint. The second follow from the two terms of the ODEs: at learning rate eta the loss changes by
+The first are found by descent on the logarithms of the rates between given times (L-BFGS-B), with the derivatives of
+the discrete adjoint. The second follow from the two terms of the ODEs: at learning rate eta the loss changes by
 :math:`dL/d\alpha = -\eta a + \eta^2 b`, which is least at :math:`\eta = a / 2b`.
 """
 
@@ -49,7 +49,7 @@ class OptimalSchedule(Report):
     alpha : ndarray, shape (T,)
         Times between which the rates are constant.
     schedule, greedy : Table
-        The schedule with the smallest loss; the one that lowers the loss fastest, seen from the beginning of each piece.
+        The schedule with the smallest loss, and the one that lowers the loss fastest at the beginning of each piece.
     constant : float
         The best constant learning rate.
     loss, greedy_loss, constant_loss : float
@@ -173,7 +173,12 @@ class _Search:
     """Losses of one model as functions of the learning rates between the times."""
 
     def __init__(
-        self, model: TeacherStudent, start: Overlaps, alpha: np.ndarray, weights: np.ndarray, bounds: tuple[float, float]
+        self,
+        model: TeacherStudent,
+        start: Overlaps,
+        alpha: np.ndarray,
+        weights: np.ndarray,
+        bounds: tuple[float, float],
     ) -> None:
         self.model, self.start, self.alpha, self.weights, self.bounds = model, start, alpha, weights, bounds
 

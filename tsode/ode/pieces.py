@@ -1,4 +1,4 @@
-"""Solutions with a learning rate that changes in time: one piece after the other, each begun where the last one ended."""
+"""Solutions with a learning rate that changes in time: one piece after the other, each from where the last ended."""
 
 from __future__ import annotations
 
@@ -56,7 +56,10 @@ def in_pieces(
             states[i].append(solution.states[asked[: len(solution.states)]])
             stopped[i] = solution.stopped_at
             if solution.stopped_at is None:
-                now[i], models[i] = overlaps_of(models[i], solution.states[-1]), _trained(models[i], solution.states[-1])
+                now[i], models[i] = (
+                    overlaps_of(models[i], solution.states[-1]),
+                    _trained(models[i], solution.states[-1]),
+                )
     return [Solution(np.concatenate(parts), end) for parts, end in zip(states, stopped)]
 
 

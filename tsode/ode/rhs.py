@@ -66,13 +66,14 @@ def right_hand_side(
     -------
     callable
     """
-    schedule, size = model.schedule, model.batch_size
-    function, parameters = _of_constant(model.with_rate(model.largest_rate), gradient_flow, rtol)
+    schedule, largest = model.schedule, model.largest_rate
+    function, parameters = _of_constant(model.fastest, gradient_flow, rtol)
     if schedule is None:
         return function
+    effective = parameters[0] / largest
 
     def scheduled(alpha: float, y: np.ndarray) -> np.ndarray:
-        parameters[0] = schedule(alpha) / size
+        parameters[0] = effective * schedule(alpha)
         return function(alpha, y)
 
     return scheduled

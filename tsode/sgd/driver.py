@@ -151,13 +151,15 @@ def simulate(
     lockstep = engine == "chain" and not wide
     together = groups(runs, threads) if lockstep else [range(run, run + 1) for run in range(runs)]
 
+    later = model.later(float(alpha[0]))
+
     def make(group):
         sequences = [run_sequence(sequence, run) for run in group]
         if lockstep:
-            return ChainRuns(model, start, N, sequences, limit)
+            return ChainRuns(later, start, N, sequences, limit)
         if wide:
-            return WideRun(model, start, N, sequences[0], limit)
-        return WeightsRun(model, start, N, sequences[0], inputs, limit, precision)
+            return WideRun(later, start, N, sequences[0], limit)
+        return WeightsRun(later, start, N, sequences[0], inputs, limit, precision)
 
     recorder = _Recorder(model, runs, steps, limit, progress)
     recorder.run_all(make, together, threads)
