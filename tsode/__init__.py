@@ -45,7 +45,6 @@ from .ode import gradient, integrate, integrate_many, optimal_schedule
 from .overlaps import Overlaps
 from .plateaus import escape_law, escape_time, fixed_point, plateau
 from .scans import scan
-from .schedules import Schedule
 from .sgd import InputsExhausted, simulate
 from .studies import Study, study
 from .trajectory import Trajectory
@@ -57,7 +56,6 @@ __all__ = [
     "InputsExhausted",
     "NoClosedForm",
     "Overlaps",
-    "Schedule",
     "Study",
     "TeacherStudent",
     "Trajectory",

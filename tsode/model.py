@@ -18,7 +18,7 @@ from .activations import SHIPPED, Activation, NoClosedForm, activation_of, store
 from .rules import Rule, rule_of
 from .schedules import Later, Schedule, rate_of, stored_rate
 
-__all__ = ["CONSTRAINTS", "TeacherStudent", "check_constant", "check_model", "parameters"]
+__all__ = ["CONSTRAINTS", "TeacherStudent", "check_constant", "check_model", "later", "parameters", "with_rate"]
 
 CONSTRAINTS = ("free", "spherical")
 
@@ -47,8 +47,8 @@ class TeacherStudent(Report, Loss):
     p, p_star : int
         Widths p of the student and p* of the teacher, at least 1.
     learning_rate : float, Schedule, array_like of shape (n, 2), or callable
-        Learning rate :math:`\eta > 0`; or one that changes in time: a :class:`tsode.Schedule`, pairs (alpha, value), the
-        value from this time on, or a plain function of alpha.
+        Learning rate :math:`\eta > 0`; or one that changes in time: one of :mod:`tsode.schedules`, pairs (alpha, value)
+        with the value from this time on, or a plain function of alpha.
     noise_variance : float
         Variance :math:`\Delta \ge 0` of the label noise.
     student_readout : array_like, shape (p,), optional
@@ -183,7 +183,7 @@ class TeacherStudent(Report, Loss):
     @property
     def fastest(self) -> "TeacherStudent":
         """The model with its largest learning rate at all times."""
-        return self if self.schedule is None else self.with_rate(self.largest_rate)
+        return self if self.schedule is None else with_rate(self, self.largest_rate)
 
     def at(self, alpha: float) -> "TeacherStudent":
         """Return the model with the constant learning rate that holds at one time.
@@ -208,21 +208,7 @@ class TeacherStudent(Report, Loss):
         0.1
         """
         alpha = _checks.number("alpha", alpha)
-        return self if self.schedule is None else self.with_rate(float(self.schedule(alpha)))
-
-    def later(self, alpha: float) -> "TeacherStudent":
-        """Return the model whose learning rate depends on the time since `alpha`; itself if it is constant."""
-        if self.schedule is None or not alpha:
-            return self
-        changed = copy.copy(self)
-        object.__setattr__(changed, "learning_rate", Later(self.schedule, alpha))
-        return changed
-
-    def with_rate(self, learning_rate: float) -> "TeacherStudent":
-        """Return :meth:`replace` with another learning rate, a number, in a hundredth of the time."""
-        changed = copy.copy(self)
-        object.__setattr__(changed, "learning_rate", _checks.number("learning_rate", learning_rate, above=0.0))
-        return changed
+        return self if self.schedule is None else with_rate(self, float(self.schedule(alpha)))
 
     @property
     def is_uniform(self) -> bool:
@@ -409,3 +395,19 @@ def check_constant(model: TeacherStudent) -> TeacherStudent:
         "`model` must have a constant learning rate here; take `model.at(alpha)`, which has that of one time: "
         f"it is {model.schedule!r}"
     )
+
+
+def with_rate(model: TeacherStudent, learning_rate: float) -> TeacherStudent:
+    """Return what `model.replace` returns with another learning rate, a number, in a hundredth of the time."""
+    return _copy(model, _checks.number("learning_rate", learning_rate, above=0.0))
+
+
+def later(model: TeacherStudent, alpha: float) -> TeacherStudent:
+    """Return the model whose learning rate depends on the time since `alpha`."""
+    return model if model.schedule is None or not alpha else _copy(model, Later(model.schedule, alpha))
+
+
+def _copy(model, learning_rate):
+    changed = copy.copy(model)
+    object.__setattr__(changed, "learning_rate", learning_rate)
+    return changed

@@ -7,9 +7,8 @@ which the ODEs meet exactly. SGD takes the value at the time at which a sample c
 from __future__ import annotations
 
 import inspect
-import itertools
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NoReturn
 
 import numpy as np
@@ -45,7 +44,7 @@ class Schedule(ABC):
     @property
     @abstractmethod
     def largest(self) -> float:
-        """The largest learning rate; of a function the largest at times far and near."""
+        """The largest learning rate, or a bound of it; of a function the largest at times far and near."""
 
     @property
     def parameters(self) -> dict[str, Any]:
@@ -74,13 +73,6 @@ class Schedule(ABC):
                 f"{alpha[first]:g}"
             )
         return found
-
-    def pieces(self, alpha: np.ndarray) -> Iterator[tuple[np.ndarray, float | None]]:
-        """Return the stretches between breakpoints: the times within, with both ends, and the constant rate or None."""
-        inner = [time for time in self.breakpoints if alpha[0] < time < alpha[-1]]
-        for begin, end in itertools.pairwise([alpha[0], *inner, alpha[-1]]):
-            within = alpha[(alpha > begin) & (alpha < end)]
-            yield np.concatenate([[begin], within, [end]]), self.constant_from(begin)
 
     @property
     def is_piecewise_constant(self) -> bool:
@@ -321,12 +313,16 @@ class Function(Schedule):
 
     def __init__(self, function: Callable[..., Any]) -> None:
         if not callable(function):
-            raise TypeError(f"`function` must be a function of alpha, but is {type(function).__name__}")
+            raise TypeError(f"`learning_rate` must be a function of alpha, but is {type(function).__name__}")
         self.function = function
-        self._takes_arrays = True
         with np.errstate(all="ignore"):
-            self._takes_arrays = _same_shape(function, PROBES)
-            found = self.values(PROBES)
+            self._takes_arrays = _takes_arrays(function)
+            try:
+                found = self.values(PROBES)
+            except Exception as error:  # of the user's function, whatever it is
+                raise TypeError(
+                    f"`learning_rate` must be a function of the time alpha, but with it raises {error!r}"
+                ) from None
         self._table = [value if np.isfinite(value) else None for value in found.tolist()]
         _largest(self._table)
 
@@ -444,9 +440,9 @@ def _largest(values):
     return _checks.number("learning_rate", largest, above=0.0)
 
 
-def _same_shape(function, alpha):
-    """Return whether a function of one time takes an array of times, and returns one number for each or for all."""
+def _takes_arrays(function):
+    """Return whether a function of one time takes an array of times, and returns a number for each, or one for all."""
     try:
-        return np.shape(function(alpha)) in ((), alpha.shape)
+        return np.shape(function(PROBES)) in ((), PROBES.shape)
     except Exception:  # whatever it raises: it is then asked for one time after the other
         return False

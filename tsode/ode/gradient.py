@@ -12,7 +12,7 @@ from .. import _checks
 from .._display import Report
 from .._parameters import describe
 from .._states import norm_positions, unpack
-from ..model import TeacherStudent, check_model
+from ..model import TeacherStudent, check_model, with_rate
 from ..overlaps import Overlaps, check_start
 from . import dop853
 from .adjoint import backward, forward, pullback_function
@@ -197,7 +197,7 @@ def differentiate(
     options: Options,
 ) -> dict[str, Any]:
     """Integrate, take back, and collect what the loss depends on directly; return the numbers of LossGradient."""
-    model = model.with_rate(float(learning_rates[0]))
+    model = with_rate(model, float(learning_rates[0]))
     rates, tables = Rates([model], options.gradient_flow, 1, options.rtol), dop853.tables()
     work, control, out = begin([model], [start], rates, 1, alpha, options)
     learning_rates = learning_rates / model.batch_size
@@ -223,8 +223,8 @@ def differentiate(
     learning_rates_bar /= model.batch_size
     parameters_bar[0] /= model.batch_size
     found = model.rule.parameter_bars(model, parameters_bar)
-    P_bar = P_bar.reshape(model.p_star, model.p_star)
-    found["teacher_overlap"] = (P_bar + P_bar.T) / 2
+    square = P_bar.reshape(model.p_star, model.p_star)
+    found["teacher_overlap"] = (square + square.T) / 2
     for i in np.flatnonzero(weights):
         for name, slopes in model.rule.parameter_slopes(model, M[i], Q[i]).items():
             found[name] = found[name] + weights[i] * slopes

@@ -18,7 +18,7 @@ from .._display import Report
 from .._lanes import WIDTH
 from .._parameters import describe
 from .._states import pack, unpack
-from ..model import TeacherStudent, check_model
+from ..model import TeacherStudent, check_model, with_rate
 from ..overlaps import Overlaps, check_start
 from ..schedules import Table
 from .gradient import Diverged, differentiable, differentiate, weights_of
@@ -197,7 +197,7 @@ class _Search:
         from scipy.optimize import minimize_scalar  # imported late, as in tsode.ode.single
 
         def losses(rates):
-            models = [self.model.with_rate(rate) for rate in rates]
+            models = [with_rate(self.model, rate) for rate in rates]
             return [self._loss(one) for one in solve(models, [self.start] * len(models), self.alpha, SEARCH)]
 
         tried = np.geomspace(*self.bounds, CONSTANTS)
@@ -215,7 +215,7 @@ class _Search:
 
     def greedy(self) -> np.ndarray:
         """Return the rates that lower the loss fastest at the beginning of each piece, shape (T - 1,)."""
-        model, now, rates = self.model.with_rate(1.0), self.start, []
+        model, now, rates = with_rate(self.model, 1.0), self.start, []
         flow, full = (right_hand_side(model, only, SEARCH.rtol) for only in (True, False))
         for piece in zip(self.alpha[:-1], self.alpha[1:]):
             y = pack(now.M, now.Q)
@@ -224,7 +224,7 @@ class _Search:
             b = slope @ full(0.0, y) + a
             rate = np.clip(a / (2 * b) if b > 0 else np.copysign(np.inf, a), *self.bounds)
             while (
-                solution := solve([model.with_rate(rate)], [now], np.array(piece), SEARCH)[0]
+                solution := solve([with_rate(model, rate)], [now], np.array(piece), SEARCH)[0]
             ).stopped_at is not None and rate > self.bounds[0]:  # the piece is too long for it
                 rate = max(rate / 2, self.bounds[0])
             rates.append(rate)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import copy
+import itertools
 from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from .._states import scalars_of, unpack
-from ..model import TeacherStudent
+from ..model import TeacherStudent, with_rate
 from ..overlaps import Overlaps
 from .result import Options, Solution
 
@@ -38,9 +39,9 @@ def in_pieces(
     list of Solution
     """
     models, now = list(models), list(starts)
-    if models[0].schedule is None:
+    if all(model.schedule is None for model in models):
         return solve(models, now, alpha, options)
-    pieces = [list(model.schedule.pieces(alpha)) for model in models if model.schedule is not None]
+    pieces = [_pieces(model, alpha) for model in models]
     states: list[list[np.ndarray]] = [[] for _ in models]
     stopped: list[float | None] = [None] * len(models)
     for k, (times, _) in enumerate(pieces[0]):
@@ -48,7 +49,7 @@ def in_pieces(
         if not going:
             break
         rates = [pieces[i][k][1] for i in going]
-        each = [models[i].with_rate(rate) if rate else models[i] for i, rate in zip(going, rates)]
+        each = [with_rate(models[i], rate) if rate else models[i] for i, rate in zip(going, rates)]
         found = solve(each, [now[i] for i in going], times, options)
         asked = np.isin(times, alpha)
         asked[0] &= k == 0  # the end of the piece before
@@ -61,6 +62,18 @@ def in_pieces(
                     _trained(models[i], solution.states[-1]),
                 )
     return [Solution(np.concatenate(parts), end) for parts, end in zip(states, stopped)]
+
+
+def _pieces(model, alpha):
+    """Return the stretches between breakpoints: the times within, with both ends, and the constant rate or None."""
+    schedule, found = model.schedule, []
+    if schedule is None:
+        return [(alpha, model.learning_rate)]
+    inner = [time for time in schedule.breakpoints if alpha[0] < time < alpha[-1]]
+    for begin, end in itertools.pairwise([alpha[0], *inner, alpha[-1]]):
+        within = alpha[(alpha > begin) & (alpha < end)]
+        found.append((np.concatenate([[begin], within, [end]]), schedule.constant_from(begin)))
+    return found
 
 
 def overlaps_of(model: TeacherStudent, state: np.ndarray) -> Overlaps:

@@ -72,8 +72,8 @@ def integrate(
     The equations are in :mod:`tsode.ode.rhs`; the source of the setting is arXiv:2604.03068.
 
     Where a learning rate that changes in time jumps or bends, the solution is begun anew: with a table it is that of
-    one call after the other, to the bit. Rates that change between those times go through SciPy's method, which takes some
-    twenty times as long.
+    one call after the other, to the bit. Rates that change between those times go through SciPy's method, which takes
+    some twenty times as long.
 
     The escape from a plateau amplifies errors. From random weights to alpha = 150 the overlaps of the square are right
     to 5e-6 at (p, p_star) = (2, 1), to 1e-6 at (4, 2) and to 2e-7 at (8, 4) with the default tolerances; to 3e-8 or

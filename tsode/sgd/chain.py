@@ -113,9 +113,9 @@ class ChainRuns:
         self.noises = model.rule.noises(model)
         self.normals = aligned((BATCH, p + p_star + 1 + self.noises, lanes))
         self.rest = aligned((BATCH, lanes))
-        numbers = model.rule.parameters(model.fastest)
-        self.parameters = aligned((len(numbers), lanes))
-        self.parameters[:] = numbers[:, None]
+        read = model.rule.parameters(model.fastest)
+        self.parameters = aligned((len(read), lanes))
+        self.parameters[:] = read[:, None]
         first = model.rule.scalars(model)
         self.scalars = aligned((len(first), lanes))
         self.scalars[:] = first[:, None]
@@ -134,8 +134,8 @@ class ChainRuns:
         )
         self.step = chain_kernel(
             self.rule.pointer, parameters, sample_rates(model, self.N, self.step, stop), A, L, self.T, scalars, normals,
-            rest, self.normals, self.rest, self.noises, self.state, self.redraw_state, work, ended, self.step, stop, self.N,
-            model.weight_decay, model.readout_decay, model.spherical, self.limit,
+            rest, self.normals, self.rest, self.noises, self.state, self.redraw_state, work, ended, self.step, stop,
+            self.N, model.weight_decay, model.readout_decay, model.spherical, self.limit,
         )  # fmt: skip
         return bool((self.ended[: self.runs] < 0).any())
 

@@ -17,7 +17,7 @@ from .._progress import progress_bar
 from .._random import run_sequence, seed_sequence
 from .._types import Seed
 from .._versions import versions
-from ..model import TeacherStudent, check_model
+from ..model import TeacherStudent, check_model, later
 from ..overlaps import Overlaps, check_start
 from ..trajectory import Trajectory
 from .chain import ChainRuns, groups
@@ -151,15 +151,15 @@ def simulate(
     lockstep = engine == "chain" and not wide
     together = groups(runs, threads) if lockstep else [range(run, run + 1) for run in range(runs)]
 
-    later = model.later(float(alpha[0]))
+    timed = later(model, float(alpha[0]))
 
     def make(group):
         sequences = [run_sequence(sequence, run) for run in group]
         if lockstep:
-            return ChainRuns(later, start, N, sequences, limit)
+            return ChainRuns(timed, start, N, sequences, limit)
         if wide:
-            return WideRun(later, start, N, sequences[0], limit)
-        return WeightsRun(later, start, N, sequences[0], inputs, limit, precision)
+            return WideRun(timed, start, N, sequences[0], limit)
+        return WeightsRun(timed, start, N, sequences[0], inputs, limit, precision)
 
     recorder = _Recorder(model, runs, steps, limit, progress)
     recorder.run_all(make, together, threads)
