@@ -200,7 +200,8 @@ def differentiate(
     model = with_rate(model, float(learning_rates[0]))
     rates, tables = Rates([model], options.gradient_flow, 1, options.rtol), dop853.tables()
     work, control, out = begin([model], [start], rates, 1, alpha, options)
-    learning_rates = learning_rates / model.batch_size
+    share = model.effective_learning_rate / model.learning_rate
+    learning_rates = share * learning_rates
     history, ends = forward(
         rates.pointer, rates.arrays, rates.numbers, tables, work, control, alpha.copy(), learning_rates, out,
         norm_positions(model), options.rtol, options.atol,
@@ -220,8 +221,8 @@ def differentiate(
         rates.pointer, pullback.pointer, rates.arrays, rates.numbers, tables, history, ends, learning_rates,
         record_bars, P_bar, parameters_bar, learning_rates_bar,
     )  # fmt: skip
-    learning_rates_bar /= model.batch_size
-    parameters_bar[0] /= model.batch_size
+    learning_rates_bar *= share
+    parameters_bar[0] *= share
     found = model.rule.parameter_bars(model, parameters_bar)
     square = P_bar.reshape(model.p_star, model.p_star)
     found["teacher_overlap"] = (square + square.T) / 2
