@@ -106,7 +106,7 @@ def test_closed_forms_ask_for_a_constant_rate():
 # --- in the ODEs
 
 TIMES = np.array([0.0, 1.0, 2.0, 3.0, 4.0])
-TRAINED = {"readout_learning_rate": 0.2, "readout_decay": 0.1, "batch_size": 2}
+TRAINED = {"readout_learning_rate": 0.2, "readout_decay": 0.1, "batch_size": 2, "momentum": 0.2}
 
 
 @pytest.mark.parametrize("changes", [{}, {"constraint": "spherical"}, TRAINED, {"activation": "erf"}])
@@ -198,23 +198,33 @@ def test_a_sample_has_the_rate_of_its_time(constraint):
     np.testing.assert_allclose(found.Q[0, 2], W @ W.T / N, rtol=1e-12)
 
 
+BATCHES = {"batch_size": 3, "momentum": 0.3, "readout_learning_rate": 0.1}
+
+
 @pytest.mark.parametrize(
-    ("engine", "p", "runs"), [("chain", 3, 2), ("chain", 3, 1), ("chain", 46, 1), ("weights", 3, 1)]
-)
-def test_engines_read_the_rate_before_each_sample(engine, p, runs):
-    """A constant function is the number, a table with all samples the function, and records change nothing."""
-    model, N = tsode.TeacherStudent(p, 2, 0.4, noise_variance=0.1), 50
+    ("engine", "p", "runs", "changes"),
+    [
+        ("chain", 3, 2, {}), ("chain", 3, 1, {}), ("chain", 46, 1, {}), ("weights", 3, 1, {}),
+        ("chain", 3, 2, BATCHES), ("weights", 3, 1, BATCHES),
+    ],
+)  # fmt: skip
+def test_engines_read_the_rate_before_each_sample(engine, p, runs, changes):
+    """A constant function is the number, a table with all samples the function, and records change nothing.
+
+    All samples of a batch have the rate of the first.
+    """
+    model, N = tsode.TeacherStudent(p, 2, 0.2, noise_variance=0.1, **changes), 50
 
     def final(learning_rate, alpha=(0.3, 3.3)):
         one = model.replace(learning_rate=learning_rate)
         return tsode.simulate(one, None, alpha, N, runs, seed=4, engine=engine).Q[:, -1]
 
-    np.testing.assert_array_equal(final(lambda alpha: 0.4), final(0.4))
-    times = 0.3 + np.arange(150) / N
+    np.testing.assert_array_equal(final(lambda alpha: 0.2), final(0.2))
+    times = 0.3 + np.arange(0, 150, model.batch_size) / N
     by_table = final(np.column_stack([times, halving(times)]))
     np.testing.assert_allclose(by_table, final(halving), rtol=1e-10, atol=1e-12)
-    np.testing.assert_allclose(final(halving, np.linspace(0.3, 3.3, 38)), final(halving), rtol=1e-10, atol=1e-12)
-    assert np.abs(by_table - final(0.4)).max() > 1e-3
+    np.testing.assert_allclose(final(halving, np.linspace(0.3, 3.3, 26)), final(halving), rtol=1e-10, atol=1e-12)
+    assert np.abs(by_table - final(0.2)).max() > 1e-3
 
 
 def test_both_engines_have_one_law():
