@@ -253,8 +253,8 @@ class WarmUp(Schedule):
     --------
     >>> WarmUp(0.4, duration=10.0)([0.0, 5.0, 20.0])
     array([0. , 0.2, 0.4])
-    >>> WarmUp(Cosine(0.4, duration=100.0), duration=10.0)(50.0).round(3)
-    0.2
+    >>> WarmUp(Cosine(0.4, duration=100.0), duration=10.0)([5.0, 50.0]).round(3)
+    array([0.199, 0.2  ])
     """
 
     name = "warm-up"
