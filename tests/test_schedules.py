@@ -94,6 +94,7 @@ def test_closed_forms_ask_for_a_constant_rate():
         lambda: tsode.escape_law(model, 100, 0.05), lambda: tsode.hessian.compare(model, 20),
         lambda: tsode.manifold.invariants(tsode.integrate(model, start, 1.0)),
         lambda: tsode.plateau(model.replace(activation="erf")),
+        lambda: tsode.manifold.layer_balance(tsode.integrate(model, start, 1.0)),
     ):  # fmt: skip
         with pytest.raises(tsode.NoClosedForm, match=r"must have a constant learning rate here; take `model\.at"):
             function()

@@ -48,7 +48,7 @@ class TeacherStudent(Report, Loss):
         Widths p of the student and p* of the teacher, at least 1.
     learning_rate : float, Schedule, array_like of shape (n, 2), or callable
         Learning rate :math:`\eta > 0`; or one that changes in time: one of :mod:`tsode.schedules`, pairs (alpha, value)
-        with the value from this time on, or a plain function of alpha.
+        with the value from this time on, or a plain function of alpha. That of a trained readout stays what it is.
     noise_variance : float
         Variance :math:`\Delta \ge 0` of the label noise.
     student_readout : array_like, shape (p,), optional
