@@ -17,6 +17,7 @@ MODELS = [
     PLAIN.replace(weight_decay=0.1), PLAIN.replace(readout_learning_rate=0.1, student_readout=[0.1, 0.2, 0.3]),
     PLAIN.replace(readout_learning_rate=0.2), PLAIN.replace(batch_size=4), PLAIN.replace(batch_size=4, momentum=0.5),
     PLAIN.replace(batch_size=4, learning_rate=0.1), PLAIN.replace(activation="erf"),
+    *(PLAIN.replace(learning_rate=[(0.0, eta), (3.0, 0.1)], p=p) for eta in (0.1, 0.3) for p in (3, 2)),
 ]  # fmt: skip
 
 

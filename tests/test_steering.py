@@ -26,6 +26,7 @@ WAYS = {
     "trained readout": (MODEL.replace(readout_learning_rate=0.1), ALPHA, {"N": 35, "runs": 9}),
     "batches": (MODEL.replace(batch_size=3), ALPHA, {"N": 70, "runs": 5}),
     "momentum": (MODEL.replace(batch_size=2, momentum=0.5, learning_rate=0.2), ALPHA, {"N": 70, "runs": 2}),
+    "schedule": (MODEL.replace(learning_rate=lambda alpha: 0.4 / (1 + alpha)), ALPHA, {"N": 70, "runs": 4}),
     "blocks": (WIDE, ALPHA / 8, {"N": 100, "runs": 2}),
     "weights": (MODEL, ALPHA, {"N": 277, "runs": 2, "engine": "weights", "keep_weights": True}),
     "trained beside weights": (

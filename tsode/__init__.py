@@ -6,6 +6,7 @@
 `integrate`                  the ODEs, N = infinity; `integrate_many` for many at once
 `giant_steps`                the map that takes their place for batches proportional to N
 `gradient`                   derivatives of their loss with respect to all parameters and the start
+`schedules`                  learning rates that change in time; `optimal_schedule`: the best ones
 `simulate`                   one-pass SGD at dimension N, until a condition such as `escaped` holds; `simulate_many`
 `activations`                functions of the hidden units, and how to write your own
 `Trajectory`                 what both return: save, load, to_xarray
@@ -38,11 +39,11 @@ from ._kernel_cache import prepare as _prepare_kernel_cache
 
 _prepare_kernel_cache()  # Numba looks for a place when a kernel is defined, that is, in the imports below
 
-from . import activations, hessian, manifold, scans
+from . import activations, hessian, manifold, scans, schedules
 from .closed_forms import NoClosedForm
 from .conditions import escaped
 from .model import TeacherStudent
-from .ode import giant_steps, gradient, integrate, integrate_many
+from .ode import giant_steps, gradient, integrate, integrate_many, optimal_schedule
 from .overlaps import Overlaps
 from .plateaus import escape_law, escape_time, fixed_point, plateau
 from .scans import scan
@@ -72,10 +73,12 @@ __all__ = [
     "integrate_many",
     "manifold",
     "of_weights",
+    "optimal_schedule",
     "plateau",
     "plot",
     "scan",
     "scans",
+    "schedules",
     "simulate",
     "simulate_many",
     "study",

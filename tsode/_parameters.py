@@ -60,7 +60,7 @@ def plain(value: Any) -> Any:
     """Return the value of a parameter as JSON takes it."""
     if isinstance(value, np.ndarray):
         return value.tolist()
-    if hasattr(value, "to_dict") and value.parameters:  # an activation
+    if hasattr(value, "to_dict") and value.parameters:  # an activation or a schedule
         return value.to_dict()
     return getattr(value, "name", value)
 

@@ -40,6 +40,7 @@ from ..model import TeacherStudent
 from ..overlaps import Overlaps, random_rows
 from .chain_kernel import chain_kernel
 from .random_numbers import stream_state
+from .sample_rates import sample_rates
 
 __all__ = ["ChainRuns", "groups", "shared", "start_rows"]
 
@@ -60,8 +61,9 @@ def groups(runs: int, threads: int) -> list[range]:
 
 def shared(model: TeacherStudent) -> Hashable:
     """Return what runs in lockstep have in common, whatever their models."""
-    numbers = model.weight_decay, model.readout_decay, model.momentum, model.batch_size, model.teacher_overlap.tobytes()
-    return model.rule.step(model), model.p, model.p_star, model.spherical, numbers
+    numbers = model.weight_decay, model.readout_decay, model.momentum, model.batch_size, model.schedule
+    P = model.teacher_overlap.tobytes()
+    return model.rule.step(model), model.p, model.p_star, model.spherical, P, numbers
 
 
 class ChainRuns:
@@ -124,7 +126,7 @@ class ChainRuns:
         self.noises = model.rule.noises(model)
         self.normals = aligned((BATCH, p + p_star + 1 + self.noises, lanes))
         self.rest = aligned((BATCH, lanes))
-        parameters = np.array([each.rule.parameters(each) for each in models])
+        parameters = np.array([each.rule.parameters(each.fastest) for each in models])
         self.parameters = aligned((parameters.shape[1], lanes))
         self.parameters[:] = parameters[0][:, None]  # of the lanes without a run, too
         self.parameters[:, : self.runs] = parameters.T
@@ -147,9 +149,9 @@ class ChainRuns:
             array.reshape(array.size // lanes, lanes) if lanes > 1 else array.reshape(-1) for array in rows
         )
         self.step = chain_kernel(
-            self.rule.pointer, parameters, A, L, self.T, scalars, normals, rest, self.normals, self.rest, self.noises,
-            self.state, self.redraw_state, work, ended, self.step, stop, self.N, model.weight_decay,
-            model.readout_decay, model.spherical, limit,
+            self.rule.pointer, parameters, sample_rates(model, self.N, self.step, stop), A, L, self.T, scalars, normals,
+            rest, self.normals, self.rest, self.noises, self.state, self.redraw_state, work, ended, self.step, stop,
+            self.N, model.weight_decay, model.readout_decay, model.spherical, limit,
         )  # fmt: skip
         return bool((self.ended[: self.runs] < 0).any())
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..conditions import met
+from ..model import later
 from .batch_weights import BatchWeightsRun
 from .chain import ChainRuns, groups
 from .general_chain import GeneralRuns
@@ -45,6 +46,7 @@ def begin(records: Records, rows: Sequence[int], setting: Setting) -> Any:
     """Return an engine with runs that go together, at their start or where they were left."""
     kind, lockstep = kind_of(records, setting)
     models, starts, sequences, _ = map(list, zip(*(records.runs[row] for row in rows)))
+    models = [later(model, float(records.alpha[0])) for model in models]
     limits = records.limit[list(rows)]
     if lockstep:
         engine = kind(models, starts, setting.N, sequences, limits)
