@@ -228,7 +228,7 @@ class _Search:
             ).stopped_at is not None and rate > self.bounds[0]:  # the piece is too long for it
                 rate = max(rate / 2, self.bounds[0])
             rates.append(rate)
-            now = overlaps_of(model, solution.states[-1])
+            now = overlaps_of(model, solution.states[-1], now)
         return np.array(rates)
 
     def descend(self, rates: np.ndarray) -> tuple[float, np.ndarray]:
