@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from . import _checks
 from ._display import Report
-from ._frames import frame, random_frame, realised
+from ._frames import frame, random_frame, realised, root_of_rank
 from ._linear_algebra import joint_matrix, semidefinite_root
 from ._random import generator
 from ._types import Seed
@@ -26,6 +26,7 @@ __all__ = [
     "impose_overlaps",
     "random_frames",
     "random_rows",
+    "random_teacher",
 ]
 
 LARGEST_WEIGHT = 1e12  # far from overflow also in squares that are summed up
@@ -319,6 +320,14 @@ def random_frames(model: TeacherStudent, N: int, scale: float, rng: np.random.Ge
     for rows in found:
         rows[:p] *= (scale if not model.spherical else 1.0) / np.sqrt(N * norms)[:, None]
     return found
+
+
+def random_teacher(model: TeacherStudent, N: int, rng: np.random.Generator) -> np.ndarray:
+    """Return weights of a teacher in random directions of each block, shape (p_star, N)."""
+    inputs = model.inputs
+    assert inputs is not None
+    pairs = [(P, int(size)) for P, size in zip(inputs.teacher_blocks(model.teacher_overlap), inputs.sizes(N))]
+    return np.sqrt(N) * np.hstack([realised(root_of_rank(P, size), size, rng) for P, size in pairs])
 
 
 def block_frames(start: Overlaps, N: int) -> list[np.ndarray]:
