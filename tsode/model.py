@@ -13,6 +13,7 @@ from ._display import Report
 from ._loss import Loss
 from ._parameters import about, is_default, overlap, plain, readout, short, width
 from .activations import SHIPPED, Activation, NoClosedForm, activation_of, stored_activation
+from .rules import SHIPPED as RULES
 from .rules import Rule, rule_of
 
 __all__ = ["CONSTRAINTS", "TeacherStudent", "check_model", "parameters"]
@@ -60,7 +61,8 @@ class TeacherStudent(Report, Loss):
     teacher_activation : str or Activation, optional
         Of the teacher's units; that of the student by default.
     rule : str or Rule
-        What one sample changes: "gradient".
+        What one sample changes: "gradient", which is descent on half the squared error, "logistic", "hinge",
+        "perceptron" or "huber", or an object of :mod:`tsode.rules`.
 
     Raises
     ------
@@ -114,7 +116,8 @@ class TeacherStudent(Report, Loss):
         load=stored_activation, title="widths", rare=True, choices=tuple(SHIPPED),
         plural="activations of the teacher's units; None: the student's"))
     rule: Rule = field(default="gradient", metadata=about(  # type: ignore[assignment]
-        "learning rule", "what one sample changes", "", lambda name, value, _: rule_of(value), title="run", rare=True))
+        "learning rule", "what one sample changes", "", lambda name, value, _: rule_of(value, name), title="run",
+        rare=True, choices=tuple(RULES), plural="learning rules"))
 
     if TYPE_CHECKING:  # what is taken is more than what is held
 
@@ -123,7 +126,8 @@ class TeacherStudent(Report, Loss):
             student_readout: ArrayLike | None = None, teacher_readout: ArrayLike | None = None,
             teacher_overlap: ArrayLike | None = None, constraint: str = "free", *,
             activation: str | dict[str, Any] | Activation = "quadratic",
-            teacher_activation: str | dict[str, Any] | Activation | None = None, rule: str | Rule = "gradient",
+            teacher_activation: str | dict[str, Any] | Activation | None = None,
+            rule: str | dict[str, Any] | Rule = "gradient",
         ) -> None: ...
     # fmt: on
 

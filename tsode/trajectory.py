@@ -101,8 +101,8 @@ class Trajectory(Report):
 
     @property
     def loss(self) -> np.ndarray:
-        """Population loss for Gaussian inputs, half the label noise's variance included, shape (..., T)."""
-        return self.excess_loss + self.model.noise_variance / 2
+        """Population loss for Gaussian inputs, its floor included: half the label noise's variance for the square."""
+        return self.excess_loss + self.model.rule.floor(self.model)
 
     @property
     def runs(self) -> int | None:

@@ -63,7 +63,7 @@ def right_hand_side(
     callable
     """
     if not has_loops(model):
-        return functools.partial(_through_arrays, model.rule.averages(model), model, gradient_flow)
+        return functools.partial(_through_arrays, model, gradient_flow, model.rule.average_parameters(model, rtol))
     rates = Rates([model], gradient_flow, lanes=1, rtol=rtol)
     # The implicit methods hand over strided columns; the kernel takes contiguous arrays only.
     return lambda alpha, y: derivatives(rates.pointer, np.ascontiguousarray(y), rates.arrays, rates.numbers)
@@ -261,16 +261,14 @@ def keep_norms(y: np.ndarray, dy: np.ndarray, p: int, p_star: int) -> None:
         store(dy, first + k * p + k, 0.0)
 
 
-def _through_arrays(averages, model, gradient_flow, alpha, y):
+def _through_arrays(model, gradient_flow, parameters, alpha, y):
     """Return dy/dalpha through matrix products."""
-    p, parameters = model.p, model.rule.average_parameters(model)
+    p, averages = model.p, model.rule.averages(model)
     M, Q = unpack(y, model)
     omega = joint_matrix(M, Q, model.teacher_overlap)
-    J = averages.drift_arrays(omega, parameters, p)
-    F = J @ omega
+    F, K = averages.moments(omega, parameters, p, not gradient_flow)
     dM, dQ = F[:, p:], F[:, :p] + F[:, :p].T
-    if not gradient_flow:
-        K = averages.noise_arrays(omega, parameters, J, F)
+    if K is not None:
         dQ = dQ + (K + K.T) / 2
     if model.spherical:  # as in `keep_norms`
         half = np.diagonal(dQ) / 2

@@ -19,6 +19,7 @@ from .rhs import has_loops, right_hand_side
 
 __all__ = ["METHODS", "in_loops", "integrate"]
 
+ABSOLUTE = 0.1  # absolute tolerance over the relative one where averages jump: overlaps are of order 1
 METHODS = ("RK45", "RK23", "DOP853", "Radau", "BDF", "LSODA")
 
 
@@ -97,7 +98,8 @@ def integrate(
     if in_loops(model, alpha, options):
         solutions = solve([model], [start], alpha, options)
     else:
-        solutions = [_solve(model, start, alpha, options)]
+        rhs, options = right_hand_side(model, gradient_flow, rtol), _reachable(model, start, options)
+        solutions = [_solve(rhs, model, start, alpha, options)]
     return trajectories([model], alpha, solutions, options)[0]
 
 
@@ -106,14 +108,21 @@ def in_loops(model: TeacherStudent, alpha: np.ndarray, options: Options) -> bool
     return options.method == "DOP853" and has_loops(model) and len(alpha) > 1
 
 
-def _solve(model, start, alpha, options):
+def _reachable(model, start, options):
+    """Return the options with tolerances that the averages of the model allow."""
+    reachable = model.rule.averages(model).tolerance(start.joint, options.rtol)
+    if reachable <= options.rtol:
+        return options
+    return options._replace(rtol=reachable, atol=max(options.atol, ABSOLUTE * reachable))
+
+
+def _solve(rhs, model, start, alpha, options):
     """Return the Solution of one of SciPy's methods, up to the last finite state."""
     from scipy.integrate import solve_ivp  # half of the package's import time, if it stood above
 
     state = pack(start.M, start.Q)
     if len(alpha) == 1:
         return Solution(state[None].copy(), None)
-    rhs = right_hand_side(model, options.gradient_flow, options.rtol)
     limit = divergence_limit(model, start.Q)
     diagonal = norm_positions(model)
 

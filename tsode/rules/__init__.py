@@ -3,12 +3,23 @@
 from .. import _checks
 from .base import Rule
 from .gradient import Gradient
+from .hinge import Hinge
+from .huber import Huber
+from .logistic import Logistic
+from .output_loss import OutputLoss
+from .perceptron import Perceptron
 
-__all__ = ["SHIPPED", "Gradient", "Rule", "rule_of"]
+__all__ = ["SHIPPED", "Gradient", "Hinge", "Huber", "Logistic", "OutputLoss", "Perceptron", "Rule", "rule_of"]
 
-SHIPPED = {kind.name: kind for kind in (Gradient,)}
+SHIPPED = {kind.name: kind for kind in (Gradient, Logistic, Hinge, Perceptron, Huber)}  # by their names alone
+KINDS = SHIPPED  # what files name, with arguments
 
 
-def rule_of(value: str | Rule) -> Rule:
-    """Return the Rule that is meant: an object or a name."""
-    return value if isinstance(value, Rule) else SHIPPED[_checks.choice("rule", value, tuple(SHIPPED))]()
+def rule_of(value: str | dict | Rule, name: str = "rule") -> Rule:
+    """Return the Rule that is meant: an object, a name, or a dict of name and arguments as in files."""
+    if isinstance(value, Rule):
+        return value
+    if isinstance(value, dict):
+        given = dict(value)
+        return KINDS[_checks.choice(name, given.pop("name", None), tuple(KINDS))](**given)
+    return SHIPPED[_checks.choice(name, value, tuple(SHIPPED))]()

@@ -58,6 +58,14 @@ class Gradient(Rule):
         P = model.teacher_overlap
         return mean_square(model.teacher_activation, model.student_readout, model.teacher_readout, M, Q, P) / 2
 
+    def floor(self, model: TeacherStudent) -> float:
+        """Return half the variance of the label noise."""
+        return model.noise_variance / 2
+
+    def output_error(self, model: TeacherStudent, y_hat: np.ndarray, y: np.ndarray) -> np.ndarray:
+        """Return D of given samples."""
+        return y_hat - y
+
     def loss_slopes(
         self, model: TeacherStudent, M: np.ndarray, Q: np.ndarray, P: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
