@@ -1,5 +1,6 @@
 """Rules as C functions: compiled once, found on disk by every process, called for many runs or one."""
 
+import functools
 import json
 import os
 import subprocess
@@ -49,40 +50,44 @@ def test_a_fresh_process_compiles_nothing():
 
 
 def rule_by_hand(model, lam, mu, noise):
-    """C of gradient descent with explicit sums."""
+    """C of gradient descent and the step of its readout with explicit sums."""
     student, teacher = model.activation, model.teacher_activation
     D = sum(v * student(y) for v, y in zip(model.student_readout, lam))
     D = D - sum(v * teacher(y) for v, y in zip(model.teacher_readout, mu))
     D = D - np.sqrt(model.noise_variance) * (noise[0] if len(noise) else 0.0)
-    return np.array([-model.learning_rate * v * D * student.slope(y) for v, y in zip(model.student_readout, lam)])
+    C = np.array([-model.learning_rate * v * D * student.slope(y) for v, y in zip(model.student_readout, lam)])
+    return C, -model.readout_learning_rate * D * student(lam)
 
 
-@pytest.mark.parametrize("noise_variance", [0.0, 0.3])
+@pytest.mark.parametrize(("noise_variance", "rate"), [(0.0, 0.0), (0.3, 0.7)])
 @pytest.mark.parametrize(("student", "teacher"), [*zip(SHIPPED, SHIPPED), ("erf", "quadratic"), ("relu", "tanh")])
-def test_steps_of_gradient_descent(student, teacher, noise_variance):
+def test_steps_of_gradient_descent(student, teacher, noise_variance, rate):
     """Called for WIDTH runs, for one, and in plain Python."""
     model = tsode.TeacherStudent(
-        3, 2, 0.4, noise_variance, [0.5, -0.2, 0.9], [0.7, 0.1], activation=student, teacher_activation=teacher
-    )
+        3, 2, 0.4, noise_variance, [0.5, -0.2, 0.9], [0.7, 0.1], activation=student, teacher_activation=teacher,
+        readout_learning_rate=rate,
+    )  # fmt: skip
     rng, rule = np.random.default_rng(0), model.rule
     n = rule.noises(model)
     assert n == (noise_variance > 0)
 
     @njit
-    def called(pointer, lam, mu, noise, size, parameters, change):
-        call_step(pointer, lam, mu, noise, 2, noise.shape[0] - 2, size, parameters, change)
+    def called(pointer, lam, mu, noise, *others):
+        call_step(pointer, lam, mu, noise, 2, noise.shape[0] - 2, *others)
 
     for tail in ((WIDTH,), ()):
         lam, mu, noise = (rng.standard_normal((count, *tail)) for count in (3, 2, n + 2))
-        parameters = aligned((len(rule.parameters(model)), *tail))
-        parameters[:] = np.reshape(rule.parameters(model), (-1, *(1 for _ in tail)))
-        change, again = aligned(lam.shape), aligned(lam.shape)
+        parameters, scalars = (
+            np.ascontiguousarray(np.broadcast_to(np.reshape(values, (-1, *(1 for _ in tail))), (len(values), *tail)))
+            for values in (rule.parameters(model), rule.scalars(model))
+        )
         compiled = step_function(rule.step(model), bool(tail))
-        called(compiled.pointer, lam, mu, noise, np.ones((1, *tail)), parameters, change)
-        rule.step(model)(lam, mu, noise[2:], np.ones((1, *tail)), lam[:0], parameters, again, lam[:0])
-        wanted = rule_by_hand(model, lam, mu, noise[2:])
-        np.testing.assert_allclose(change, wanted, rtol=1e-13, atol=1e-14)
-        np.testing.assert_allclose(again, wanted, rtol=1e-13, atol=1e-14)
+        for function, first in ((functools.partial(called, compiled.pointer), 0), (rule.step(model), 2)):
+            change, moved = aligned(lam.shape), aligned(scalars.shape)
+            function(lam, mu, noise[first:], np.ones((1, *tail)), scalars, parameters, change, moved)
+            C, d = rule_by_hand(model, lam, mu, noise[2:])
+            np.testing.assert_allclose(change, C, rtol=1e-13, atol=1e-14)
+            np.testing.assert_allclose(moved, d[: len(moved)], rtol=1e-13, atol=1e-14)
 
 
 def test_step_is_compiled_once_a_process():

@@ -11,7 +11,7 @@ import pytest
 import tsode
 from tsode._compiled import step_function
 from tsode._kernel_cache import drop_stale_kernels
-from tsode.ode import adjoint, rhs
+from tsode.ode import adjoint, rates
 
 
 def test_only_kernels_older_than_a_source_go(tmp_path):
@@ -107,8 +107,8 @@ def test_kernels_of_two_activations_have_two_names():
     """Numba numbers what a process compiles: names made of that number alone would make the one out of the other."""
     square, erf = (tsode.TeacherStudent(2, 2, 0.3, activation=name) for name in ("quadratic", "erf"))
     for kernel in (
-        lambda model: rhs.rates_function(model.rule.averages(model), False).compiled,
-        lambda model: rhs.rates_function(model.rule.averages(model), True).compiled,
+        lambda model: rates.rates_function(model.rule.averages(model), False).compiled,
+        lambda model: rates.rates_function(model.rule.averages(model), True).compiled,
         lambda model: adjoint.pullback_function(model.rule.averages(model)).compiled,
         lambda model: step_function(model.rule.step(model), True).compiled,
         lambda model: step_function(model.rule.step(model), False).compiled,

@@ -142,27 +142,25 @@ def _call_compiled(pointer, arrays, numbers):
 def step_function(step: Callable[..., None], lanes: bool) -> CFunction:
     """Return the C function of a rule's `step`, for WIDTH runs or for one.
 
-    It takes lam, mu, noise, size, parameters and change, then p, p*, and the numbers of noises and of parameters.
+    It takes lam, mu, noise, size, scalars, parameters, change and scalar_change, then p, p*, and the numbers of noises,
+    of scalars and of parameters.
     """
-    return CFunction(_with_nothing(step), _many(step) if lanes else _one(step), 6, 4)
+    return CFunction(_plain(step), _many(step) if lanes else _one(step), 8, 5)
 
 
-def _with_nothing(step):
-    def plain(lam, mu, noise, size, parameters, change, *_):
-        nothing = lam[:0]
-        step(lam, mu, noise, size, nothing, parameters, change, nothing)
-
-    return plain
+def _plain(step):
+    return lambda *given: step(*given[:8])
 
 
 def _many(step):
     @with_name_of(step)
-    def entry(lam, mu, noise, size, parameters, change, p, p_star, noises, n_parameters):
-        nothing = carray(lam, (0, WIDTH))
+    def entry(
+        lam, mu, noise, size, scalars, parameters, change, scalar_change, p, p_star, noises, n_scalars, n_parameters
+    ):  # fmt: skip
         step(
             carray(lam, (p, WIDTH)), carray(mu, (p_star, WIDTH)), carray(noise, (noises, WIDTH)),
-            carray(size, (1, WIDTH)), nothing, carray(parameters, (n_parameters, WIDTH)), carray(change, (p, WIDTH)),
-            nothing,
+            carray(size, (1, WIDTH)), carray(scalars, (n_scalars, WIDTH)), carray(parameters, (n_parameters, WIDTH)),
+            carray(change, (p, WIDTH)), carray(scalar_change, (n_scalars, WIDTH)),
         )  # fmt: skip
 
     return entry
@@ -170,24 +168,26 @@ def _many(step):
 
 def _one(step):
     @with_name_of(step)
-    def entry(lam, mu, noise, size, parameters, change, p, p_star, noises, n_parameters):
-        nothing = carray(lam, (0,))
+    def entry(
+        lam, mu, noise, size, scalars, parameters, change, scalar_change, p, p_star, noises, n_scalars, n_parameters
+    ):  # fmt: skip
         step(
-            carray(lam, (p,)), carray(mu, (p_star,)), carray(noise, (noises,)), carray(size, (1,)), nothing,
-            carray(parameters, (n_parameters,)), carray(change, (p,)), nothing,
+            carray(lam, (p,)), carray(mu, (p_star,)), carray(noise, (noises,)), carray(size, (1,)),
+            carray(scalars, (n_scalars,)), carray(parameters, (n_parameters,)), carray(change, (p,)),
+            carray(scalar_change, (n_scalars,)),
         )  # fmt: skip
 
     return entry
 
 
 @jitable
-def call_step(pointer, lam, mu, normals, first, noises, size, parameters, change):
-    """Let a rule write what a sample changes into `change`; the arrays as in :meth:`tsode.rules.Rule.step`.
+def call_step(pointer, lam, mu, normals, first, noises, size, scalars, parameters, change, scalar_change):
+    """Let a rule write what a sample changes into `change` and `scalar_change`; see :meth:`tsode.rules.Rule.step`.
 
     The noise stands in `normals` from number or row `first` on.
     """
-    arrays = (lam, mu, (normals, first), size, parameters, change)
-    call(pointer, arrays, (lam.shape[0], mu.shape[0], noises, parameters.shape[0]))
+    arrays = (lam, mu, (normals, first), size, scalars, parameters, change, scalar_change)
+    call(pointer, arrays, (lam.shape[0], mu.shape[0], noises, scalars.shape[0], parameters.shape[0]))
 
 
 def prefer_wide_vectors():

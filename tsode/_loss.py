@@ -18,16 +18,19 @@ class Loss:
     if TYPE_CHECKING:
         p: int
         p_star: int
+        student_readout: np.ndarray
         teacher_overlap: np.ndarray
         rule: Any
 
-    def excess_loss(self, M: np.ndarray, Q: np.ndarray) -> np.ndarray:
+    def excess_loss(self, M: np.ndarray, Q: np.ndarray, readout: np.ndarray | None = None) -> np.ndarray:
         """Return the population loss for Gaussian inputs without the label noise.
 
         Parameters
         ----------
         M, Q : ndarray, shapes (..., p, p_star), (..., p, p)
             Overlaps.
+        readout : ndarray, shape (..., p), optional
+            Readout of the student; the model's by default.
 
         Returns
         -------
@@ -45,7 +48,7 @@ class Loss:
         2.0
         """
         self._check_overlaps(M, Q)
-        return self.rule.excess_loss(self, M, Q)
+        return self.rule.excess_loss(self, M, Q, self.student_readout if readout is None else readout)
 
     def loss_slopes(self, M: np.ndarray, Q: np.ndarray, P: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
         """Return the derivatives L_M and L_Q of the loss.

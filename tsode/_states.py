@@ -1,4 +1,4 @@
-"""The layout of what evolves: M and Q, flattened one after the other."""
+"""The layout of what evolves: M, Q and what is trained beside W, flattened one after the other."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 if TYPE_CHECKING:
     from .model import TeacherStudent
 
-__all__ = ["norm_positions", "pack", "unpack"]
+__all__ = ["norm_positions", "pack", "scalars_of", "start_state", "unpack"]
 
 
 def pack(M: np.ndarray, Q: np.ndarray) -> np.ndarray:
@@ -19,9 +19,19 @@ def pack(M: np.ndarray, Q: np.ndarray) -> np.ndarray:
 
 def unpack(states: np.ndarray, model: TeacherStudent) -> tuple[np.ndarray, np.ndarray]:
     """Return M, Q of flat states, shape (..., n)."""
-    n = model.p * model.p_star
+    n, end = model.p * model.p_star, model.p * (model.p_star + model.p)
     lead = states.shape[:-1]
-    return states[..., :n].reshape(*lead, model.p, model.p_star), states[..., n:].reshape(*lead, model.p, model.p)
+    return states[..., :n].reshape(*lead, model.p, model.p_star), states[..., n:end].reshape(*lead, model.p, model.p)
+
+
+def scalars_of(states: np.ndarray, model: TeacherStudent) -> np.ndarray:
+    """Return the trained scalars of flat states, shape (..., n_scalars)."""
+    return states[..., model.p * (model.p_star + model.p) :]
+
+
+def start_state(model: TeacherStudent, M: np.ndarray, Q: np.ndarray) -> np.ndarray:
+    """Return the flat state at the start: these overlaps, and the model's values of trained scalars."""
+    return np.concatenate([M.ravel(), Q.ravel(), model.rule.scalars(model)])
 
 
 def norm_positions(model: TeacherStudent) -> np.ndarray:

@@ -23,6 +23,7 @@ FORMAT = 1
 LAYOUT = {
     "M": ("alpha", "student", "teacher"),
     "Q": ("alpha", "student", "student_2"),
+    "readout": ("alpha", "student"),
     "loss": ("alpha",),
     "excess_loss": ("alpha",),
     "status": (),
@@ -42,6 +43,7 @@ def to_arrays(trajectory: Trajectory) -> dict[str, np.ndarray]:
         "gradient_flow": trajectory.gradient_flow,
     }
     return {
+        **({"scalars": trajectory.scalars} if trajectory.scalars.size else {}),
         **({} if from_file(trajectory.model) else known_loss(trajectory)),
         "header": np.array(json.dumps(header)),
         "alpha": trajectory.alpha,
@@ -74,6 +76,7 @@ def fields_of(arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
     header = read_header(arrays["header"])
     status, stopped_at = np.asarray(arrays["status"]), np.asarray(arrays["stopped_at"])
     return dict(
+        scalars=arrays.get("scalars"),
         model=TeacherStudent.from_dict(header["model"]),
         alpha=arrays["alpha"],
         M=arrays["M"],
@@ -119,5 +122,7 @@ def read_header(text: object) -> dict[str, Any]:
 def variables(trajectory):
     """Return what a trajectory holds beside its times and provenance as name -> (dimensions, array)."""
     lead = () if trajectory.runs is None else ("run",)
-    known = {name: dims for name, dims in LAYOUT.items() if "loss" not in name or known_loss(trajectory)}
+    hidden = set() if known_loss(trajectory) else {"loss", "excess_loss"}
+    hidden |= set() if trajectory.scalars.size else {"readout"}
+    known = {name: dims for name, dims in LAYOUT.items() if name not in hidden}
     return {name: ((*lead, *dims), np.asarray(getattr(trajectory, name))) for name, dims in known.items()}

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from . import _checks
 from ._display import Report
 from ._loss import Loss
-from ._parameters import about, is_default, overlap, plain, readout, short, width
+from ._parameters import about, describe, is_default, overlap, plain, readout, short, width
 from .activations import SHIPPED, Activation, NoClosedForm, activation_of, stored_activation
 from .rules import SHIPPED as RULES
 from .rules import Rule, rule_of
@@ -63,6 +63,14 @@ class TeacherStudent(Report, Loss):
     rule : str or Rule
         What one sample changes: "gradient", which is descent on half the squared error, "logistic", "hinge",
         "perceptron" or "huber", or an object of :mod:`tsode.rules`.
+    readout_learning_rate : float
+        Learning rate :math:`\eta_v \ge 0` of the student's readout, which then starts at `student_readout`; 0: it is
+        fixed. A sample moves :math:`v_k \leftarrow v_k - (\eta_v / N)\, \partial \ell / \partial v_k`.
+    weight_decay, readout_decay : float
+        Rates :math:`\kappa, \kappa_v \ge 0`: before each step W is multiplied by :math:`1 - \kappa / N`, and a trained
+        readout by :math:`1 - \kappa_v / N`.
+    batch_size : int
+        Number of samples B whose steps, all at the same weights, are averaged into one.
 
     Raises
     ------
@@ -118,6 +126,22 @@ class TeacherStudent(Report, Loss):
     rule: Rule = field(default="gradient", metadata=about(  # type: ignore[assignment]
         "learning rule", "what one sample changes", "", lambda name, value, _: rule_of(value, name), title="run",
         rare=True, choices=tuple(RULES), plural="learning rules"))
+    readout_learning_rate: float = field(default=0.0, metadata=about(
+        "readout learning rate", "learning rate of the student's second layer; 0: it is fixed", "ηv",
+        lambda name, value, _: _checks.number(name, value, minimum=0.0),
+        title="run", rare=True, metavar="ETA", plural="learning rates of the student's second layer"))
+    weight_decay: float = field(default=0.0, metadata=about(
+        "weight decay", "rate at which the student's weights decay", "κ",
+        lambda name, value, _: _checks.number(name, value, minimum=0.0),
+        title="run", rare=True, metavar="RATE", plural="rates of weight decay"))
+    readout_decay: float = field(default=0.0, metadata=about(
+        "readout decay", "rate at which a trained second layer decays", "κv",
+        lambda name, value, _: _checks.number(name, value, minimum=0.0),
+        title="run", rare=True, metavar="RATE", plural="rates of decay of a trained second layer"))
+    batch_size: int = field(default=1, metadata=about(
+        "batch size", "samples whose steps are averaged into one", "B",
+        lambda name, value, _: _checks.integer(name, value, minimum=1),
+        title="run", rare=True, metavar="B", plural="batch sizes"))
 
     if TYPE_CHECKING:  # what is taken is more than what is held
 
@@ -128,6 +152,8 @@ class TeacherStudent(Report, Loss):
             activation: str | dict[str, Any] | Activation = "quadratic",
             teacher_activation: str | dict[str, Any] | Activation | None = None,
             rule: str | dict[str, Any] | Rule = "gradient",
+            readout_learning_rate: float = 0.0, weight_decay: float = 0.0, readout_decay: float = 0.0,
+            batch_size: int = 1,
         ) -> None: ...
     # fmt: on
 
@@ -239,33 +265,44 @@ class TeacherStudent(Report, Loss):
 
     @property
     def is_plain(self) -> bool:
-        """Whether one activation serves both sides and the rule is gradient descent: what closed forms ask for."""
-        return self.teacher_activation == self.activation and self.rule == rule_of("gradient")
+        """Whether one activation serves both sides and W alone is trained, sample by sample, by gradient descent.
+
+        That is what closed forms ask for.
+        """
+        return (
+            self.teacher_activation == self.activation
+            and self.rule == rule_of("gradient")
+            and self.batch_size == 1
+            and not (self.readout_learning_rate or self.weight_decay)
+        )
 
     @functools.cached_property
     def theory(self) -> Any:
         """What is known in closed form: see :func:`tsode.closed_forms.closed_forms`."""
         if not self.is_plain:
             raise NoClosedForm(
-                "`model` must have one activation on both sides and the rule 'gradient' for closed forms, but has "
-                f"{self.activation!r}, {self.teacher_activation!r} and {self.rule!r}; tsode.fixed_point finds plateaus "
-                "and end points of any"
+                "`model` must have one activation on both sides, the rule 'gradient', a fixed readout, no decay and "
+                f"batches of 1 for closed forms, but is {describe(self)}; tsode.fixed_point finds plateaus and end "
+                "points of any with a fixed readout"
             )
         return self.activation.closed_forms(self)
 
     @property
     def natural_time(self) -> float:
-        r"""Unit of time in which the model learns, :math:`1 / (\eta \max|v| \max|v^*|)`, float."""
+        r"""Unit of time in which the model learns, :math:`B / (\eta \max|v| \max|v^*|)`, float."""
         v, v_star = np.abs(self.student_readout).max(), np.abs(self.teacher_readout).max()
-        return 1 / (self.learning_rate * v * v_star)
+        if self.readout_learning_rate:  # it will be of the size of the other
+            v = max(v, v_star)
+        return self.batch_size / (self.learning_rate * v * v_star)
 
     @property
     def solution_ratio(self) -> float:
         """Squared norm of a student's row over a teacher's at which both put out the same, for the largest readouts.
 
-        1 for an activation that is not homogeneous; huge but finite where the student puts out nothing.
+        1 for an activation that is not homogeneous, or a trained readout; huge but finite where the student puts out
+        nothing.
         """
-        if self.activation.degree is None:
+        if self.activation.degree is None or self.readout_learning_rate:
             return 1.0
         largest = np.abs(self.student_readout).max()
         ratio = np.abs(self.teacher_readout).max() / max(largest, 1e-100)

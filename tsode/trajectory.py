@@ -52,6 +52,8 @@ class Trajectory(Report):
         How it was computed.
     versions : dict
         Versions of Python and of the packages that computed it.
+    scalars : ndarray, shape (..., T, n_scalars)
+        What was trained beside W: a trained readout, or nothing.
     gradient_flow : bool
         Whether the term of second order in the learning rate was left out.
 
@@ -72,6 +74,7 @@ class Trajectory(Report):
     engine: str = ""
     versions: dict[str, str] = field(default_factory=dict)
     gradient_flow: bool = False
+    scalars: np.ndarray = None  # type: ignore[assignment]  # an array once it is made
 
     def __post_init__(self) -> None:
         model = check_model(self.model)
@@ -83,6 +86,10 @@ class Trajectory(Report):
             raise ValueError(f"`M` must have shape (T, p, p_star) = {shape} after the runs, but has shape {M.shape}")
         if Q.shape != (*lead, len(alpha), model.p, model.p):
             raise ValueError(f"`Q` must have shape {(*lead, len(alpha), model.p, model.p)}, but has shape {Q.shape}")
+        trained = (*lead, len(alpha), len(model.rule.scalars(model)))
+        scalars = np.empty(trained) if self.scalars is None else own_array("scalars", self.scalars)
+        if scalars.shape != trained or (self.scalars is None and scalars.size):
+            raise ValueError(f"`scalars` must have shape {trained}, but has shape {np.shape(self.scalars)}")
         check_ends(lead, self.status, self.stopped_at)
         check_seed(self.seed)
         if self.N is not None:
@@ -90,19 +97,26 @@ class Trajectory(Report):
         _checks.instance("engine", self.engine, str, "a str")
         _checks.instance("versions", self.versions, dict, "a dict")
         _checks.flag("gradient_flow", self.gradient_flow)
-        for name, array in (("alpha", _checks.times(alpha)), ("M", M), ("Q", Q)):
+        for name, array in (("alpha", _checks.times(alpha)), ("M", M), ("Q", Q), ("scalars", scalars)):
             array.setflags(write=False)
             object.__setattr__(self, name, array)
 
     @functools.cached_property
     def excess_loss(self) -> np.ndarray:
         """Population loss for Gaussian inputs without the label noise, shape (..., T); zero on the solutions."""
-        return self.model.excess_loss(self.M, self.Q)
+        return self.model.excess_loss(self.M, self.Q, self.readout)
 
     @property
     def loss(self) -> np.ndarray:
         """Population loss for Gaussian inputs, its floor included: half the label noise's variance for the square."""
         return self.excess_loss + self.model.rule.floor(self.model)
+
+    @property
+    def readout(self) -> np.ndarray:
+        """Readout of the student, trained or fixed, shape (..., T, p)."""
+        if self.scalars.size:
+            return self.scalars
+        return np.broadcast_to(self.model.student_readout, (*self.M.shape[:-2], self.model.p))
 
     @property
     def runs(self) -> int | None:

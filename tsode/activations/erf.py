@@ -95,7 +95,18 @@ def noise(omega: np.ndarray, parameters: np.ndarray, J: np.ndarray, F: np.ndarra
             K[l, k] = K[k, l]
 
 
-AVERAGES = Averages(drift, noise)
+@jitable
+def outputs(omega: np.ndarray, parameters: np.ndarray, g: np.ndarray) -> None:
+    r"""Write :math:`E[D\, \sigma_k]`."""
+    for k in range(g.shape[0]):
+        total = 0.0
+        for i in range(omega.shape[0]):
+            both = (1.0 + omega[k, k]) * (1.0 + omega[i, i])
+            total += parameters[2 + i] * np.arcsin(omega[k, i] / np.sqrt(both))
+        g[k] = 2.0 / np.pi * total
+
+
+AVERAGES = Averages(drift, noise, outputs=outputs)
 
 
 class Erf(Activation):

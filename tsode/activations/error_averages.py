@@ -64,6 +64,9 @@ class Averages:
     drift, noise : callable or None
         Jitable loops ``drift(omega, parameters, J)`` and ``noise(omega, parameters, J, F, K)``, which write to their
         last argument; None where there are none.
+    outputs : callable or None
+        Jitable loop ``outputs(omega, parameters, g)``, which writes :math:`E[D\, s_k]`, shape (p,): what drives a
+        trained readout.
     drift_arrays, noise_arrays : callable or None
         ``drift_arrays(omega, parameters, p)`` and ``noise_arrays(omega, parameters, J, F)``, which return J and K, for
         NumPy: for wide networks, or where there are no loops.
@@ -85,6 +88,7 @@ class Averages:
     noise_back: Callable[..., None] | None = None
     constants: bool = False
     lanes: bool = False
+    outputs: Callable[..., None] | None = None
 
     def moments(
         self, omega: np.ndarray, parameters: np.ndarray, p: int, second_order: bool

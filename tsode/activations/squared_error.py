@@ -47,11 +47,11 @@ def squared_error(
     Q: np.ndarray,
     P: np.ndarray,
 ) -> np.ndarray:
-    """Return the mean of the squared error without noise, 2 L, shape (...) of M and Q."""
+    """Return the mean of the squared error without noise, 2 L, shape (...) of M and Q; `v` has shape (..., p)."""
     q, d = np.diagonal(Q, axis1=-2, axis2=-1), np.diagonal(P)
     own = student.pair(student, q[..., :, None], Q, q[..., None, :])
     both = student.pair(teacher, q[..., :, None], M, d)
-    found = np.einsum("k,l,...kl->...", v, v, own) - 2 * np.einsum("k,r,...kr->...", v, v_star, both)
+    found = np.einsum("...k,...l,...kl->...", v, v, own) - 2 * np.einsum("...k,r,...kr->...", v, v_star, both)
     return np.maximum(found + v_star @ teacher.pair(teacher, d[:, None], P, d) @ v_star, 0.0)  # rounding aside
 
 

@@ -28,7 +28,7 @@ from numba import carray, njit
 from .._compiled import CFunction, call, jitable, with_name_of
 from ..activations.error_averages import Averages
 from .dop853 import COMPLETED, GOING, LAST, ROWS, STATUS, TIME, K, Y, advance
-from .rhs import multiply, rates_of
+from .rates import multiply, rates_of
 
 __all__ = ["backward", "forward", "pullback_function"]
 
@@ -132,26 +132,26 @@ def step_back(rates, pullback, arrays, numbers, tables, step, work, y_bar, P_bar
 def pullback_function(averages: Averages) -> CFunction:
     """Return the C function that takes dy/dalpha back.
 
-    It takes y, P, parameters, omega, J, F, K, the derivatives with respect to dy/dalpha, those with respect to y, P and
-    the parameters, of which the first are written and the others added to, the numbers of
-    :class:`tsode.ode.rhs.Rates`, and the number of parameters that are differentiated: those of the rule, the first.
+    It takes y, the arrays of :class:`tsode.ode.rates.Rates`, the derivatives with respect to dy/dalpha, those with
+    respect to y, P and the parameters, of which the first are written and the others added to, the numbers of Rates,
+    and the number of parameters that are differentiated: those of the rule, the first.
     """
     pullback = (_by_differences if averages.drift_back is None else _by_formulas)(averages)
 
     @with_name_of(pullback)
     def entry(
-        y, P, parameters, omega, J, F, K, dy_bar, y_bar, P_bar, parameters_bar,
-        p, p_star, n_parameters, spherical, second_order, n_bars,
+        y, P, parameters, beside, omega, J, F, K, dy_bar, y_bar, P_bar, parameters_bar,
+        p, p_star, n_parameters, n_scalars, spherical, second_order, n_bars,
     ):  # fmt: skip
         n = p + p_star
         pullback(
             carray(y, (p * n,)), carray(P, (p_star * p_star,)), carray(parameters, (n_parameters,)),
-            carray(omega, (n, n)), carray(J, (p, n)), carray(F, (p, n)), carray(K, (p, p)), carray(dy_bar, (p * n,)),
-            carray(y_bar, (p * n,)), carray(P_bar, (p_star * p_star,)), carray(parameters_bar, (n_bars,)),
-            p, p_star, n_parameters, spherical, second_order, n_bars,
+            carray(beside, (3,)), carray(omega, (n, n)), carray(J, (p, n)), carray(F, (p, n)), carray(K, (p, p)),
+            carray(dy_bar, (p * n,)), carray(y_bar, (p * n,)), carray(P_bar, (p_star * p_star,)),
+            carray(parameters_bar, (n_bars,)), p, p_star, n_parameters, n_scalars, spherical, second_order, n_bars,
         )  # fmt: skip
 
-    return CFunction(pullback, entry, 11, 6)
+    return CFunction(pullback, entry, 12, 7)
 
 
 def _by_differences(averages: Averages) -> Callable[..., Any]:
@@ -161,10 +161,10 @@ def _by_differences(averages: Averages) -> Callable[..., Any]:
     @jitable
     @with_name_of(rates)
     def pullback(
-        y, P, parameters, omega, J, F, K, dy_bar, y_bar, P_bar, parameters_bar,
-        p, p_star, n_parameters, spherical, second_order, n_bars,
+        y, P, parameters, beside, omega, J, F, K, dy_bar, y_bar, P_bar, parameters_bar,
+        p, p_star, n_parameters, n_scalars, spherical, second_order, n_bars,
     ):  # fmt: skip
-        size = p * (p + p_star)
+        size, counts = p * (p + p_star), (p, p_star, n_parameters, n_scalars, spherical, second_order)
         upper, lower = np.empty(size), np.empty(size)
         for kind in range(3):
             values = y if kind == 0 else P if kind == 1 else parameters
@@ -173,9 +173,9 @@ def _by_differences(averages: Averages) -> Callable[..., Any]:
                 here = values[i]
                 step = DIFFERENCE * max(1.0, abs(here))
                 values[i] = here + step
-                rates(y, P, parameters, omega, J, F, K, upper, p, p_star, n_parameters, spherical, second_order)
+                rates(y, P, parameters, beside, omega, J, F, K, upper, *counts)
                 values[i] = here - step
-                rates(y, P, parameters, omega, J, F, K, lower, p, p_star, n_parameters, spherical, second_order)
+                rates(y, P, parameters, beside, omega, J, F, K, lower, *counts)
                 values[i] = here
                 total = 0.0 if kind == 0 else bars[i]
                 for j in range(size):
@@ -192,8 +192,8 @@ def _by_formulas(averages: Averages) -> Callable[..., Any]:
     @jitable
     @with_name_of(drift, noise, drift_back, noise_back)
     def pullback(
-        y, P, parameters, omega, J, F, K, dy_bar, y_bar, P_bar, parameters_bar,
-        p, p_star, n_parameters, spherical, second_order, n_bars,
+        y, P, parameters, beside, omega, J, F, K, dy_bar, y_bar, P_bar, parameters_bar,
+        p, p_star, n_parameters, n_scalars, spherical, second_order, n_bars,
     ):  # fmt: skip
         n, first = p + p_star, p * p_star
         for i in range(p):

@@ -16,8 +16,8 @@ from ..overlaps import Overlaps, check_start
 from . import dop853
 from .adjoint import backward, forward, pullback_function
 from .lockstep import begin
+from .rates import Rates, is_bare
 from .result import Options
-from .rhs import Rates
 
 __all__ = ["LossGradient", "gradient"]
 
@@ -147,6 +147,11 @@ def gradient(
             f"`model` must have activations with compiled averages, but has {model.activation!r} and "
             f"{model.teacher_activation!r}; take differences of tsode.integrate instead"
         )
+    if not is_bare(model):
+        raise _checks.NoClosedForm(
+            "`model` must have a fixed readout and no weight decay for derivatives, but has not; take differences of "
+            "tsode.integrate instead"
+        )
     noisy = model if model.noise_variance else model.replace(noise_variance=NO_NOISE)
     found = _differentiate(noisy, start, alpha, rates_given, weights_given, options)
     return LossGradient(model=model, alpha=alpha, **found)
@@ -162,7 +167,10 @@ def _vector(name, values, length, shape, default):
 def _differentiate(model, start, alpha, learning_rates, weights, options):
     """Integrate, take back, and collect what the loss depends on directly."""
     rates, tables = Rates([model], options.gradient_flow, 1, options.rtol), dop853.tables()
-    first = Rates([model.replace(learning_rate=learning_rates[0])], options.gradient_flow, 1, options.rtol)
+    learning_rates = learning_rates / model.batch_size
+    first = Rates(
+        [model.replace(learning_rate=learning_rates[0], batch_size=1)], options.gradient_flow, 1, options.rtol
+    )
     work, control, out = begin([model], [start], first, 1, alpha, options)
     history, ends = forward(
         rates.pointer, rates.arrays, rates.numbers, tables, work, control, alpha.copy(), learning_rates, out,
@@ -183,6 +191,8 @@ def _differentiate(model, start, alpha, learning_rates, weights, options):
         rates.pointer, pullback.pointer, rates.arrays, rates.numbers, tables, history, ends, learning_rates,
         record_bars, P_bar, parameters_bar, learning_rates_bar,
     )  # fmt: skip
+    learning_rates_bar /= model.batch_size
+    parameters_bar[0] /= model.batch_size
     found = model.rule.parameter_bars(model, parameters_bar)
     P_bar = P_bar.reshape(model.p_star, model.p_star)
     found["teacher_overlap"] = (P_bar + P_bar.T) / 2

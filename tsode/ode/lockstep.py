@@ -9,14 +9,14 @@ import numpy as np
 
 from .._divergence import divergence_limit
 from .._lanes import WIDTH, aligned
-from .._states import norm_positions, pack
+from .._states import norm_positions, start_state
 from ..model import TeacherStudent
 from ..overlaps import Overlaps
 from . import dop853
 from .dop853 import LIMIT, NEXT, STATUS, STOPPED, TIME
 from .first_step import first_steps
+from .rates import Rates
 from .result import Options, Solution
-from .rhs import Rates
 
 __all__ = ["solve"]
 
@@ -79,7 +79,7 @@ def begin(
     options: Options,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return the work and control arrays and the array of records that :func:`tsode.ode.dop853.advance` takes."""
-    count, first = len(models), np.array([pack(start.M, start.Q) for start in starts])
+    count, first = len(models), np.array([start_state(model, start.M, start.Q) for model, start in zip(models, starts)])
     n = first.shape[1]
     work, control = aligned((dop853.ROWS * n, lanes)), aligned((dop853.CONTROL, lanes))
     work[:n] = first[0][:, None]

@@ -19,6 +19,7 @@ from ..model import TeacherStudent, check_model
 from ..overlaps import Overlaps, check_start
 from ..trajectory import Trajectory
 from .lockstep import solve
+from .rates import is_bare
 from .result import Options, trajectories
 from .single import METHODS, in_loops, integrate
 
@@ -124,7 +125,8 @@ def _chunks(models, alpha, options):
     for i, model in enumerate(models):
         together = in_loops(model, alpha, options)
         size = len(model.rule.average_parameters(model, options.rtol))
-        kind = (model.rule.averages(model), model.p, model.p_star, model.spherical, size) if together else i
+        extra = len(model.rule.scalars(model)), is_bare(model), size
+        kind = (model.rule.averages(model), model.p, model.p_star, model.spherical, *extra) if together else i
         kinds.setdefault(kind, []).append(i)
     for found in kinds.values():
         found.sort(key=lambda i: models[i].learning_rate * np.abs(models[i].student_readout).max())

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .._linear_algebra import joint_matrix
-from .._states import unpack
+from .._states import scalars_of, unpack
 from .._versions import versions
 from ..model import TeacherStudent
 from ..trajectory import Trajectory
@@ -64,6 +64,7 @@ def trajectories(
                 alpha=alpha[: len(states)],
                 M=M,
                 Q=Q,
+                scalars=scalars_of(states, model),
                 status="completed" if stopped_at is None else "diverged",
                 stopped_at=float(alpha[-1]) if stopped_at is None else stopped_at,
                 engine=engine,
@@ -78,7 +79,7 @@ def trajectories(
 def _trajectory(**fields):
     """Return the trajectory of fields that were computed here: nothing is checked or copied."""
     found = object.__new__(Trajectory)
-    for name in ("alpha", "M", "Q"):
+    for name in ("alpha", "M", "Q", "scalars"):
         fields[name].setflags(write=False)
     vars(found).update({"N": None, "seed": None, **fields})
     return found

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 
 from .. import _checks
 from .._divergence import divergence_limit
-from .._states import norm_positions, pack, unpack
+from .._states import norm_positions, start_state, unpack
 from ..model import TeacherStudent, check_model
 from ..overlaps import Overlaps, check_start
 from ..trajectory import Trajectory
@@ -120,7 +120,7 @@ def _solve(rhs, model, start, alpha, options):
     """Return the Solution of one of SciPy's methods, up to the last finite state."""
     from scipy.integrate import solve_ivp  # half of the package's import time, if it stood above
 
-    state = pack(start.M, start.Q)
+    state = start_state(model, start.M, start.Q)
     if len(alpha) == 1:
         return Solution(state[None].copy(), None)
     limit = divergence_limit(model, start.Q)

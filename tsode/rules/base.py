@@ -49,6 +49,10 @@ class Rule(ABC):
     def noises(self, model: TeacherStudent) -> int:
         """Return how many standard normal numbers a sample needs beside its input."""
 
+    def scalars(self, model: TeacherStudent) -> np.ndarray:
+        """Return the starting values of the scalars s that are trained beside W, ndarray of shape (n_scalars,)."""
+        return np.empty(0)
+
     @abstractmethod
     def step(self, model: TeacherStudent) -> Callable[..., None]:
         """Return the jitable function (lam, mu, noise, size, scalars, parameters, change, scalar_change).
@@ -98,14 +102,14 @@ class Rule(ABC):
         """Return how many noises `outcomes` takes; a rule that sums over some in closed form leaves them out."""
         return self.noises(model)
 
-    def jumps(self, model: TeacherStudent) -> list[np.ndarray] | None:
+    def jumps(self, model: TeacherStudent, scalars: np.ndarray) -> list[np.ndarray] | None:
         """Return the values of each preactivation at which C jumps or has a kink, p + p_star arrays, for quadrature.
 
         None, the default, is for a rule that may jump anywhere: its averages have an error of about 1e-3.
         """
         return None
 
-    def sharpness(self, model: TeacherStudent) -> float:
+    def sharpness(self, model: TeacherStudent, scalars: np.ndarray) -> float:
         """Return how much faster than on a scale of 1 C varies with the preactivations, for quadrature."""
         return 1.0
 
@@ -125,13 +129,17 @@ class Rule(ABC):
         """
         return Moments(model=model).accuracy(omega, rtol)
 
+    def scalar_drift(self, model: TeacherStudent, M: np.ndarray, Q: np.ndarray, scalars: np.ndarray) -> np.ndarray:
+        """Return E[d], the mean step of trained scalars, shape (n_scalars,): by default by quadrature."""
+        return Moments(model=model).scalar_drift(M, Q, scalars)
+
     @abstractmethod
-    def excess_loss(self, model: TeacherStudent, M: np.ndarray, Q: np.ndarray) -> np.ndarray:
-        """Return the population loss less its floor, shape (...) of M and Q."""
+    def excess_loss(self, model: TeacherStudent, M: np.ndarray, Q: np.ndarray, readout: np.ndarray) -> np.ndarray:
+        """Return the population loss less its floor, shape (...) of M, Q and `readout`, (..., p)."""
 
     @abstractmethod
     def floor(self, model: TeacherStudent) -> float:
-        """Return the smallest loss that any function of the teacher's preactivations has: what noise in labels costs."""
+        """Return the smallest loss that any function of the teacher's preactivations has, which noise may make."""
 
     def output_error(self, model: TeacherStudent, y_hat: np.ndarray, y: np.ndarray) -> np.ndarray:
         """Return the error D of given samples if the loss is D^2 / 2, shape of `y`."""

@@ -3,6 +3,8 @@ r"""Gradient descent on half the squared error, :math:`\ell = D^2 / 2`.
 .. math::
     D = \sum_k v_k \sigma(\lambda_k) - \sum_r v^*_r \sigma^*(\mu_r) - \sqrt\Delta\, \xi , \qquad
     C_k = -\eta\, v_k D\, \sigma'(\lambda_k) .
+
+A trained readout is moved by :math:`d_k = -\eta_v D\, \sigma(\lambda_k)`.
 """
 
 from __future__ import annotations
@@ -35,28 +37,47 @@ class Gradient(Rule):
         """Return 1 where labels are noisy, else 0."""
         return int(model.noise_variance > 0)
 
+    def scalars(self, model: TeacherStudent) -> np.ndarray:
+        """Return v where it is trained."""
+        return model.student_readout[: model.p if model.readout_learning_rate else 0]
+
     def step(self, model: TeacherStudent) -> Callable[..., None]:
         """Return the jitable step of the model's two activations."""
-        return gradient_step(model.activation, model.teacher_activation, bool(self.noises(model)))
+        sides = model.activation, model.teacher_activation
+        return gradient_step(*sides, bool(self.noises(model)), bool(model.readout_learning_rate))
 
     def parameters(self, model: TeacherStudent) -> np.ndarray:
-        """Return learning rate, standard deviation of the noise, v and -v*."""
-        head = [model.learning_rate, math.sqrt(model.noise_variance)]
-        return np.concatenate([head, model.student_readout, -model.teacher_readout])
+        """Return learning rate, standard deviation of the noise, v, -v* and the learning rate of a trained readout."""
+        trained = [model.readout_learning_rate] if model.readout_learning_rate else []
+        return np.concatenate([self._head(model, model.learning_rate), trained])
 
     def average_parameters(self, model: TeacherStudent, rtol: float = 1e-8) -> np.ndarray:
-        """Return the same and the constants of the averages of both activations."""
-        return np.concatenate([self.parameters(model), model.activation.constants(model.teacher_activation, rtol)])
+        """Return the first four and the constants of the averages of both activations.
+
+        In time samples / N, a batch of size B is one sample at the learning rate over B.
+        """
+        head = self._head(model, model.learning_rate / model.batch_size)
+        return np.concatenate([head, model.activation.constants(model.teacher_activation, rtol)])
+
+    def _head(self, model, learning_rate):
+        sigma = math.sqrt(model.noise_variance)
+        return np.concatenate([[learning_rate, sigma], model.student_readout, -model.teacher_readout])
 
     def averages(self, model: TeacherStudent) -> Averages:
         """Return the Averages of the model's two activations."""
         return model.activation.averages(model.teacher_activation)
 
-    def excess_loss(self, model: TeacherStudent, M: np.ndarray, Q: np.ndarray) -> np.ndarray:
+    def scalar_drift(self, model: TeacherStudent, M: np.ndarray, Q: np.ndarray, scalars: np.ndarray) -> np.ndarray:
+        r"""Return :math:`-\eta_v E[D\, \sigma_k] / B`, shape (p,)."""
+        sides = model.activation, model.teacher_activation, scalars, model.teacher_readout
+        rate = model.readout_learning_rate / model.batch_size
+        return -rate * squared_error.readout_slopes(*sides, M, Q, model.teacher_overlap)[0]
+
+    def excess_loss(self, model: TeacherStudent, M: np.ndarray, Q: np.ndarray, readout: np.ndarray) -> np.ndarray:
         """Return half the mean squared error without noise, shape (...) of M and Q."""
         mean_square = model.activation.squared_error
         P = model.teacher_overlap
-        return mean_square(model.teacher_activation, model.student_readout, model.teacher_readout, M, Q, P) / 2
+        return mean_square(model.teacher_activation, readout, model.teacher_readout, M, Q, P) / 2
 
     def floor(self, model: TeacherStudent) -> float:
         """Return half the variance of the label noise."""
@@ -100,13 +121,15 @@ class Gradient(Rule):
 
 
 @functools.lru_cache
-def gradient_step(activation: Activation, teacher_activation: Activation, noisy: bool) -> Callable[..., None]:
-    """Return the step for two activations, with or without label noise."""
+def gradient_step(
+    activation: Activation, teacher_activation: Activation, noisy: bool, trained: bool
+) -> Callable[..., None]:
+    """Return the step for two activations, with or without label noise, for a fixed or a trained readout."""
     # asked for once: a property may make a new function each time, which would be compiled each time
     student, teacher = activation.function, teacher_activation.function
 
     @jitable
-    @with_name_of(student, teacher, noisy)
+    @with_name_of(student, teacher, noisy, trained)
     def step(lam, mu, noise, size, scalars, parameters, change, scalar_change):
         p, p_star = lam.shape[0], mu.shape[0]
         eta = load(parameters, 0)
@@ -115,10 +138,14 @@ def gradient_step(activation: Activation, teacher_activation: Activation, noisy:
             D = D + load(parameters, 2 + p + r) * teacher(load(mu, r))[0]
         for k in range(p):
             value, slope = student(load(lam, k))
-            v = load(parameters, 2 + k)
+            v = load(scalars, k) if trained else load(parameters, 2 + k)
             D = D + v * value
             store(change, k, v * slope)
+            if trained:
+                store(scalar_change, k, value)
         for k in range(p):
             store(change, k, -eta * D * load(change, k))
+            if trained:
+                store(scalar_change, k, -load(parameters, 2 + p + p_star) * D * load(scalar_change, k))
 
     return step

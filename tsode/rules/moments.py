@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from .._linear_algebra import joint_matrix
 from ..activations.error_averages import Averages
 from .points import SHIFTS, points
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from ..model import TeacherStudent
 
 __all__ = ["Moments"]
+
+RTOL = 1e-8  # of the mean step of trained scalars
 
 
 @dataclass(frozen=True)
@@ -36,36 +39,46 @@ class Moments(Averages):
     def moments(
         self, omega: np.ndarray, parameters: np.ndarray, p: int, second_order: bool
     ) -> tuple[np.ndarray, np.ndarray | None]:
-        """Return F and, if the term of second order is wanted, K; the last of `parameters` is the relative error."""
-        F, K = self._sums(omega, parameters[-1])
+        """Return F and, if the term of second order is wanted, K.
+
+        The last of `parameters` is the relative error, and trained scalars stand from the third on.
+        """
+        scalars = parameters[2 : 2 + len(self.model.rule.scalars(self.model))]
+        F, K, _ = self._sums(omega, scalars, parameters[-1])
         return F, K if second_order else None
+
+    def scalar_drift(self, M: np.ndarray, Q: np.ndarray, scalars: np.ndarray) -> np.ndarray:
+        """Return E[d], shape (n_scalars,)."""
+        return self._sums(joint_matrix(M, Q, self.model.teacher_overlap), scalars, RTOL)[2]
 
     def tolerance(self, omega: np.ndarray, rtol: float) -> float:
         """Return the relative tolerance that the ODEs can be solved to from a point: larger where points are few."""
-        return max(rtol, self._points(omega, rtol).tolerance)
+        return max(rtol, self._points(omega, self.model.rule.scalars(self.model), rtol).tolerance)
 
     def accuracy(self, omega: np.ndarray, rtol: float) -> float:
         """Return an estimate of the relative error of F and K: the largest difference over the largest entry."""
-        found = [np.hstack(self._sums(omega, rtol))]
-        if self._points(omega, rtol).moved:
-            found += [np.hstack(self._sums(omega, rtol, seed=seed)) for seed in range(SHIFTS + 1, SHIFTS + 4)]
-            spread = np.std(found, axis=0, ddof=1).max()
-        else:
-            spread = np.abs(found[0] - np.hstack(self._sums(omega, rtol, finer=2))).max()
+        scalars = self.model.rule.scalars(self.model)
+        moved = self._points(omega, scalars, rtol).moved
+        others = [{"seed": SHIFTS + i} for i in (1, 2, 3)] if moved else [{"finer": 2}]
+        found = [np.hstack(self._sums(omega, scalars, rtol, **more)[:2]) for more in ({}, *others)]
+        spread = np.std(found, axis=0, ddof=1).max() if moved else np.abs(found[0] - found[1]).max()
         return float(spread / max(np.abs(found[0]).max(), 1e-300))
 
-    def _points(self, omega, rtol, **more):
+    def _points(self, omega, scalars, rtol, **more):
         rule, model = self.model.rule, self.model
-        return points(omega, rule.jumps(model), rule.hidden_noises(model), rtol, rule.sharpness(model), **more)
+        sharpness, noises = rule.sharpness(model, scalars), rule.hidden_noises(model)
+        return points(omega, rule.jumps(model, scalars), noises, rtol, sharpness, **more)
 
-    def _sums(self, omega, rtol, **more):
-        p, rule = self.model.p, self.model.rule
-        F, K = np.zeros((p, len(omega))), np.zeros((p, p))
+    def _sums(self, omega, scalars, rtol, **more):
+        """Return F, K and E[d] for time samples / N, of which a batch makes one step of the mean of its B."""
+        p, rule, B = self.model.p, self.model.rule, self.model.batch_size
+        F, K, drift = np.zeros((p, len(omega))), np.zeros((p, p)), np.zeros(len(scalars))
         if not np.isfinite(omega).all():  # a solution that diverges
-            return F * np.nan, K * np.nan
-        z, noise, weights, *_ = self._points(omega, rtol, **more)
-        for odds, C, _ in rule.outcomes(self.model, z[:p], z[p:], noise, np.empty(0)):
+            return F * np.nan, K * np.nan, drift * np.nan
+        z, noise, weights, *_ = self._points(omega, scalars, rtol, **more)
+        for odds, C, d in rule.outcomes(self.model, z[:p], z[p:], noise, scalars):
             weighted = C * (odds * weights)
             F += weighted @ z.T
             K += weighted @ C.T
-        return F, K
+            drift += d @ (odds * weights)
+        return F / B, K / B**2, drift / B

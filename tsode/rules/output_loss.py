@@ -5,7 +5,8 @@ r"""Gradient descent on a loss :math:`\ell(\hat y, t)` of the student's output a
     C_k = -\eta\, v_k\, \ell'(\hat y, t)\, \sigma'(\lambda_k) ,
 
 :math:`\ell'` being the derivative with respect to the first argument, and the label t what :mod:`tsode.rules.labels`
-makes of y. The averages are found by quadrature.
+makes of y. A trained readout is moved by :math:`d_k = -\eta_v \ell'(\hat y, t)\, \sigma(\lambda_k)`. The averages are
+found by quadrature.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import numpy as np
 
 from .._compiled import jitable, with_name_of
 from .._lanes import load, store
+from .._linear_algebra import joint_matrix
 from ..activations import Activation
 from ..activations.averages import roughness
 from .base import Rule
@@ -90,68 +92,71 @@ class OutputLoss(Rule):
         """Return 1 where outputs are noisy and the labels do not sum over that."""
         return int(model.noise_variance > 0 and not self.labels.averaged)
 
+    def scalars(self, model: TeacherStudent) -> np.ndarray:
+        """Return v where it is trained."""
+        return model.student_readout[: model.p if model.readout_learning_rate else 0]
+
     def parameters(self, model: TeacherStudent) -> np.ndarray:
-        """Return learning rate, standard deviation of the noise, v and v*."""
-        head = [model.learning_rate, math.sqrt(model.noise_variance)]
-        return np.concatenate([head, model.student_readout, model.teacher_readout])
+        """Return learning rate, standard deviation of the noise, v, v* and the learning rate of the readout."""
+        rates = [model.learning_rate, math.sqrt(model.noise_variance)], [model.readout_learning_rate]
+        return np.concatenate([rates[0], model.student_readout, model.teacher_readout, rates[1]])
 
     def step(self, model: TeacherStudent) -> Callable[..., None]:
         """Return the jitable step."""
-        return _step(self, model.activation, model.teacher_activation, bool(model.noise_variance))
+        sides = model.activation, model.teacher_activation
+        return _step(self, *sides, bool(model.noise_variance), bool(model.readout_learning_rate))
 
     def outcomes(
         self, model: TeacherStudent, lam: np.ndarray, mu: np.ndarray, noise: np.ndarray, scalars: np.ndarray
     ) -> list[tuple[Any, np.ndarray, np.ndarray]]:
         """Return one outcome for each label that a sample may have."""
-        v = model.student_readout[:, None]
+        v = _readout(model, scalars)[:, None]
         values, slopes = model.activation.function(lam)
-        y_hat, loss = np.sum(v * values, axis=0), self.function
-        return [
-            (odds, -model.learning_rate * v * slopes * loss(y_hat, label)[1], np.empty((0, lam.shape[1])))
-            for odds, label in self._labelled(model, mu, noise)
-        ]
+        y_hat, trained, found = np.sum(v * values, axis=0), values[: len(scalars)], []
+        for odds, label in self._labelled(model, mu, noise):
+            fall = -self.function(y_hat, label)[1]
+            found.append((odds, model.learning_rate * v * slopes * fall, model.readout_learning_rate * trained * fall))
+        return found
 
     def _labelled(self, model, mu, noise):
         y = model.teacher_readout @ model.teacher_activation(mu)
         return self.labels.outcomes(y, math.sqrt(model.noise_variance), noise[0] if len(noise) else 0.0)
 
-    def jumps(self, model: TeacherStudent) -> list[np.ndarray] | None:
+    def jumps(self, model: TeacherStudent, scalars: np.ndarray) -> list[np.ndarray] | None:
         """Return kinks of the activations, and where the output of one unit crosses what the loss jumps at."""
-        sides = (model.activation, model.p, model.student_readout), (
-            model.teacher_activation, model.p_star, model.teacher_readout)  # fmt: skip
+        sides = (model.activation, _readout(model, scalars)), (model.teacher_activation, model.teacher_readout)
         sharp = self.labels.jumps and (model.p_star == 1 or not model.noise_variance)
         at, found = (self.breaks, (0.0,) if sharp else ()), []
-        for (activation, width, readout), levels in zip(sides, at):
-            if levels is None or (levels and width > 1):
+        for (activation, readout), levels in zip(sides, at):
+            if levels is None or (levels and len(readout) > 1):
                 return None
             if not activation.kinks and roughness(activation)[0] > SMOOTH:
                 return None
             places = [np.array(activation.kinks), *(_crossings(activation, readout[0], level) for level in levels)]
-            found += [np.unique(np.concatenate(places))] * width
+            found += [np.unique(np.concatenate(places))] * len(readout)
         return found
 
-    def sharpness(self, model: TeacherStudent) -> float:
+    def sharpness(self, model: TeacherStudent, scalars: np.ndarray) -> float:
         """Return the largest readout over the change of outputs that matters."""
-        v, v_star = np.abs(model.student_readout).max(), np.abs(model.teacher_readout).max()
+        v, v_star = np.abs(_readout(model, scalars)).max(), np.abs(model.teacher_readout).max()
         return max(1.0, v / self.scale, v_star / self.labels.width(math.sqrt(model.noise_variance)))
 
-    def excess_loss(self, model: TeacherStudent, M: np.ndarray, Q: np.ndarray) -> np.ndarray:
+    def excess_loss(self, model: TeacherStudent, M: np.ndarray, Q: np.ndarray, readout: np.ndarray) -> np.ndarray:
         """Return the mean loss less the lowest, given the teacher's preactivations: never negative, shape (...)."""
         M, Q = np.asarray(M, dtype=np.float64), np.asarray(Q, dtype=np.float64)
-        shape, (p, p_star), P = M.shape[:-2], M.shape[-2:], model.teacher_overlap
-        jumps, found = self.jumps(model) if p + p_star <= FEW else None, np.full(shape, np.nan)
-        for i in np.ndindex(shape):
-            omega = np.block([[Q[i], M[i]], [M[i].T, P]])
-            if np.isfinite(omega).all():  # a run that ended has none
-                at = points(omega, jumps, self.hidden_noises(model), _loss_error(len(omega)), self.sharpness(model))
-                found[i] = self._mean_excess(model, at)
+        omega, found = joint_matrix(M, Q, model.teacher_overlap), np.full(M.shape[:-2], np.nan)
+        readout = np.broadcast_to(readout, (*found.shape, model.p))
+        for i in np.ndindex(found.shape):
+            if np.isfinite(omega[i]).all():  # a run that ended has none
+                found[i] = self._mean_excess(model, omega[i], readout[i])
         return found[()]
 
-    def _mean_excess(self, model, at):
-        lam, mu = at.z[: model.p], at.z[model.p :]
-        y_hat = model.student_readout @ model.activation(lam)
-        outcomes = self._labelled(model, mu, at.noise)
-        total = sum(odds * self.function(y_hat, label)[0] for odds, label in outcomes)
+    def _mean_excess(self, model, omega, v):
+        jumps = self.jumps(model, v) if len(omega) <= FEW else None
+        noises = self.hidden_noises(model)
+        at = points(omega, jumps, noises, _loss_error(len(omega)), self.sharpness(model, v))
+        y_hat, mu = v @ model.activation(at.z[: model.p]), at.z[model.p :]
+        total = sum(odds * self.function(y_hat, label)[0] for odds, label in self._labelled(model, mu, at.noise))
         return at.weights @ (total - self._lowest(model, mu))
 
     def _lowest(self, model, mu):
@@ -161,10 +166,15 @@ class OutputLoss(Rule):
 
     def floor(self, model: TeacherStudent) -> float:
         """Return the mean of the lowest loss, given the teacher's preactivations."""
-        jumps = self.jumps(model)
-        jumps = None if jumps is None else jumps[model.p :]
-        at = points(model.teacher_overlap, jumps, 0, _loss_error(model.p_star), self.sharpness(model))
+        v, P = model.student_readout, model.teacher_overlap
+        jumps = self.jumps(model, v)
+        at = points(P, jumps and jumps[model.p :], 0, _loss_error(model.p_star), self.sharpness(model, v))
         return float(at.weights @ self._lowest(model, at.z))
+
+
+def _readout(model, scalars):
+    """Return v: the scalars, or what is fixed."""
+    return scalars if len(scalars) else model.student_readout
 
 
 def _loss_error(units):
@@ -186,14 +196,16 @@ def _crossings(activation, readout, level):
 
 
 @functools.lru_cache
-def _step(rule, student_activation: Activation, teacher_activation: Activation, noisy: bool) -> Callable[..., None]:
-    """Return the step for a rule and two activations, with or without noise in the teacher's output."""
+def _step(
+    rule: OutputLoss, student_activation: Activation, teacher_activation: Activation, noisy: bool, trained: bool
+) -> Callable[..., None]:
+    """Return the step for two activations, with or without noise, for a fixed or a trained readout."""
     # asked for once: a property may make a new function each time, which would be compiled each time
     student, teacher = student_activation.function, teacher_activation.function
     loss, label, draws, drawn_at = rule.function, rule.labels.function, rule.labels.draws > 0, int(noisy)
 
     @jitable
-    @with_name_of(student, teacher, loss, label, draws, noisy)
+    @with_name_of(student, teacher, loss, label, draws, noisy, trained)
     def step(lam, mu, noise, size, scalars, parameters, change, scalar_change):
         p, p_star = lam.shape[0], mu.shape[0]
         eta = load(parameters, 0)
@@ -203,12 +215,16 @@ def _step(rule, student_activation: Activation, teacher_activation: Activation, 
         y_hat = 0.0 * eta
         for k in range(p):
             value, slope = student(load(lam, k))
-            v = load(parameters, 2 + k)
+            v = load(scalars, k) if trained else load(parameters, 2 + k)
             y_hat = y_hat + v * value
             store(change, k, v * slope)
+            if trained:
+                store(scalar_change, k, value)
         draw = load(noise, drawn_at) if draws else y
-        fall = -eta * loss(y_hat, label(y, draw))[1]
+        fall = -loss(y_hat, label(y, draw))[1]
         for k in range(p):
-            store(change, k, fall * load(change, k))
+            store(change, k, eta * fall * load(change, k))
+            if trained:
+                store(scalar_change, k, load(parameters, 2 + p + p_star) * fall * load(scalar_change, k))
 
     return step

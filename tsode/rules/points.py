@@ -102,7 +102,8 @@ def points(
             x, w = _product(counts, reach)
             inside = root @ x[: axes - noises]
             together = (z[:, :, None] + inside[:, None, :]).reshape(len(omega), -1)
-            return Points(together, np.tile(x[axes - noises :], len(weights)), np.outer(weights, w).ravel(), error if error > 2 * rtol else 0.0)
+            noise, tolerance = np.tile(x[axes - noises :], len(weights)), error if error > 2 * rtol else 0.0
+            return Points(together, noise, np.outer(weights, w).ravel(), tolerance)
         error *= 10
     x = _sobol(len(omega) + noises, POWERS[int(rtol < 1e-5)], seed)
     values, vectors = np.linalg.eigh(omega)

@@ -78,6 +78,8 @@ class ChainRuns:
     ----------
     A, L : ndarray, shape (p_star, p, lanes) and (p, p, lanes)
         The rows, column by column: ``A[r, k]`` is :math:`A_{kr}`; lanes without a run start at zero.
+    scalars : ndarray, shape (n_scalars, lanes)
+        What is trained beside the rows.
     ended : ndarray, shape (lanes,)
         Sample at which a run diverged, or -1.
     """
@@ -112,7 +114,10 @@ class ChainRuns:
         self.rest = aligned((BATCH, lanes))
         self.parameters = aligned((len(model.rule.parameters(model)), lanes))
         self.parameters[:] = model.rule.parameters(model)[:, None]
-        self.work = aligned((3 * p + p_star + 1, lanes))
+        first = model.rule.scalars(model)
+        self.scalars = aligned((len(first), lanes))
+        self.scalars[:] = first[:, None]
+        self.work = aligned((3 * p + p_star + 1 + len(first), lanes))
         self.rule = step_function(model.rule.step(model), lanes > 1)
 
     exhausted = False
@@ -120,15 +125,21 @@ class ChainRuns:
     def advance(self, stop: int) -> bool:
         """Run up to `stop` samples in all, or a bounded part of the way; return False where no run is left."""
         stop = min(stop, self.step + max(BATCH, STEPS_A_CALL // self.A.size))
-        rows = (self.parameters, self.A, self.L, self.normals, self.rest, self.work, self.ended)
-        parameters, A, L, normals, rest, work, ended = (
-            array.reshape(-1, WIDTH) if self.A.shape[2] > 1 else array.reshape(-1) for array in rows
+        model, lanes = self.model, self.A.shape[2]
+        rows = (self.parameters, self.A, self.L, self.scalars, self.normals, self.rest, self.work, self.ended)
+        parameters, A, L, scalars, normals, rest, work, ended = (
+            array.reshape(array.size // lanes, lanes) if lanes > 1 else array.reshape(-1) for array in rows
         )
         self.step = chain_kernel(
-            self.rule.pointer, parameters, A, L, self.T, normals, rest, self.normals, self.rest, self.noises,
-            self.state, self.redraw_state, work, ended, self.step, stop, self.N, self.model.spherical, self.limit,
+            self.rule.pointer, parameters, A, L, self.T, scalars, normals, rest, self.normals, self.rest, self.noises,
+            self.state, self.redraw_state, work, ended, self.step, stop, self.N, model.weight_decay,
+            model.readout_decay, model.spherical, self.limit,
         )  # fmt: skip
         return bool((self.ended[: self.runs] < 0).any())
+
+    def trained(self) -> np.ndarray:
+        """Return the trained scalars of the runs, shape (runs, n_scalars)."""
+        return self.scalars[:, : self.runs].T
 
     def overlaps(self) -> tuple[np.ndarray, np.ndarray]:
         """Return M, Q of the runs, shapes (runs, p, p_star) and (runs, p, p)."""

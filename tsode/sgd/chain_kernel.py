@@ -5,27 +5,28 @@ from numba import njit
 from .._compiled import call_step
 from .._lanes import every, load, store
 from .chain_draws import draw_kernel
-from .chain_sweeps import absorb, add, collect, finish, normalise, project, retire
+from .chain_sweeps import absorb, add, collect, finish, normalise, project, retire, shrink, train
 
 __all__ = ["chain_kernel"]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def chain_kernel(
-    rule, parameters, A, L, T, normals, rest, drawn, lengths, noises, state, redraw_state, work, ended,
-    step, stop, N, spherical, limit,
+    rule, parameters, A, L, T, scalars, normals, rest, drawn, lengths, noises, state, redraw_state, work, ended,
+    step, stop, N, weight_decay, readout_decay, spherical, limit,
 ):  # fmt: skip
     """Run samples `step` to `stop`; write into `ended` the sample at which a run diverged; return `stop`.
 
     Sample n uses row n mod batch of the drawn numbers, which are renewed at its first row, so the result does not
     depend on where the run is interrupted for a record. `normals` and `rest` are views of `drawn` and `lengths`,
-    shapes (batch, width, lanes) and (batch, lanes).
+    shapes (batch, width, lanes) and (batch, lanes). Decays are rates.
     """
     p_star = T.shape[0]
     p = A.shape[0] // p_star
     batch, width, _ = drawn.shape
     lam, column, change = work[:p], work[p : 2 * p], work[2 * p : 3 * p]
-    mu, size = work[3 * p : 3 * p + p_star], work[3 * p + p_star :]
+    mu, size = work[3 * p : 3 * p + p_star], work[3 * p + p_star : 3 * p + p_star + 1]
+    scalar_change = work[3 * p + p_star + 1 :]
     rate = 1.0 / N
     while step < stop:
         begin = step % batch
@@ -37,9 +38,13 @@ def chain_kernel(
             squares, root = collect(L, normals, first + p_star, load(rest, row), column)
             store(size, 0, rate * (in_span + squares))
             fine = finish(lam, column) < limit  # nan is not
-            call_step(rule, lam, mu, normals, first + width - noises, noises, size, parameters, change)
+            noise = first + width - noises
+            call_step(rule, lam, mu, normals, noise, noises, size, scalars, parameters, change, scalar_change)
+            if weight_decay > 0.0:
+                shrink(A, L, column, 1.0 - rate * weight_decay)
             add(A, column, change, p_star, normals, first, squares, root, rate)
             absorb(L, column)
+            train(scalars, scalar_change, 1.0 - rate * readout_decay, rate)
             if spherical:
                 normalise(A, L, p, p_star)
             step += 1

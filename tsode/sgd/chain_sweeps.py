@@ -9,7 +9,7 @@ from numba import njit
 
 from .._lanes import fma, inverse_root, load, power_of_two, store
 
-__all__ = ["absorb", "add", "collect", "finish", "normalise", "project", "retire"]
+__all__ = ["absorb", "add", "collect", "finish", "normalise", "project", "retire", "shrink", "train"]
 
 # Inlined: otherwise a dozen numbers an array would be handed over at every sample.
 part_of_kernel = njit(inline="always", error_model="numpy")
@@ -86,6 +86,24 @@ def add(A, column, change, p_star, Z, first, squares, root, rate):
     length = rate * squares
     for k in range(p):
         store(column, k, root * fma(load(change, k), length, load(column, k)))
+
+
+@part_of_kernel
+def shrink(A, L, column, keep):
+    """Multiply all rows, and what the rotations collected of them, by a number."""
+    for i in range(A.shape[0]):
+        store(A, i, keep * load(A, i))
+    for i in range(L.shape[0]):
+        store(L, i, keep * load(L, i))
+    for k in range(column.shape[0]):
+        store(column, k, keep * load(column, k))
+
+
+@part_of_kernel
+def train(scalars, change, keep, rate):
+    """Let trained scalars decay, and add their step."""
+    for i in range(scalars.shape[0]):
+        store(scalars, i, fma(rate, load(change, i), keep * load(scalars, i)))
 
 
 @part_of_kernel

@@ -216,6 +216,7 @@ class _Recorder:
         self.model, self.runs, self.steps, self.limit = model, runs, steps, limit
         self.M = np.full((runs, len(steps), model.p, model.p_star), np.nan)
         self.Q = np.full((runs, len(steps), model.p, model.p), np.nan)
+        self.scalars = np.full((runs, len(steps), len(model.rule.scalars(model))), np.nan)
         self.status = np.full(runs, "interrupted", dtype="<U11")
         self.reached = np.zeros(runs, dtype=np.int64)
         total = int(steps[-1]) * runs
@@ -260,6 +261,7 @@ class _Recorder:
             self.reached[rows] = np.where(ended < 0, engine.step, ended)
             alive = ended < 0
             self.M[rows, i][alive], self.Q[rows, i][alive] = M[alive], Q[alive]
+            self.scalars[rows, i][alive] = engine.trained()[alive]
         self.status[rows] = np.where(alive, "completed", "diverged")
 
     def trajectory(self, alpha, N, **provenance):
@@ -272,6 +274,7 @@ class _Recorder:
             alpha=alpha[:kept],
             M=self.M[:, :kept],
             Q=self.Q[:, :kept],
+            scalars=self.scalars[:, :kept],
             status=self.status,
             stopped_at=np.where(completed, alpha[-1], alpha[0] + self.reached / N),
             N=N,

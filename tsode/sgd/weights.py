@@ -96,6 +96,7 @@ class WeightsRun:
         self.state, self.noise_state = stream_state(inputs_sequence), stream_state(noise_sequence)
         rule = model.rule
         self.noise = np.zeros((2 * LANES, rule.noises(model)))
+        self.scalars = rule.scalars(model).copy()
         self.parameters, self.rule = rule.parameters(model), step_function(rule.step(model), lanes=False)
         self.tile = even_width(N, TILE, PIECE)[1]  # DRAWN of its rows are then a multiple of 2 LANES
         panels, width = even_width(N, PANEL, WHOLE)
@@ -132,6 +133,10 @@ class WeightsRun:
             self.ended[0] = self.step
         return going
 
+    def trained(self) -> np.ndarray:
+        """Return the trained scalars, shape (1, n_scalars)."""
+        return self.scalars[None]
+
     def overlaps(self) -> tuple[np.ndarray, np.ndarray]:
         """Return M, Q of the present weights, shapes (1, p, p_star) and (1, p, p)."""
         p = self.model.p
@@ -141,7 +146,8 @@ class WeightsRun:
 
     def _constants(self):
         model = self.model
-        return self.rule.pointer, self.parameters, model.p, self.N, model.spherical, self.limit
+        decays = float(model.weight_decay), float(model.readout_decay)
+        return self.rule.pointer, self.parameters, self.scalars, model.p, self.N, *decays, model.spherical, self.limit
 
     def _advance_law(self, stop):
         reached = advance_kernel(
@@ -198,7 +204,8 @@ def draw(state, law, N, numbers, X):
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def advance_kernel(
-    W, X, numbers, noise, state, noise_state, law, step, stop, rule, parameters, p, N, spherical, limit
+    W, X, numbers, noise, state, noise_state, law, step, stop, rule, parameters, scalars, p, N, weight_decay,
+    readout_decay, spherical, limit,
 ):  # fmt: skip
     """Run samples `step` to `stop` of one stream; return the number reached, smaller if the run diverged.
 
@@ -214,7 +221,10 @@ def advance_kernel(
         if first == 0 and offset == 0 and noise.size > 0:
             fill(noise_state, noise.reshape(noise.size), GAUSSIAN)
         last = min(block, first + stop - step)
-        done = block_kernel(W, X, first, last, noise[offset:], rule, parameters, p, N, spherical, limit)
+        done = block_kernel(
+            W, X, first, last, noise[offset:], rule, parameters, scalars, p, N, weight_decay, readout_decay, spherical,
+            limit,
+        )  # fmt: skip
         step += done - first
         if done < last:
             break
@@ -222,7 +232,9 @@ def advance_kernel(
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def block_kernel(W, X, first, last, noise, rule, parameters, p, N, spherical, limit):
+def block_kernel(
+    W, X, first, last, noise, rule, parameters, scalars, p, N, weight_decay, readout_decay, spherical, limit
+):  # fmt: skip
     """Learn from rows `first` to `last` of a block; return `last`, or the row at which the run diverged."""
     samples, rows = -((first - last) // ROWS) * ROWS, -(-W.shape[1] // ROWS) * ROWS
     preactivation, gram = np.zeros((samples, rows)), np.zeros((samples, samples))
@@ -231,24 +243,29 @@ def block_kernel(W, X, first, last, noise, rule, parameters, p, N, spherical, li
         add_products(inputs, W[t], False, preactivation)
         add_products(inputs, inputs, True, gram)
     C, growth, done = sample_kernel(
-        preactivation[: last - first, : W.shape[1]], gram, noise[first:], rule, parameters, p, N, spherical, limit
-    )
+        preactivation[: last - first, : W.shape[1]], gram, noise[first:], rule, parameters, scalars, p, N, weight_decay,
+        readout_decay, spherical, limit,
+    )  # fmt: skip
     for t in range(len(X)):
         learn(W[t], C, X[t, first:last], growth)
     return first + done
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
-def sample_kernel(preactivation, gram, noise, rule, parameters, p, N, spherical, limit):
+def sample_kernel(
+    preactivation, gram, noise, rule, parameters, scalars, p, N, weight_decay, readout_decay, spherical, limit
+):  # fmt: skip
     """Go through samples one by one, given X W0^T, X X^T on and above the diagonal, and the noise of every one.
 
     With the row scales a of W = a (W0 + C^T X), returns the rows a C of all samples, a - 1, and how many were learned.
     """
     samples, p_star, noises = len(preactivation), preactivation.shape[1] - p, noise.shape[1]
     root = 1.0 / math.sqrt(N)
+    keep, keep_scalars = 1.0 - weight_decay / N, 1.0 - readout_decay / N
     C = np.zeros((samples, p))
     scale = np.ones(p)
     lam, mu, size, change = np.empty(p), np.empty(p_star), np.empty(1), np.empty(p)
+    scalar_change = np.empty(scalars.shape[0])
     numbers, done = noise.reshape(noise.size), samples
     for s in range(samples):
         for r in range(p_star):
@@ -266,12 +283,15 @@ def sample_kernel(preactivation, gram, noise, rule, parameters, p, N, spherical,
             done = s
             break
         size[0] = gram[s, s] / N
-        call_step(rule, lam, mu, numbers, s * noises, noises, size, parameters, change)
+        call_step(rule, lam, mu, numbers, s * noises, noises, size, scalars, parameters, change, scalar_change)
         for k in range(p):
             c = change[k]
+            scale[k] *= keep
             C[s, k] = c * root / scale[k]
             if spherical:
-                scale[k] /= math.sqrt(1.0 + (2.0 * c * lam[k] + c * c * size[0]) / N)
+                scale[k] /= math.sqrt(keep * keep + (2.0 * keep * c * lam[k] + c * c * size[0]) / N)
+        for i in range(scalars.shape[0]):
+            scalars[i] = keep_scalars * scalars[i] + scalar_change[i] / N
     for k in range(p):
         for s in range(done):
             C[s, k] *= scale[k]

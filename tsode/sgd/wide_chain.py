@@ -100,19 +100,21 @@ class WideRun:
         self.C, self.scale, self.moved = np.zeros((self.block, p)), np.ones(p), np.empty_like(self.rows)
         self.fields, self.teacher_fields = np.empty((self.block, p)), np.empty((self.block, p_star))
         self.gram = np.empty((self.block, self.block))
+        self.scalars = model.rule.scalars(model).copy()
         self.parameters, self.rule = model.rule.parameters(model), step_function(model.rule.step(model), lanes=False)
 
     def advance(self, stop: int) -> bool:
         """Run up to `stop` samples in all, or a bounded part of the way; return False where the run diverged."""
-        stop = min(stop, self.step + max(self.block, NUMBERS_A_CALL // self.rows.size))
+        model, stop = self.model, min(stop, self.step + max(self.block, NUMBERS_A_CALL // self.rows.size))
         while self.step < stop:
             first = self.step % self.block
             if first == 0:
                 self._open()
             last = min(self.block, first + stop - self.step)
             done = learn_kernel(
-                self.fields, self.teacher_fields, self.gram, self.noise, self.C, self.scale, first, last,
-                self.rule.pointer, self.parameters, self.N, self.model.spherical, self.limit,
+                self.fields, self.teacher_fields, self.gram, self.noise, self.C, self.scale, self.scalars, first, last,
+                self.rule.pointer, self.parameters, self.N, model.weight_decay, model.readout_decay, model.spherical,
+                self.limit,
             )  # fmt: skip
             self.step += done - first
             if done < last:
@@ -121,6 +123,10 @@ class WideRun:
             if last == self.block:
                 self._close()
         return True
+
+    def trained(self) -> np.ndarray:
+        """Return the trained scalars, shape (1, n_scalars)."""
+        return self.scalars[None]
 
     def overlaps(self) -> tuple[np.ndarray, np.ndarray]:
         """Return M, Q of the present weights, shapes (1, p, p_star) and (1, p, p)."""
@@ -144,6 +150,8 @@ class WideRun:
         """Write the rows with the steps of the block so far, which take all columns, to `moved`."""
         np.matmul(self.C.T, self.X, out=self.moved)
         self.moved += self.rows
+        if self.model.weight_decay:
+            self.moved *= self.scale[:, None]
         if self.model.spherical:
             self.moved /= np.sqrt(np.einsum("kj,kj->k", self.moved, self.moved))[:, None]
 
@@ -170,7 +178,8 @@ def bartlett_kernel(X, first, degrees, redraw_state):
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
 def learn_kernel(
-    fields, teacher_fields, gram, noise, C, scale, first, last, rule, parameters, N, spherical, limit
+    fields, teacher_fields, gram, noise, C, scale, scalars, first, last, rule, parameters, N, weight_decay,
+    readout_decay, spherical, limit,
 ):  # fmt: skip
     """Go through samples `first` to `last` of a block; write their C; return the sample reached, earlier if diverged.
 
@@ -179,7 +188,8 @@ def learn_kernel(
     """
     block, p = C.shape
     noises, rate = noise.shape[0] // block, 1.0 / N
-    size, change = np.empty(1), np.empty(p)
+    keep, keep_scalars = 1.0 - rate * weight_decay, 1.0 - rate * readout_decay
+    size, change, scalar_change = np.empty(1), np.empty(p), np.empty(scalars.shape[0])
     for s in range(first, last):
         lam, inner = fields[s], gram[s]
         for t in range(0, s - 3, 4):  # four at a time: lambda is read and written less often
@@ -198,13 +208,18 @@ def learn_kernel(
         if not longest < limit:  # true for nan too
             return s
         size[0] = rate * inner[s]
-        call_step(rule, lam, teacher_fields[s], noise, s * noises, noises, size, parameters, change)
+        mu = teacher_fields[s]
+        call_step(rule, lam, mu, noise, s * noises, noises, size, scalars, parameters, change, scalar_change)
         step = C[s]
         for k in range(p):
             step[k] = rate * change[k]
-        if spherical:
+        if weight_decay > 0.0 or spherical:
             for k in range(p):
                 c = step[k]
+                scale[k] *= keep
                 step[k] = c / scale[k]
-                scale[k] /= math.sqrt(1.0 + 2.0 * c * lam[k] + c * c * inner[s])
+                if spherical:
+                    scale[k] /= math.sqrt(keep * keep + 2.0 * keep * c * lam[k] + c * c * inner[s])
+        for i in range(scalars.shape[0]):
+            scalars[i] = keep_scalars * scalars[i] + rate * scalar_change[i]
     return last

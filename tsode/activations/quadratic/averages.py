@@ -7,6 +7,7 @@ One sample puts the jointly Gaussian :math:`z = (\lambda, \mu)` into the error
 
 .. math::
     E[D] = t, \qquad E[D^2] = t^2 + 2 s + \Delta, \qquad
+    E[D\, z_k^2] = t\, \Omega_{kk} + 2\, (\Omega S \Omega)_{kk}, \qquad
     E[D\, z z^T] = t\, \Omega + 2\, \Omega S \Omega, \\
     E[D^2 z z^T] = (t^2 + 2 s + \Delta)\, \Omega + 4 t\, \Omega S \Omega + 8\, \Omega S \Omega S \Omega .
 
@@ -30,12 +31,12 @@ __all__ = ["AVERAGES", "squared_error"]
 
 
 def squared_error(v: np.ndarray, v_star: np.ndarray, M: np.ndarray, Q: np.ndarray, P: np.ndarray) -> np.ndarray:
-    r"""Return :math:`t^2 + 2 s`, the mean of the squared error without noise, shape (...) of M and Q."""
-    t = np.einsum("k,...kk->...", v, Q) - v_star @ np.diagonal(P)
+    r"""Return :math:`t^2 + 2 s`, the mean of the squared error without noise, shape (...) of M and Q; v is (..., p)."""
+    t = np.einsum("...k,...kk->...", v, Q) - v_star @ np.diagonal(P)
     # s is the squared Frobenius norm of F^T S F for any Omega = F F^T; only rounding can put it below zero.
     s = (
-        np.einsum("k,l,...kl->...", v, v, np.square(Q))
-        - 2 * np.einsum("k,r,...kr->...", v, v_star, np.square(M))
+        np.einsum("...k,...l,...kl->...", v, v, np.square(Q))
+        - 2 * np.einsum("...k,r,...kr->...", v, v_star, np.square(M))
         + v_star @ np.square(P) @ v_star
     )
     return t**2 + 2 * np.maximum(s, 0.0)
@@ -77,6 +78,20 @@ def noise(omega: np.ndarray, parameters: np.ndarray, J: np.ndarray, F: np.ndarra
             found = 2.0 * product + 4.0 * eta * load(parameters, 2 + l) * rest
             store(K, k, l, found)
             store(K, l, k, found)
+
+
+@jitable
+def outputs(omega: np.ndarray, parameters: np.ndarray, g: np.ndarray) -> None:
+    """Write E[D lambda_k^2], in loops that serve lanes too."""
+    n = omega.shape[0]
+    t = 0.0 * load(parameters, 0)
+    for i in range(n):
+        t = fma(load(parameters, 2 + i), load(omega, i, i), t)
+    for k in range(g.shape[0]):
+        row = 0.0 * t
+        for i in range(n):
+            row = fma(load(parameters, 2 + i), np.square(load(omega, k, i)), row)
+        store(g, k, t * load(omega, k, k) + 2.0 * row)
 
 
 def drift_arrays(omega: np.ndarray, parameters: np.ndarray, p: int) -> np.ndarray:
@@ -167,4 +182,4 @@ def noise_back(
             parameters_bar[2 + i] += 4.0 * u[j] * omega[i, j] * omega[i, j] * second_bar
 
 
-AVERAGES = Averages(drift, noise, drift_arrays, noise_arrays, drift_back, noise_back, lanes=True)
+AVERAGES = Averages(drift, noise, drift_arrays, noise_arrays, drift_back, noise_back, lanes=True, outputs=outputs)
