@@ -12,7 +12,7 @@ from . import _checks
 from ._display import Report
 from ._loss import Loss
 from ._parameters import about, describe, is_default, overlap, plain, readout, short, width
-from .activations import SHIPPED, Activation, NoClosedForm, activation_of, stored_activation
+from .activations import SHIPPED, TEACHERS, Activation, NoClosedForm, activation_of, stored_activation
 from .rules import SHIPPED as RULES
 from .rules import Rule, rule_of
 
@@ -21,8 +21,15 @@ __all__ = ["CONSTRAINTS", "TeacherStudent", "check_model", "parameters"]
 CONSTRAINTS = ("free", "spherical")
 
 
+def _activation(name, value, known):
+    found = activation_of(value, name)
+    if not found.learns:
+        raise ValueError(f"`{name}` must have a slope that is not zero, but is {found!r}, which is for teachers alone")
+    return found
+
+
 def _teacher_activation(name, value, known):
-    return known["activation"] if value is None else activation_of(value, name)
+    return known["activation"] if value is None else activation_of(value, name, TEACHERS)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -59,7 +66,7 @@ class TeacherStudent(Report, Loss):
     activation : str or Activation
         Of the hidden units: "quadratic", "erf", "relu" or "tanh", or an object of :mod:`tsode.activations`.
     teacher_activation : str or Activation, optional
-        Of the teacher's units; that of the student by default.
+        Of the teacher's units; that of the student by default. Also "sign", for classes.
     rule : str or Rule
         What one sample changes: "gradient", which is descent on half the squared error, "logistic", "hinge",
         "perceptron" or "huber", or an object of :mod:`tsode.rules`.
@@ -116,12 +123,12 @@ class TeacherStudent(Report, Loss):
         title="loss", choices=CONSTRAINTS, plural="constraints on the student's rows"))
     _: KW_ONLY
     activation: Activation = field(default="quadratic", metadata=about(  # type: ignore[assignment]
-        "activation", "activation of the hidden units", "σ", lambda name, value, _: activation_of(value, name),
+        "activation", "activation of the hidden units", "σ", _activation,
         load=stored_activation, title="widths", rare=True, choices=tuple(SHIPPED),
         plural="activations of the hidden units"))
     teacher_activation: Activation = field(default=None, metadata=about(  # type: ignore[assignment]
         "teacher activation", "activation of the teacher's units; None: the student's", "σ*", _teacher_activation,
-        load=stored_activation, title="widths", rare=True, choices=tuple(SHIPPED),
+        load=stored_activation, title="widths", rare=True, choices=tuple(TEACHERS),
         plural="activations of the teacher's units; None: the student's"))
     rule: Rule = field(default="gradient", metadata=about(  # type: ignore[assignment]
         "learning rule", "what one sample changes", "", lambda name, value, _: rule_of(value, name), title="run",

@@ -47,12 +47,15 @@ class Activation(ABC):
     sides : tuple of float or None
         Where it is linear on either side of zero, and zero there: its slopes on the left and on the right. Averages of
         two such functions are closed.
+    learns : bool
+        Whether students may have it: not where its slope is zero.
     """
 
     name: str = ""
     degree: float | None = None
     coefficients: tuple[float, ...] | None = None
     sides: tuple[float, float] | None = None
+    learns: bool = True
 
     @property
     def parameters(self) -> dict[str, Any]:

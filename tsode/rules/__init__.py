@@ -2,17 +2,22 @@
 
 from .. import _checks
 from .base import Rule
+from .clipped import Clipped
 from .gradient import Gradient
 from .hinge import Hinge
 from .huber import Huber
 from .logistic import Logistic
+from .normalised import Normalised
 from .output_loss import OutputLoss
 from .perceptron import Perceptron
 
-__all__ = ["SHIPPED", "Gradient", "Hinge", "Huber", "Logistic", "OutputLoss", "Perceptron", "Rule", "rule_of"]
+__all__ = [
+    "SHIPPED", "Clipped", "Gradient", "Hinge", "Huber", "Logistic", "Normalised", "OutputLoss", "Perceptron", "Rule",
+    "rule_of",
+]  # fmt: skip
 
 SHIPPED = {kind.name: kind for kind in (Gradient, Logistic, Hinge, Perceptron, Huber)}  # by their names alone
-KINDS = SHIPPED  # what files name, with arguments
+KINDS = SHIPPED | {kind.name: kind for kind in (Clipped, Normalised)}  # what files name, with arguments
 
 
 def rule_of(value: str | dict | Rule, name: str = "rule") -> Rule:
@@ -20,6 +25,6 @@ def rule_of(value: str | dict | Rule, name: str = "rule") -> Rule:
     if isinstance(value, Rule):
         return value
     if isinstance(value, dict):
-        given = dict(value)
+        given = {key: rule_of(each) if key == "rule" else each for key, each in value.items()}
         return KINDS[_checks.choice(name, given.pop("name", None), tuple(KINDS))](**given)
     return SHIPPED[_checks.choice(name, value, tuple(SHIPPED))]()
