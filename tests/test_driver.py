@@ -52,6 +52,9 @@ class Scripted:
                 return False
         return True
 
+    def trained(self):
+        return np.empty((self.runs, 0))
+
     def overlaps(self):
         M = np.full((self.runs, 1, 1), float(self.step))
         return M, self.trace[: self.runs, None, None].copy()

@@ -78,6 +78,9 @@ class TeacherStudent(Report, Loss):
         readout by :math:`1 - \kappa_v / N`.
     batch_size : int
         Number of samples B whose steps, all at the same weights, are averaged into one.
+    momentum : float
+        :math:`0 \le \beta < 1`: a step is that of the batch and :math:`\beta` times the step before, also of a trained
+        readout; decays are no part of it.
 
     Raises
     ------
@@ -149,6 +152,10 @@ class TeacherStudent(Report, Loss):
         "batch size", "samples whose steps are averaged into one", "B",
         lambda name, value, _: _checks.integer(name, value, minimum=1),
         title="run", rare=True, metavar="B", plural="batch sizes"))
+    momentum: float = field(default=0.0, metadata=about(
+        "momentum", "what is kept of the last step", "β",
+        lambda name, value, _: _checks.number(name, value, minimum=0.0, maximum=0.999999),
+        title="run", rare=True, metavar="BETA", plural="values of the momentum"))
 
     if TYPE_CHECKING:  # what is taken is more than what is held
 
@@ -160,7 +167,7 @@ class TeacherStudent(Report, Loss):
             teacher_activation: str | dict[str, Any] | Activation | None = None,
             rule: str | dict[str, Any] | Rule = "gradient",
             readout_learning_rate: float = 0.0, weight_decay: float = 0.0, readout_decay: float = 0.0,
-            batch_size: int = 1,
+            batch_size: int = 1, momentum: float = 0.0,
         ) -> None: ...
     # fmt: on
 
@@ -279,7 +286,7 @@ class TeacherStudent(Report, Loss):
         return (
             self.teacher_activation == self.activation
             and self.rule == rule_of("gradient")
-            and self.batch_size == 1
+            and self.is_sample_by_sample
             and not (self.readout_learning_rate or self.weight_decay)
         )
 
@@ -288,19 +295,29 @@ class TeacherStudent(Report, Loss):
         """What is known in closed form: see :func:`tsode.closed_forms.closed_forms`."""
         if not self.is_plain:
             raise NoClosedForm(
-                "`model` must have one activation on both sides, the rule 'gradient', a fixed readout, no decay and "
-                f"batches of 1 for closed forms, but is {describe(self)}; tsode.fixed_point finds plateaus and end "
-                "points of any with a fixed readout"
+                "`model` must have one activation on both sides, the rule 'gradient', a fixed readout, no decay, "
+                f"batches of 1 and no momentum for closed forms, but is {describe(self)}; tsode.fixed_point finds "
+                "plateaus and end points of any with a fixed readout"
             )
         return self.activation.closed_forms(self)
 
     @property
+    def is_sample_by_sample(self) -> bool:
+        """Whether each sample makes a step of its own, which depends on no other: no batches and no momentum."""
+        return self.batch_size == 1 and not self.momentum
+
+    @property
+    def effective_learning_rate(self) -> float:
+        r"""Rate :math:`\eta / (B (1 - \beta))` of steps of one sample without momentum with the same ODE, float."""
+        return self.learning_rate / (self.batch_size * (1 - self.momentum))
+
+    @property
     def natural_time(self) -> float:
-        r"""Unit of time in which the model learns, :math:`B / (\eta \max|v| \max|v^*|)`, float."""
+        r"""Unit of time in which the model learns, :math:`1 / (\eta \max|v| \max|v^*|)`, float."""
         v, v_star = np.abs(self.student_readout).max(), np.abs(self.teacher_readout).max()
         if self.readout_learning_rate:  # it will be of the size of the other
             v = max(v, v_star)
-        return self.batch_size / (self.learning_rate * v * v_star)
+        return 1 / (self.effective_learning_rate * v * v_star)
 
     @property
     def solution_ratio(self) -> float:

@@ -167,10 +167,9 @@ def _vector(name, values, length, shape, default):
 def _differentiate(model, start, alpha, learning_rates, weights, options):
     """Integrate, take back, and collect what the loss depends on directly."""
     rates, tables = Rates([model], options.gradient_flow, 1, options.rtol), dop853.tables()
-    learning_rates = learning_rates / model.batch_size
-    first = Rates(
-        [model.replace(learning_rate=learning_rates[0], batch_size=1)], options.gradient_flow, 1, options.rtol
-    )
+    share = model.effective_learning_rate / model.learning_rate
+    first = Rates([model.replace(learning_rate=learning_rates[0])], options.gradient_flow, 1, options.rtol)
+    learning_rates = share * learning_rates
     work, control, out = begin([model], [start], first, 1, alpha, options)
     history, ends = forward(
         rates.pointer, rates.arrays, rates.numbers, tables, work, control, alpha.copy(), learning_rates, out,
@@ -191,8 +190,8 @@ def _differentiate(model, start, alpha, learning_rates, weights, options):
         rates.pointer, pullback.pointer, rates.arrays, rates.numbers, tables, history, ends, learning_rates,
         record_bars, P_bar, parameters_bar, learning_rates_bar,
     )  # fmt: skip
-    learning_rates_bar /= model.batch_size
-    parameters_bar[0] /= model.batch_size
+    learning_rates_bar *= share
+    parameters_bar[0] *= share
     found = model.rule.parameter_bars(model, parameters_bar)
     P_bar = P_bar.reshape(model.p_star, model.p_star)
     found["teacher_overlap"] = (P_bar + P_bar.T) / 2

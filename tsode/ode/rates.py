@@ -62,7 +62,7 @@ def is_bare(model: TeacherStudent) -> bool:
 
 def beside(model: TeacherStudent) -> np.ndarray:
     """Return the rates of what happens beside the step of W, per sample: weight decay, readout decay, learning rate."""
-    rates = model.weight_decay, model.readout_decay, model.readout_learning_rate
+    rates = model.weight_decay, model.readout_decay, model.readout_learning_rate / (1 - model.momentum)
     return np.array(rates) / model.batch_size
 
 

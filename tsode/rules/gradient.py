@@ -54,9 +54,9 @@ class Gradient(Rule):
     def average_parameters(self, model: TeacherStudent, rtol: float = 1e-8) -> np.ndarray:
         """Return the first four and the constants of the averages of both activations.
 
-        In time samples / N, a batch of size B is one sample at the learning rate over B.
+        The learning rate is that of steps of one sample without momentum which have the same limit.
         """
-        head = self._head(model, model.learning_rate / model.batch_size)
+        head = self._head(model, model.effective_learning_rate)
         return np.concatenate([head, model.activation.constants(model.teacher_activation, rtol)])
 
     def _head(self, model, learning_rate):
@@ -68,9 +68,9 @@ class Gradient(Rule):
         return model.activation.averages(model.teacher_activation)
 
     def scalar_drift(self, model: TeacherStudent, M: np.ndarray, Q: np.ndarray, scalars: np.ndarray) -> np.ndarray:
-        r"""Return :math:`-\eta_v E[D\, \sigma_k] / B`, shape (p,)."""
+        r"""Return :math:`-\eta_v E[D\, \sigma_k] / (B (1 - \beta))`, shape (p,)."""
         sides = model.activation, model.teacher_activation, scalars, model.teacher_readout
-        rate = model.readout_learning_rate / model.batch_size
+        rate = model.readout_learning_rate * model.effective_learning_rate / model.learning_rate
         return -rate * squared_error.readout_slopes(*sides, M, Q, model.teacher_overlap)[0]
 
     def excess_loss(self, model: TeacherStudent, M: np.ndarray, Q: np.ndarray, readout: np.ndarray) -> np.ndarray:

@@ -20,7 +20,9 @@ from .._versions import versions
 from ..model import TeacherStudent, check_model
 from ..overlaps import Overlaps, check_start
 from ..trajectory import Trajectory
+from .batch_weights import BatchWeightsRun
 from .chain import ChainRuns, groups
+from .general_chain import GeneralRuns, row_count
 from .random_numbers import LAWS
 from .weights import PRECISIONS, WeightsRun
 from .wide_chain import WideRun, in_blocks
@@ -67,9 +69,10 @@ def simulate(
         (p, N) and (p_star, N); or None: each run draws Gaussian student weights of unit variance.
     alpha : float or array_like, shape (T,)
         Times (samples / N), strictly increasing; a number stands for 201 even times from 0 up to it. The
-        start belongs to ``alpha[0]``, and a time is recorded after round((alpha - alpha[0]) N) samples.
+        start belongs to ``alpha[0]``, and a time is recorded after round((alpha - alpha[0]) N) samples, in whole
+        batches.
     N : int
-        Input dimension, at least p + p_star.
+        Input dimension, at least p + p_star; for the engine "chain" with momentum at least 2 p + p_star.
     runs : int
         Number of independent runs.
     seed : int, SeedSequence, Generator or None
@@ -141,23 +144,28 @@ def simulate(
                 f"`precision` must be 'double' for the engine 'chain', but is {precision!r}; take engine='weights'"
             )
 
+        rows = row_count(model) + model.p_star
+        if rows > N:
+            raise ValueError(f"`N` must be at least {rows} for the engine 'chain', but is {N}; take engine='weights'")
+    if max(model.weight_decay, model.readout_decay) >= N:
+        raise ValueError(f"`N` must be larger than the rates of decay, but is {N}")
+
     _check_size(model, alpha, N, runs, engine)
     norms = start.Q if isinstance(start, Overlaps) else np.eye(model.p) if start is None else start[0] @ start[0].T / N
     limit = divergence_limit(model, norms)
-    steps = np.rint((alpha - alpha[0]) * N).astype(np.int64)
+    steps = np.rint((alpha - alpha[0]) * N / model.batch_size).astype(np.int64) * model.batch_size
 
     threads = numba.get_num_threads()
-    wide = engine == "chain" and in_blocks(model, runs)
-    lockstep = engine == "chain" and not wide
+    kind, lockstep = _kind(model, runs, engine)
     together = groups(runs, threads) if lockstep else [range(run, run + 1) for run in range(runs)]
 
     def make(group):
         sequences = [run_sequence(sequence, run) for run in group]
         if lockstep:
-            return ChainRuns(model, start, N, sequences, limit)
-        if wide:
-            return WideRun(model, start, N, sequences[0], limit)
-        return WeightsRun(model, start, N, sequences[0], inputs, limit, precision)
+            return kind(model, start, N, sequences, limit)
+        if engine == "chain":
+            return kind(model, start, N, sequences[0], limit)
+        return kind(model, start, N, sequences[0], inputs, limit, precision)
 
     recorder = _Recorder(model, runs, steps, limit, progress)
     recorder.run_all(make, together, threads)
@@ -173,6 +181,15 @@ def simulate(
             trajectory,
         )
     return trajectory
+
+
+def _kind(model, runs, engine):
+    """Return the class of the runs, and whether it takes a few of them in lockstep."""
+    if engine == "weights":
+        return (WeightsRun if model.is_sample_by_sample else BatchWeightsRun), False
+    if not model.is_sample_by_sample:
+        return GeneralRuns, True
+    return (WideRun, False) if in_blocks(model, runs) else (ChainRuns, True)
 
 
 def _check_size(model, alpha, N, runs, engine):

@@ -1,0 +1,303 @@
+r"""The chain of the overlaps for steps of many samples, and for steps that mix rows: mini-batches and momentum.
+
+The state is that of `tsode.sgd.chain`, rows [A | L] in an orthonormal basis that starts with the teacher's span: the
+student's w and, with momentum, its velocity m. A batch of S samples gives, all at the same weights, the steps C, shape
+(p, S), and
+
+.. math::
+    G = \frac{1}{S \sqrt N} \sum_s C_s x_s^T , \qquad m \leftarrow \beta m + G , \qquad
+    w \leftarrow (1 - \kappa / N)\, w + m .
+
+In the directions of A and L the inputs are the Gaussian U and G. The other n coordinates of all inputs are a Gaussian
+S x n matrix R that is independent of C. So the law of C R, given C, depends on :math:`C C^T` alone: C may be replaced
+by any root K of it, of m = min(p, S) columns, and R by the lower triangular factor F of an m x n Gaussian matrix, up to
+a rotation of the basis, which is free there (Bartlett 1933):
+
+.. math::
+    F_{kk}^2 \sim \chi^2_{n - k} \quad (k = 0, 1, \dots), \qquad F_{kj} \sim \mathcal N(0, 1) \quad (j < k) .
+
+The columns K F go beside those of A and L, and reflections from the right bring all of them back to a triangle. For one
+sample F is the length of the input outside of the span, and K is C itself: then C may depend on :math:`|x|^2` too. All
+is orthogonal: nothing is subtracted, Q stays positive semidefinite. Runs go in lockstep as there.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from numba import njit
+
+from .._compiled import call_step, step_function
+from .._lanes import WIDTH, aligned, every, fma, load, store
+from .._linear_algebra import semidefinite_root
+from .._random import run_sequence
+from ..model import TeacherStudent
+from ..overlaps import Overlaps
+from .chain import SUBSTREAMS, start_rows
+from .chain_draws import decide_kernel
+from .chain_sweeps import retire
+from .random_numbers import normal_lanes, stream_state
+from .reflections import lower_triangle
+
+__all__ = ["GeneralRuns", "row_count"]
+
+NUMBERS = 512  # normal numbers of a run that are drawn together, at least
+STEPS_A_CALL = 1 << 22  # samples times runs times rows times columns between two looks at the stop flag
+
+
+def row_count(model: TeacherStudent) -> int:
+    """Return how many rows evolve: those of the student, and of its velocity."""
+    return model.p * (2 if model.momentum else 1)
+
+
+class GeneralRuns:
+    """A few runs in lockstep, or one alone, with the interface of `tsode.sgd.chain.ChainRuns`.
+
+    Parameters
+    ----------
+    model : TeacherStudent
+        What is run.
+    start : Overlaps or None
+        Overlaps of all runs, or None for Gaussian student weights of unit variance, drawn for each run.
+    N : int
+        Input dimension, at least p_star and the number of rows.
+    sequences : list of numpy.random.SeedSequence
+        One stream a run, at most WIDTH.
+    limit : float
+        Sum of squared preactivations that counts as diverged.
+
+    Attributes
+    ----------
+    rows : ndarray, shape (p or 2 p, p_star + p or 2 p, lanes)
+        [A | L] of the student, and of its velocity below; the last axis is missing for one run.
+    scalars, velocity : ndarray, shape (n_scalars, lanes)
+        What is trained beside the rows, and how it moves.
+    ended : ndarray, shape (lanes,)
+        Sample at which a run diverged, or -1.
+    """
+
+    exhausted = False
+
+    def __init__(
+        self,
+        model: TeacherStudent,
+        start: Overlaps | None,
+        N: int,
+        sequences: Sequence[np.random.SeedSequence],
+        limit: float,
+    ) -> None:
+        self.model, self.N, self.limit, self.runs, self.step = model, N, limit, len(sequences), 0
+        p, p_star, total, noises = model.p, model.p_star, row_count(model), model.rule.noises(model)
+        last = (WIDTH,) if self.runs > 1 else ()
+        self.T = semidefinite_root(model.teacher_overlap)
+        span, m = p_star + total, min(p, model.batch_size)
+        columns = min(m, N - span)
+        self.rows, self.wide = aligned((total, span, *last)), aligned((total, span + columns, *last))
+        self.state, self.redraw_state = aligned((4, SUBSTREAMS, *last), np.uint64), aligned((4, *last), np.uint64)
+        for lane in range(WIDTH if last else 1):  # lanes without a run repeat the first
+            run = lane if lane < self.runs else 0
+            numbers, redraws, start_sequence = (run_sequence(sequences[run], i) for i in range(3))
+            here = (..., lane) if last else (...,)
+            self.state[here] = stream_state(numbers, SUBSTREAMS)
+            self.redraw_state[here] = stream_state(redraws, 1)[:, 0]
+            self.rows[:p, : p_star + p][here] = start_rows(model, start, N, self.T, start_sequence)
+        a_batch = (span + noises) * model.batch_size + m * columns
+        self.batches, self.m, self.noises = max(1, NUMBERS // a_batch), m, noises
+        count = -(-self.batches * a_batch // (2 * SUBSTREAMS)) * 2 * SUBSTREAMS
+        self.numbers, self.C = aligned((count, *last)), aligned((p, model.batch_size, *last))
+        scalars, parameters = model.rule.scalars(model), model.rule.parameters(model)
+        self.scalars, self.velocity, self.parameters = (
+            aligned((len(x), *last)) for x in (scalars, scalars, parameters)
+        )
+        self.scalars.T[:], self.parameters.T[:] = scalars, parameters
+        self.work = aligned((2 * p + p_star + 1 + len(scalars), *last))
+        self.v = aligned((max(model.batch_size, span + columns), *last))
+        self.ended = aligned((*last,) or (1,))
+        self.ended[:] = -1
+        self.rule = step_function(model.rule.step(model), lanes=bool(last))
+
+    def advance(self, stop: int) -> bool:
+        """Run up to `stop` samples in all, or a bounded part of the way; return False where no run is left."""
+        model, batch = self.model, self.model.batch_size
+        stop = min(stop, self.step + max(1, STEPS_A_CALL // (self.rows.size * batch)) * batch)
+        rows = self.rows.reshape(self.rows.shape[0] * self.rows.shape[1], *self.rows.shape[2:])
+        ended = self.ended.reshape(1, *self.rows.shape[2:])
+        self.step = general_kernel(
+            self.rule.pointer, self.parameters, self.scalars, self.velocity, self.rows, rows, self.wide, self.C, self.v,
+            self.T, self.work, self.numbers, self.numbers.reshape(-1), self.batches, self.m, self.noises,
+            self.state.reshape(4, -1), self.redraw_state.reshape(4, -1), ended, self.step, stop, batch, self.N,
+            float(model.weight_decay), float(model.readout_decay), float(model.momentum), model.spherical, self.limit,
+        )  # fmt: skip
+        return bool((self.ended[: self.runs] < 0).any())
+
+    def trained(self) -> np.ndarray:
+        """Return the trained scalars of the runs, shape (runs, n_scalars)."""
+        return self.scalars.T.reshape(self.ended.size, len(self.scalars))[: self.runs]
+
+    def overlaps(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return M, Q of the runs, shapes (runs, p, p_star) and (runs, p, p)."""
+        rows = self.rows[: self.model.p]
+        rows = np.moveaxis(rows.reshape(*rows.shape[:2], -1), 2, 0)[: self.runs].copy()
+        return rows[:, :, : self.model.p_star] @ self.T.T, rows @ np.swapaxes(rows, 1, 2)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def general_kernel(
+    rule, parameters, scalars, velocity, rows, flat_rows, wide, C, v, T, work, numbers, flat_numbers, batches, m,
+    noises, state, redraw_state, ended, step, stop, batch, N, weight_decay, readout_decay, momentum, spherical, limit,
+):  # fmt: skip
+    """Run batches until `stop` samples are done; write into `ended` when a run diverged; return how many are done."""
+    p, span, columns = C.shape[0], rows.shape[1], wide.shape[1] - rows.shape[1]
+    a_sample = span + noises
+    a_batch = a_sample * batch + m * columns
+    keep, target = 1.0 - weight_decay / N, p if momentum > 0.0 else 0
+    while step < stop:
+        first = (step // batch) % batches * a_batch
+        if first == 0:
+            normal_lanes(state, flat_numbers)
+        root = first + a_sample * batch
+        lengths(flat_numbers, root, columns, N - span, redraw_state)
+        for k in range(rows.shape[0]):
+            factor = keep if k < p else momentum
+            for j in range(span):
+                store(wide, k, j, factor * load(rows, k, j))
+            for j in range(columns):
+                store(wide, k, span + j, 0.0 * load(rows, k, 0))
+        for i in range(velocity.shape[0]):
+            store(velocity, i, momentum * load(velocity, i))
+        fine = load(ended, 0) < np.inf  # all of them
+        for s in range(batch):
+            place = first + s * a_sample
+            longest = learn(
+                rule, parameters, scalars, velocity, rows, wide, C, T, work, numbers, place, noises, target,
+                load(numbers, root) if columns > 0 else 0.0 * load(numbers, root), s, batch, N,
+            )  # fmt: skip
+            fine = fine & (longest < limit)  # nan is not
+        inside(wide, C, numbers, first, a_sample, span, target, 1.0 / (batch * N))
+        if m < batch:
+            lower_triangle(C, 0, v)
+        outside(wide, C, numbers, root, m, span, target, 1.0 / (batch * N))
+        finish(wide, p, momentum, spherical)
+        lower_triangle(wide, T.shape[0], v)
+        for k in range(rows.shape[0]):
+            for j in range(span):
+                store(rows, k, j, load(wide, k, j))
+        for i in range(scalars.shape[0]):
+            store(scalars, i, fma(1.0 - readout_decay / N, load(scalars, i), load(velocity, i)))
+        step += batch
+        if not every(fine):
+            retire(flat_rows, scalars, fine, ended, step)
+    return step
+
+
+@njit(error_model="numpy")
+def lengths(flat, root, columns, degrees, redraw_state):
+    """Turn the numbers on the diagonal of F into chi-distributed ones.
+
+    One degree of freedom is a normal number, whose sign is free. Others are drawn as in `draw_kernel`.
+    """
+    lanes = redraw_state.shape[1]
+    for k in range(columns):
+        d = 0.5 * (degrees - k) - 1.0 / 3.0
+        if d > 0.5:
+            first = (root + k * columns + k) * lanes
+            for l in range(lanes):
+                x = decide_kernel(-np.inf, 1.0, d, redraw_state[:, l])  # no candidate yet
+                flat[first + l] = math.sqrt(2.0 * d * (1.0 + x / math.sqrt(9.0 * d)) ** 3)
+
+
+@njit(inline="always", error_model="numpy")
+def learn(
+    rule, parameters, scalars, velocity, rows, wide, C, T, work, numbers, place, noises, target, rest, s, batch, N
+):  # fmt: skip
+    """Add the step of one sample in the span, and keep its C; return the squared length of lambda."""
+    p, p_star, span = C.shape[0], T.shape[0], rows.shape[1]
+    lam, change, mu = work[:p], work[p : 2 * p], work[2 * p : 2 * p + p_star]
+    size, scalar_change = work[2 * p + p_star : 2 * p + p_star + 1], work[2 * p + p_star + 1 :]
+    rate, longest, length = 1.0 / (batch * N), 0.0 * rest, rest * rest
+    for first in range(0, p, 4):  # four sums at a time, none of which waits for the others
+        k0, k1, k2, k3 = first, min(first + 1, p - 1), min(first + 2, p - 1), min(first + 3, p - 1)
+        zero = 0.0 * rest
+        a, b, c, d = zero, zero, zero, zero
+        for j in range(span):
+            x = load(numbers, place + j)
+            a = fma(load(rows, k0, j), x, a)
+            b = fma(load(rows, k1, j), x, b)
+            c = fma(load(rows, k2, j), x, c)
+            d = fma(load(rows, k3, j), x, d)
+        store(lam, k0, a)
+        store(lam, k1, b)
+        store(lam, k2, c)
+        store(lam, k3, d)
+    for k in range(p):
+        longest = fma(load(lam, k), load(lam, k), longest)
+    for r in range(p_star):
+        total = 0.0 * rest
+        for q in range(p_star):
+            total = fma(T[r, q], load(numbers, place + q), total)
+        store(mu, r, total)
+    for j in range(span):
+        x = load(numbers, place + j)
+        length = fma(x, x, length)
+    store(size, 0, length * (1.0 / N) if batch == 1 else 0.0 * rest + 1.0)
+    call_step(rule, lam, mu, numbers, place + span, noises, size, scalars, parameters, change, scalar_change)
+    for k in range(p):
+        store(C, k, s, load(change, k))
+    for i in range(velocity.shape[0]):
+        store(velocity, i, fma(rate, load(scalar_change, i), load(velocity, i)))
+    return longest
+
+
+@njit(inline="always", error_model="numpy")
+def inside(wide, C, numbers, first, a_sample, span, target, rate):
+    """Add the steps of all samples in the span, four samples at a time: the sums are read and written less often."""
+    batch = C.shape[1]
+    whole = batch - batch % 4
+    for s in range(0, whole, 4):
+        p0 = first + s * a_sample
+        p1, p2, p3 = p0 + a_sample, p0 + 2 * a_sample, p0 + 3 * a_sample
+        for k in range(C.shape[0]):
+            c0, c1 = rate * load(C, k, s), rate * load(C, k, s + 1)
+            c2, c3 = rate * load(C, k, s + 2), rate * load(C, k, s + 3)
+            for j in range(span):
+                found = fma(c0, load(numbers, p0 + j), load(wide, target + k, j))
+                found = fma(c1, load(numbers, p1 + j), found)
+                found = fma(c2, load(numbers, p2 + j), found)
+                store(wide, target + k, j, fma(c3, load(numbers, p3 + j), found))
+    for s in range(whole, batch):
+        for k in range(C.shape[0]):
+            c = rate * load(C, k, s)
+            for j in range(span):
+                x = load(numbers, first + s * a_sample + j)
+                store(wide, target + k, j, fma(c, x, load(wide, target + k, j)))
+
+
+@njit(inline="always", error_model="numpy")
+def outside(wide, C, numbers, root, m, span, target, rate):
+    """Write K F, K being the first columns of C, beside the columns of the span."""
+    columns = wide.shape[1] - span
+    for k in range(C.shape[0]):
+        for j in range(columns):
+            total = 0.0 * load(C, k, 0)
+            for i in range(j, m):
+                total = fma(load(C, k, i), load(numbers, root + i * columns + j), total)
+            store(wide, target + k, span + j, rate * total)
+
+
+@njit(inline="always", error_model="numpy")
+def finish(wide, p, momentum, spherical):
+    """Move the student by its velocity, and put it back on the sphere."""
+    for k in range(p):
+        norm = 0.0 * load(wide, k, 0)
+        for j in range(wide.shape[1]):
+            x = load(wide, k, j)
+            if momentum > 0.0:
+                x = x + load(wide, p + k, j)
+                store(wide, k, j, x)
+            norm = fma(x, x, norm)
+        if spherical:
+            norm = 1.0 / np.sqrt(norm)
+            for j in range(wide.shape[1]):
+                store(wide, k, j, norm * load(wide, k, j))
