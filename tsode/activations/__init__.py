@@ -1,5 +1,7 @@
 """Activations of the hidden units, one file each."""
 
+from typing import Any
+
 import numpy as np
 
 from .. import _checks
@@ -22,11 +24,12 @@ __all__ = [
 
 SHIPPED = {kind.name: kind for kind in (Quadratic, Erf, ReLU, Tanh)}  # by their names alone
 TEACHERS = SHIPPED | {Sign.name: Sign}  # those that teachers may have, too
-KINDS = TEACHERS | {kind.name: kind for kind in (Hermite, Polynomial)}  # what files name, with parameters
+# what files name, with parameters
+KINDS: dict[str, Any] = TEACHERS | {kind.name: kind for kind in (Hermite, Polynomial)}
 
 
 def activation_of(
-    value: Activation | str | dict, name: str = "activation", shipped: dict[str, type[Activation]] = SHIPPED
+    value: Activation | str | dict, name: str = "activation", shipped: dict[str, Any] = SHIPPED
 ) -> Activation:
     """Return the Activation that is meant: an object, a name of a shipped one, or a dict of name and parameters."""
     if isinstance(value, Activation):

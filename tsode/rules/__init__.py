@@ -1,5 +1,7 @@
 """Learning rules, one file each."""
 
+from typing import Any
+
 from .. import _checks
 from .base import Rule
 from .clipped import Clipped
@@ -17,7 +19,7 @@ __all__ = [
 ]  # fmt: skip
 
 SHIPPED = {kind.name: kind for kind in (Gradient, Logistic, Hinge, Perceptron, Huber)}  # by their names alone
-KINDS = SHIPPED | {kind.name: kind for kind in (Clipped, Normalised)}  # what files name, with arguments
+KINDS: dict[str, Any] = SHIPPED | {kind.name: kind for kind in (Clipped, Normalised)}  # what files name, with arguments
 
 
 def rule_of(value: str | dict | Rule, name: str = "rule") -> Rule:
