@@ -75,7 +75,7 @@ CASES = {
     "dict of no model": (
         lambda: tsode.TeacherStudent.from_dict({"p": 2}), ValueError, "`parameters` must be those of a model, but name"
     ),
-    "rule is unknown": (make(rule="magic"), ValueError, "`rule` must be one of 'gradient', but is 'magic'"),
+    "rule is unknown": (make(rule="magic"), ValueError, "`rule` must be one of 'gradient', 'logistic',"),
     **{
         f"{name} of another width": (
             lambda name=name: getattr(MODEL, name)(np.zeros((7, 1)), np.eye(7)),

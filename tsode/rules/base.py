@@ -69,9 +69,10 @@ class Rule(ABC):
     def average_parameters(self, model: TeacherStudent, rtol: float = 1e-8) -> np.ndarray:
         """Return the numbers that `averages` read: by default `parameters` and `rtol`.
 
-        Averages by quadrature are to have an error of at most `rtol`, as far as they can.
+        The learning rate is that of steps of one sample without momentum which have the same limit. Averages by
+        quadrature are to have an error of at most `rtol`, as far as they can.
         """
-        return np.append(self.parameters(model), rtol)
+        return np.concatenate([[model.effective_learning_rate], self.parameters(model)[1:], [rtol]])
 
     def averages(self, model: TeacherStudent) -> Averages:
         """Return the :class:`tsode.activations.Averages` that drive the ODEs: by default by quadrature."""

@@ -41,15 +41,20 @@ class Moments(Averages):
     ) -> tuple[np.ndarray, np.ndarray | None]:
         """Return F and, if the term of second order is wanted, K.
 
-        The last of `parameters` is the relative error, and trained scalars stand from the third on.
+        The first of `parameters` is the learning rate, to which C is proportional; the last is the relative error, and
+        trained scalars stand from the third on.
         """
-        scalars = parameters[2 : 2 + len(self.model.rule.scalars(self.model))]
+        scalars, share = parameters[2 : 2 + len(self.model.rule.scalars(self.model))], self._share(parameters[0])
         F, K, _ = self._sums(omega, scalars, parameters[-1])
-        return F, K if second_order else None
+        return share * F, share**2 * K if second_order else None
 
     def scalar_drift(self, M: np.ndarray, Q: np.ndarray, scalars: np.ndarray) -> np.ndarray:
         """Return E[d], shape (n_scalars,)."""
-        return self._sums(joint_matrix(M, Q, self.model.teacher_overlap), scalars, RTOL)[2]
+        omega = joint_matrix(M, Q, self.model.teacher_overlap)
+        return self._share(self.model.effective_learning_rate) * self._sums(omega, scalars, RTOL)[2]
+
+    def _share(self, learning_rate):
+        return learning_rate / self.model.learning_rate
 
     def tolerance(self, omega: np.ndarray, rtol: float) -> float:
         """Return the relative tolerance that the ODEs can be solved to from a point: larger where points are few."""
@@ -70,8 +75,8 @@ class Moments(Averages):
         return points(omega, rule.jumps(model, scalars), noises, rtol, sharpness, **more)
 
     def _sums(self, omega, scalars, rtol, **more):
-        """Return F, K and E[d] for time samples / N, of which a batch makes one step of the mean of its B."""
-        p, rule, B = self.model.p, self.model.rule, self.model.batch_size
+        """Return F, K and E[d] at the learning rate of the model."""
+        p, rule = self.model.p, self.model.rule
         F, K, drift = np.zeros((p, len(omega))), np.zeros((p, p)), np.zeros(len(scalars))
         if not np.isfinite(omega).all():  # a solution that diverges
             return F * np.nan, K * np.nan, drift * np.nan
@@ -81,4 +86,4 @@ class Moments(Averages):
             F += weighted @ z.T
             K += weighted @ C.T
             drift += d @ (odds * weights)
-        return F / B, K / B**2, drift / B
+        return F, K, drift

@@ -28,7 +28,7 @@ MOST = 1 << 16  # points of a product of nodes
 FINEST, COARSEST = 1e-10, 1e-4  # errors for which products of nodes are made
 POWERS, SHIFTS = (13, 16), 0  # how many Sobol' points there are, as powers of 2, and the seed of what moves them
 JUMPY, KINKED, BIASED = 1e-3, 1e-4, 1e-5  # tolerances: of Sobol' points where C jumps, of many nodes, of the others
-PIECE, REACH = 24, 6.5  # nodes of a piece, and the end of the last one
+PIECE, REACH = 28, 7.5  # nodes of a piece, and the end of the last one
 DENSE = 257  # nodes for each of two components of what jumps anywhere
 NEGLIGIBLE = 1e-18  # weight of a point that is left out
 RANK = 1e-14  # eigenvalue over the trace that is zero
@@ -94,7 +94,7 @@ def points(
     scales = np.maximum(1.0, sharpness * np.append(np.abs(root).max(axis=0, initial=0.0), np.ones(noises)))
     error = max(min(rtol, COARSEST), FINEST)
     while known and error <= COARSEST * 1.01:
-        reach = math.sqrt(2 * math.log(10 / error))
+        reach = math.sqrt(2 * math.log(10 ** (1 + finer) / error))
         spacing = math.pi * math.sqrt(2 / 3 / math.log(1 / error))
         counts = tuple(2 * math.ceil(finer * reach / spacing * scale) + 1 for scale in scales)
         ball = (math.pi / 4) ** (axes / 2) / math.gamma(axes / 2 + 1)  # of the volume of the cube around it
