@@ -26,6 +26,7 @@ MODELS = {
     "erf of the square": SQUARE.replace(activation="erf", teacher_activation="quadratic"),
     "square of erf": SQUARE.replace(teacher_activation="erf"),
     "unknown": SQUARE.replace(activation=Unknown()),
+    "hinge": SQUARE.replace(rule="hinge"),
 }
 START = tsode.Overlaps.random(SQUARE, N=20, rng=0)
 W, W_STAR = START.realise(20, rng=1)

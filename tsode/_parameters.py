@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import inspect
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -62,12 +63,17 @@ def arguments(thing: Any) -> dict[str, Any]:
 
     They are its attributes, but for those that begin with "_" and those that have the value of their default.
     """
-    defaults = {one.name: one.default for one in inspect.signature(type(thing)).parameters.values()}
+    defaults = _defaults(type(thing))
     return {
         name: value
         for name, value in vars(thing).items()
         if not name.startswith("_") and (name not in defaults or defaults[name] != value)
     }
+
+
+@functools.cache
+def _defaults(kind):
+    return {one.name: one.default for one in inspect.signature(kind).parameters.values()}
 
 
 def plain(value: Any) -> Any:

@@ -132,7 +132,7 @@ class OutputLoss(Rule):
                 return None
             if not activation.kinks and roughness(activation)[0] > SMOOTH:
                 return None
-            places = [np.array(activation.kinks), *(_crossings(activation, readout[0], level) for level in levels)]
+            places = [np.array(activation.kinks), *(_crossings(activation, float(readout[0]), level) for level in levels)]
             found += [np.unique(np.concatenate(places))] * len(readout)
         return found
 
@@ -182,17 +182,18 @@ def _loss_error(units):
     return 10.0 ** (2 * units - 13)
 
 
-def _crossings(activation, readout, level):
+@functools.lru_cache(maxsize=256)
+def _crossings(activation: Activation, readout: float, level: float) -> np.ndarray:
     """Return where the output of a single unit crosses a level."""
     x = np.linspace(-FAR, FAR, GRID)
     above = readout * activation(x) > level
     low = np.flatnonzero(above[1:] != above[:-1])
     ends, rising = np.array([x[low], x[low + 1]]), above[low + 1]
-    for _ in range(60):
-        middle = ends.mean(axis=0)
+    for _ in range(50):
+        middle = (ends[0] + ends[1]) / 2
         past = (readout * activation(middle) > level) == rising
         ends = np.where(past, [ends[0], middle], [middle, ends[1]])
-    return ends.mean(axis=0)
+    return ends[0]
 
 
 @functools.lru_cache

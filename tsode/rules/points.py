@@ -189,10 +189,15 @@ def _in_pieces(omega, split, jumps, sharpness, piece):
 
 def _pieces(edges, count):
     """Return nodes and normal weights between sorted edges, shapes (rows, m), for rows of edges, shape (rows, e)."""
-    line, weights = np.polynomial.legendre.leggauss(count)
+    line, weights = _legendre(count)
     ends = np.full((len(edges), 1), REACH)
     edges = np.sort(np.hstack([-ends, np.clip(edges, -REACH, REACH), ends]), axis=1)
     low, high = edges[:, :-1, None], edges[:, 1:, None]
     x = (low + high) / 2 + (high - low) / 2 * line
     w = (high - low) / 2 * weights * np.exp(-(x**2) / 2) / math.sqrt(2 * math.pi)
     return x.reshape(len(edges), -1), w.reshape(len(edges), -1)
+
+
+@functools.lru_cache(maxsize=64)
+def _legendre(count: int) -> tuple[np.ndarray, np.ndarray]:
+    return np.polynomial.legendre.leggauss(count)
