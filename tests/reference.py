@@ -64,3 +64,26 @@ def sgd(model, W, W_star, rows, label_noise=None):
                 W[k] *= np.sqrt(N) / np.linalg.norm(W[k])
         history.append(W.copy())
     return np.array(history)
+
+
+def train(model, W, W_star, rows, label_noise):
+    """SGD of any student with all that a model says of its steps; returns W and v after every whole batch."""
+    W, v, N, B = W.copy(), model.student_readout.copy(), W.shape[1], model.batch_size
+    velocity, readout_velocity = np.zeros_like(W), np.zeros_like(v)
+    history = [(W.copy(), v.copy())]
+    for first in range(0, len(rows) - B + 1, B):
+        gradient, readout_gradient = np.zeros_like(W), np.zeros_like(v)
+        for x, xi in zip(rows[first : first + B], label_noise[first : first + B]):
+            lam, mu = W @ x / np.sqrt(N), W_star @ x / np.sqrt(N)
+            D = v @ model.activation(lam) - model.teacher_readout @ model.teacher_activation(mu) - xi
+            gradient += np.outer(D * v * model.activation.slope(lam), x) / np.sqrt(N) / B
+            readout_gradient += D * model.activation(lam) / B
+        velocity = model.momentum * velocity - model.learning_rate * gradient
+        readout_velocity = model.momentum * readout_velocity - model.readout_learning_rate / N * readout_gradient
+        W = (1 - model.weight_decay / N) * W + velocity
+        if model.readout_learning_rate:
+            v = (1 - model.readout_decay / N) * v + readout_velocity
+        if model.spherical:
+            W *= np.sqrt(N) / np.linalg.norm(W, axis=1, keepdims=True)
+        history.append((W.copy(), v.copy()))
+    return history

@@ -28,6 +28,13 @@ MODELS = {
     "unknown": SQUARE.replace(activation=Unknown()),
     "hinge": SQUARE.replace(rule="hinge"),
 }
+# the square, but trained in another way
+TRAINED = {
+    "readout": SQUARE.replace(readout_learning_rate=0.1),
+    "decay": SQUARE.replace(weight_decay=0.1),
+    "batches": SQUARE.replace(batch_size=3),
+    "momentum": SQUARE.replace(momentum=0.5),
+}
 START = tsode.Overlaps.random(SQUARE, N=20, rng=0)
 W, W_STAR = START.realise(20, rng=1)
 X, Y = np.random.default_rng(2).standard_normal((40, 20)), np.arange(40.0)
@@ -45,7 +52,8 @@ def ode(model):
 def grown(model):
     """Return overlaps that grow from the start, made up: not what any model does."""
     growth = np.linspace(0.5, 1.0, len(ALPHA))[:, None, None]
-    return tsode.Trajectory(model, ALPHA, growth * START.M, growth * START.Q, "completed", ALPHA[-1])
+    scalars = np.ones((len(ALPHA), len(model.rule.scalars(model))))
+    return tsode.Trajectory(model, ALPHA, growth * START.M, growth * START.Q, "completed", ALPHA[-1], scalars=scalars)
 
 
 def zero_modes(model):
@@ -89,6 +97,7 @@ OPEN = {
     tsode.escape_time: lambda model: tsode.escape_time(ode(model), 1.2 * np.sum(START.M**2)),
     tsode.study: lambda model: tsode.study(model, 20, 2, 2.0).results["final excess loss"]["ode"],
     tsode.Trajectory: lambda model: grown(model).loss,
+    manifold.layer_balance: lambda model: manifold.layer_balance(grown(model.replace(readout_learning_rate=0.1))),
     tsode.TeacherStudent: lambda model: model.excess_loss(START.M, START.Q),
     hessian.along: lambda model: hessian.along(grown(model), N=20).lowest,
     hessian.empirical_gradient: lambda model: hessian.empirical_gradient(model, W, X, Y),
@@ -108,7 +117,7 @@ OPEN = {
 # Of the student alone: it does not matter what the teacher is.
 STUDENT = {
     hessian.empirical_gradient, hessian.empirical_operator, hessian.empirical_spectrum, manifold.canonical,
-    manifold.equivalent, manifold.nullity, manifold.symmetry_distance,
+    manifold.equivalent, manifold.layer_balance, manifold.nullity, manifold.symmetry_distance,
 }  # fmt: skip
 NEITHER = {hessian.Comparison, hessian.Separation}  # hold what others have computed
 
@@ -127,7 +136,7 @@ def test_every_analysis_is_looked_at():
 
 
 @pytest.mark.parametrize("function", CLOSED, ids=lambda function: function.__name__)
-@pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)
+@pytest.mark.parametrize("model", (MODELS | TRAINED).values(), ids=MODELS | TRAINED)
 def test_what_needs_a_closed_form_says_so(function, model):
     with pytest.raises(NoClosedForm, match="`model` must have"):
         CLOSED[function](model)
@@ -149,6 +158,18 @@ def test_what_needs_none_is_the_models_own(function, model):
         np.testing.assert_allclose(found, wanted, rtol=1e-10, atol=1e-12)
     elif function is not hessian.rotations:
         assert found.shape != wanted.shape or not np.abs(found - wanted).max() <= 1e-3 * np.abs(wanted).max()
+
+
+@pytest.mark.parametrize("function", [tsode.plateau, tsode.study, tsode.gradient, tsode.fixed_point])
+def test_trained_readouts_have_no_fixed_points_and_derivatives(function):
+    model = TRAINED["readout"]
+    more = {tsode.plateau: (), tsode.study: (20,), tsode.gradient: (START, 1.0), tsode.fixed_point: (START,)}[function]
+    if function is tsode.study:
+        results = function(model, *more, runs=2, alpha_max=2.0).results
+        assert results["final excess loss"]["ode"] > 0
+    else:
+        with pytest.raises(NoClosedForm, match="`model` must have"):
+            function(model, *more)
 
 
 @pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)

@@ -34,16 +34,17 @@ def points(count, N, seed, constraint="free", sides=("erf", "erf")):
         yield model.replace(activation=sides[0], teacher_activation=sides[1]), W, W_star
 
 
-def loss(model, W, W_star):
+def loss(model, W, W_star, v=None):
     """Half the mean squared error as a sum over pairs of units, one by one, of weights with any leading axes."""
     rows = np.concatenate([W, np.broadcast_to(W_star, (*W.shape[:-2], *W_star.shape))], axis=-2)
     C = rows @ np.swapaxes(rows, -1, -2) / W.shape[-1]
-    u = np.concatenate([model.student_readout, -model.teacher_readout])
+    v = model.student_readout if v is None else v
+    u = np.concatenate([v, np.broadcast_to(-model.teacher_readout, (*v.shape[:-1], model.p_star))], axis=-1)
     sides = [model.activation] * model.p + [model.teacher_activation] * model.p_star
     total = 0.0
-    for i in range(len(u)):
-        for j in range(len(u)):
-            total = total + u[i] * u[j] * sides[i].pair(sides[j], C[..., i, i], C[..., i, j], C[..., j, j])
+    for i in range(u.shape[-1]):
+        for j in range(u.shape[-1]):
+            total = total + u[..., i] * u[..., j] * sides[i].pair(sides[j], C[..., i, i], C[..., i, j], C[..., j, j])
     return total / 2
 
 
@@ -123,6 +124,30 @@ def test_population_hessian_against_dense_differences_of_the_loss():
         expected = dense_differences(lambda w, m=model, t=W_star: loss(m, w, t), W)
         found = hessian.population_operator(model, W, W_star) @ np.eye(W.size)
         np.testing.assert_allclose(found, expected, atol=1e-8)
+
+
+def test_hessian_of_weights_and_a_trained_readout_against_dense_differences():
+    """With the gradient, and along a trajectory at the readout of each time."""
+    N, p = 6, 2
+    model, W, W_star = next(m for m in points(10, N, 2) if m[0].p == p)
+    model = model.replace(readout_learning_rate=0.3)
+    n = p * N + p
+    z = np.sqrt(n) * np.concatenate([W.ravel() / np.sqrt(N), model.student_readout])[None]
+
+    def of_both(z):
+        z = z[..., 0, :] / np.sqrt(n)
+        U = z[..., : p * N].reshape(*z.shape[:-1], p, N)
+        return loss(model, np.sqrt(N) * U, W_star, z[..., p * N :])
+
+    start = tsode.Overlaps.from_weights(W, W_star)
+    found = hessian.population_spectrum(model, start, N)
+    np.testing.assert_allclose(found.expanded, np.linalg.eigvalsh(dense_differences(of_both, z)), atol=1e-7)
+    slopes = [FIRST @ of_both(z + np.sqrt(n) * STEP * OFFSETS[:, None, None] * e) / STEP for e in np.eye(n)]
+    assert found.gradient_norm == pytest.approx(np.linalg.norm(slopes), rel=1e-8)
+    ode = tsode.integrate(model, start, [0.0, 1.0])
+    here = model.replace(student_readout=ode.readout[1])
+    last = hessian.population_spectrum(here, ode.overlaps(1), N)
+    assert hessian.along(ode, N).lowest[1] == last.lowest
 
 
 @pytest.mark.parametrize("constraint", CONSTRAINTS)

@@ -58,6 +58,13 @@ CASES = {
     "time of a loss of nan": (
         lambda: TIME(ode(), loss_fraction=np.nan), ValueError, "`loss_fraction` must be finite, but is nan"
     ),
+    "balance of no trajectory": (
+        lambda: manifold.layer_balance(3), TypeError, "`trajectory` must be a Trajectory, but is int"
+    ),
+    "balance of a fixed readout": (
+        lambda: manifold.layer_balance(tsode.integrate(MODEL, START, 1.0)), ValueError,
+        "`trajectory` must be of a homogeneous activation with a trained readout, but its model has Quadratic()"
+    ),
     "solution of no model": (lambda: manifold.solution(3), TypeError, "`model` must be a TeacherStudent, but is int"),
     "solution of two signs": (lambda: manifold.solution(SIGNS), ValueError, "`model` must have readouts of one sign, "),
     "solution on the sphere": (lambda: manifold.solution(SPHERE), ValueError, "`model` must be free, or have p = p_st"),

@@ -57,6 +57,25 @@ CASES = {
     "width is nan": (make(p=nan), ValueError, "`p` must be a whole number, but is nan"),
     "width is zero": (make(p=0), ValueError, "`p` must be at least 1, but is 0"),
     "teacher width negative": (make(p_star=-1), ValueError, "`p_star` must be at least 1, but is -1"),
+    "batch is empty": (make(batch_size=0), ValueError, "`batch_size` must be at least 1, but is 0"),
+    "momentum of one": (make(momentum=1), ValueError, "`momentum` must be at most 0.999999, but is 1"),
+    "decay upwards": (make(weight_decay=-0.1), ValueError, "`weight_decay` must be at least 0, but is -0.1"),
+    "readout decays upwards": (make(readout_decay=-1), ValueError, "`readout_decay` must be at least 0, but is -1"),
+    "readout learns backwards": (
+        make(readout_learning_rate=-0.1), ValueError, "`readout_learning_rate` must be at least 0, but is -0.1"
+    ),
+    "decay of more than all": (
+        sgd(MODEL.replace(weight_decay=30.0)), ValueError, "`N` must be larger than the rates of decay, but is 20"
+    ),
+    "no room for the velocity": (
+        sgd(MODEL.replace(momentum=0.5), N=MODEL.p + MODEL.p_star, engine="chain"), ValueError,
+        "`N` must be at least"
+    ),
+    "readout of other times": (
+        lambda: tsode.Trajectory(
+            MODEL.replace(readout_learning_rate=0.1), [0.0], START.M[None], START.Q[None], "completed", 0.0
+        ), ValueError, "`scalars` must have shape (1, "
+    ),
     "activation is unknown": (
         make(activation="cube"), ValueError, f"`activation` must be one of {SHIPPED}, but is 'cube'"
     ),

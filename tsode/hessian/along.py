@@ -56,6 +56,8 @@ class HessianPath(Report):
 def along(trajectory: Trajectory, N: int | None = None, run: int | None = None, tolerance: float = 1e-6) -> HessianPath:
     """Return index, nullity and extreme eigenvalues of the population Hessian along a trajectory.
 
+    Where the readout is trained, it is that of weights and readout.
+
     Parameters
     ----------
     trajectory : Trajectory
@@ -95,10 +97,11 @@ def along(trajectory: Trajectory, N: int | None = None, run: int | None = None, 
     tolerance = check_tolerance(tolerance)
     N = _checks.integer("N", N, minimum=model.p + model.p_star)
     first = trajectory.overlaps(0, run)
-    Q = trajectory.Q if run is None else trajectory.Q[run]
-    alpha = trajectory.alpha[np.isfinite(Q).all(axis=(1, 2))]
-    spectra = [population_spectrum(model, first, N, tolerance)]
-    spectra += [population_spectrum(model, trajectory.overlaps(i, run), N, tolerance) for i in range(1, len(alpha))]
+    Q, readout = (each if run is None else each[run] for each in (trajectory.Q, trajectory.readout))
+    alpha, spectra = trajectory.alpha[np.isfinite(Q).all(axis=(1, 2))], []
+    for i in range(len(alpha)):
+        here = model.replace(student_readout=readout[i]) if model.readout_learning_rate else model
+        spectra.append(population_spectrum(here, trajectory.overlaps(i, run) if i else first, N, tolerance))
     names = ("index", "nullity", "lowest", "highest", "gradient_norm")
     return HessianPath(
         alpha=alpha, N=N, tolerance=tolerance, **{name: np.array([getattr(s, name) for s in spectra]) for name in names}

@@ -19,6 +19,7 @@ from .. import _checks
 from ..model import TeacherStudent, check_model
 from ..overlaps import LARGEST_WEIGHT, Overlaps
 from .landscape import Point
+from .readout import with_readout
 from .reduction import Reduction
 from .spectrum import TOLERANCE, Spectrum
 from .spheres import on_spheres, project
@@ -31,6 +32,8 @@ __all__ = ["check_weights", "population_gradient", "population_operator", "popul
 
 def population_spectrum(model: TeacherStudent, overlaps: Overlaps, N: int, tolerance: float = TOLERANCE) -> Spectrum:
     r"""Return the exact spectrum of the population Hessian at dimension N, with respect to W / sqrt(N).
+
+    Where the readout is trained, it is with respect to W / sqrt(N) and v, at the model's `student_readout`.
 
     Parameters
     ----------
@@ -47,7 +50,7 @@ def population_spectrum(model: TeacherStudent, overlaps: Overlaps, N: int, toler
     -------
     Spectrum
         Its multiplicities add up to p N; to p (N - 1) under the spherical constraint, where it is the
-        spectrum of the Riemannian Hessian on the product of spheres.
+        spectrum of the Riemannian Hessian on the product of spheres. A trained readout adds p.
 
     Raises
     ------
@@ -71,7 +74,14 @@ def population_spectrum(model: TeacherStudent, overlaps: Overlaps, N: int, toler
     >>> tsode.hessian.population_spectrum(model, plateau, N=14).multiplicities
     array([ 8, 38,  9,  1])
     """
-    return Reduction.of(model, overlaps, N).spectrum(tolerance)
+    reduction = Reduction.of(model, overlaps, N)
+    if not model.readout_learning_rate:
+        return reduction.spectrum(tolerance)
+    inside, readout_gradient = with_readout(model, reduction)
+    values, outside = np.linalg.eigvalsh(inside), np.linalg.eigvalsh(reduction.outside)
+    counts = np.repeat([1, reduction.copies], [len(values), len(outside)])
+    norm = float(np.hypot(np.linalg.norm(reduction.gradient), np.linalg.norm(readout_gradient)))
+    return Spectrum(np.concatenate([values, outside]), counts, norm, tolerance)
 
 
 def population_operator(model: TeacherStudent, W: ArrayLike, W_star: ArrayLike) -> LinearOperator:

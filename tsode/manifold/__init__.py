@@ -3,6 +3,7 @@
 from .geometry import dimension, path, random_rotation, tangent_basis
 from .invariants import Invariant, Invariants, invariants
 from .late_times import loss_floor, power_law, relaxation_rate
+from .layer_balance import layer_balance
 from .nullity import Nullity, nullity
 from .solutions import (
     closest_rotation,
@@ -26,6 +27,7 @@ __all__ = [
     "distance",
     "equivalent",
     "invariants",
+    "layer_balance",
     "loss_floor",
     "nullity",
     "path",

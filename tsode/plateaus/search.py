@@ -20,7 +20,9 @@ from collections.abc import Callable
 
 import numpy as np
 
+from .._checks import NoClosedForm
 from .._linear_algebra import joint_matrix
+from .._parameters import describe
 from .._states import pack, unpack
 from ..model import TeacherStudent
 from ..ode import integrate
@@ -57,6 +59,10 @@ class Search:
     """
 
     def __init__(self, model: TeacherStudent, start: Overlaps, gradient_flow: bool) -> None:
+        if len(model.rule.scalars(model)):
+            raise NoClosedForm(
+                f"`model` must have a fixed readout for a fixed point of the overlaps, but is {describe(model)}"
+            )
         self.gradient_flow = gradient_flow
         self.all = basis(changes(model))
         self.at(model)
