@@ -7,6 +7,7 @@
 `gradient`                   derivatives of their loss with respect to all parameters and the start
 `simulate`                   one-pass SGD at dimension N
 `activations`                functions of the hidden units, and how to write your own
+`rules`                      what one sample changes: losses of the output, clipped steps
 `Trajectory`                 what both return: save, load, to_xarray
 `plateau`                    where students rest before they learn: escape rate, bounds of the learning rate
 `fixed_point`                plateaus and end points of any model from a start, and along the learning rate
@@ -37,7 +38,7 @@ from ._kernel_cache import prepare as _prepare_kernel_cache
 
 _prepare_kernel_cache()  # Numba looks for a place when a kernel is defined, that is, in the imports below
 
-from . import activations, hessian, manifold, scans
+from . import activations, hessian, manifold, rules, scans
 from .closed_forms import NoClosedForm
 from .model import TeacherStudent
 from .ode import gradient, integrate, integrate_many
@@ -69,6 +70,7 @@ __all__ = [
     "manifold",
     "plateau",
     "plot",
+    "rules",
     "scan",
     "scans",
     "simulate",

@@ -14,7 +14,7 @@ from ._loss import Loss
 from ._parameters import about, describe, is_default, overlap, plain, readout, short, width
 from .activations import SHIPPED, TEACHERS, Activation, NoClosedForm, activation_of, stored_activation
 from .rules import SHIPPED as RULES
-from .rules import Rule, rule_of
+from .rules import Rule, rule_of, stored_rule
 
 __all__ = ["CONSTRAINTS", "TeacherStudent", "check_model", "parameters"]
 
@@ -134,8 +134,8 @@ class TeacherStudent(Report, Loss):
         load=stored_activation, title="widths", rare=True, choices=tuple(TEACHERS),
         plural="activations of the teacher's units; None: the student's"))
     rule: Rule = field(default="gradient", metadata=about(  # type: ignore[assignment]
-        "learning rule", "what one sample changes", "", lambda name, value, _: rule_of(value, name), title="run",
-        rare=True, choices=tuple(RULES), plural="learning rules"))
+        "learning rule", "what one sample changes", "", lambda name, value, _: rule_of(value, name),
+        load=stored_rule, title="run", rare=True, choices=tuple(RULES), plural="learning rules"))
     readout_learning_rate: float = field(default=0.0, metadata=about(
         "readout learning rate", "learning rate of the student's second layer; 0: it is fixed", "ηv",
         lambda name, value, _: _checks.number(name, value, minimum=0.0),
@@ -246,8 +246,8 @@ class TeacherStudent(Report, Loss):
         Parameters
         ----------
         parameters : dict
-            What `to_dict` returned. Of other activations than shipped ones it has no function:
-            :class:`tsode.activations.Stored` stands for them.
+            What `to_dict` returned. Of other activations and rules than shipped ones it has no function:
+            :class:`tsode.activations.Stored` and :class:`tsode.rules.Stored` stand for them.
 
         Returns
         -------

@@ -132,7 +132,8 @@ class OutputLoss(Rule):
                 return None
             if not activation.kinks and roughness(activation)[0] > SMOOTH:
                 return None
-            places = [np.array(activation.kinks), *(_crossings(activation, float(readout[0]), level) for level in levels)]
+            crossed = (_crossings(activation, float(readout[0]), level) for level in levels)
+            places = [np.array(activation.kinks), *crossed]
             found += [np.unique(np.concatenate(places))] * len(readout)
         return found
 
