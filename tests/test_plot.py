@@ -52,6 +52,15 @@ def test_overlap_curves_draw_the_entries_that_move_most(pair, which):
     assert shown[-1] == "SGD, mean and spread of runs"
 
 
+def test_overlap_curves_draw_a_readout():
+    model = tsode.TeacherStudent(2, 1, 0.2, readout_learning_rate=0.3)
+    ode = tsode.integrate(model, generic_start(model), 5.0)
+    ax = plot.overlap_curves(ode, which="readout")
+    first = np.argmax(abs(ode.readout[-1] - ode.readout[0]))
+    np.testing.assert_array_equal(ax.lines[0].get_ydata(), ode.readout[:, first])
+    assert labels(ax)[0] == f"$v_{{{first + 1}}}$"
+
+
 def test_overlap_curves_say_how_many_are_left_out():
     model = tsode.TeacherStudent(4, 3, 0.4)
     ode = tsode.integrate(model, generic_start(model), 5.0)

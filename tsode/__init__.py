@@ -4,6 +4,7 @@
 `TeacherStudent`             what is learned, by what, and how fast
 `Overlaps`                   the order parameters M, Q, P: where a run starts
 `integrate`                  the ODEs, N = infinity; `integrate_many` for many at once
+`giant_steps`                the map that takes their place for batches proportional to N
 `gradient`                   derivatives of their loss with respect to all parameters and the start
 `simulate`                   one-pass SGD at dimension N
 `activations`                functions of the hidden units, and how to write your own
@@ -41,7 +42,7 @@ _prepare_kernel_cache()  # Numba looks for a place when a kernel is defined, tha
 from . import activations, hessian, manifold, rules, scans
 from .closed_forms import NoClosedForm
 from .model import TeacherStudent
-from .ode import gradient, integrate, integrate_many
+from .ode import giant_steps, gradient, integrate, integrate_many
 from .overlaps import Overlaps
 from .plateaus import escape_law, escape_time, fixed_point, plateau
 from .scans import scan
@@ -63,6 +64,7 @@ __all__ = [
     "escape_law",
     "escape_time",
     "fixed_point",
+    "giant_steps",
     "gradient",
     "hessian",
     "integrate",

@@ -58,6 +58,14 @@ CASES = {
     "width is nan": (make(p=nan), ValueError, "`p` must be a whole number, but is nan"),
     "width is zero": (make(p=0), ValueError, "`p` must be at least 1, but is 0"),
     "teacher width negative": (make(p_star=-1), ValueError, "`p_star` must be at least 1, but is -1"),
+    "giant steps of batches": (
+        lambda: tsode.giant_steps(MODEL.replace(batch_size=2), START, 3), ValueError,
+        "`model` must have no batches, momentum and decay of its own for giant steps, but has"
+    ),
+    "no giant step": (lambda: tsode.giant_steps(MODEL, START, 0), ValueError, "`steps` must be at least 1, but is 0"),
+    "giant steps of nothing": (
+        lambda: tsode.giant_steps(MODEL, START, 3, 0.0), ValueError, "`samples` must be larger than 0, but is 0"
+    ),
     "batch is empty": (make(batch_size=0), ValueError, "`batch_size` must be at least 1, but is 0"),
     "momentum of one": (make(momentum=1), ValueError, "`momentum` must be at most 0.999999, but is 1"),
     "decay upwards": (make(weight_decay=-0.1), ValueError, "`weight_decay` must be at least 0, but is -0.1"),

@@ -1,7 +1,8 @@
-"""The overlap ODEs: one solution, or many at once."""
+"""The overlap ODEs: one solution, or many at once; and the map that takes their place for giant batches."""
 
+from .giant_steps import giant_steps
 from .gradient import LossGradient, gradient
 from .many import integrate_many
 from .single import METHODS, integrate
 
-__all__ = ["METHODS", "LossGradient", "gradient", "integrate", "integrate_many"]
+__all__ = ["METHODS", "LossGradient", "giant_steps", "gradient", "integrate", "integrate_many"]

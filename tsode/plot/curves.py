@@ -12,6 +12,11 @@ __all__ = ["loss_curve", "overlap_curves", "overlap_matrix"]
 
 MOST_ENTRIES = 6  # of an overlap matrix in one panel: more cannot be told apart
 
+NAMES = {
+    "M": "student-teacher overlap $M_{kr}$",
+    "Q": "student-student overlap $Q_{kl}$",
+    "readout": "readout of the student $v_k$",
+}
 TIME = r"time $\alpha$ = samples / $N$"
 
 
@@ -78,7 +83,7 @@ def loss_curve(
 def overlap_curves(
     ode: Trajectory | None = None, sgd: Trajectory | None = None, which: str = "M", ax: Axes | None = None
 ) -> Axes:
-    """Draw entries of one overlap matrix against time: ODE as lines, the mean of the SGD runs as markers.
+    """Draw entries of one overlap matrix, or the readout, against time: ODE as lines, the mean of SGD as markers.
 
     The six entries that move most are drawn; the label of the axis says of how many.
 
@@ -86,8 +91,9 @@ def overlap_curves(
     ----------
     ode, sgd : Trajectory, optional
         A solution of ``integrate`` and the runs of ``simulate``; at least one of them.
-    which : {"M", "Q"}
-        Student-teacher or student-student overlap; of Q one of each pair of equal entries is drawn.
+    which : {"M", "Q", "readout"}
+        Student-teacher or student-student overlap, of which one of each pair of equal entries is drawn; or the readout
+        of the student.
     ax : matplotlib.axes.Axes, optional
         Where to draw; a new figure by default.
 
@@ -99,7 +105,7 @@ def overlap_curves(
     Raises
     ------
     TypeError, ValueError
-        If there is nothing to draw, `which` is neither, or an argument is of the wrong type.
+        If there is nothing to draw, `which` is none of them, or an argument is of the wrong type.
 
     Examples
     --------
@@ -112,18 +118,18 @@ def overlap_curves(
     'student-student overlap $Q_{kl}$'
     """
     _need(ode, sgd)
-    _checks.choice("which", which, ("M", "Q"))
+    _checks.choice("which", which, tuple(NAMES))
     with style():
         ax = axes_or_new(ax, figsize=(5, 3.4))
-        entries = _entries(getattr(ode if ode is not None else sgd, which), which)
+        entries = _entries(_values(ode if ode is not None else sgd, which), which)
         for i, (k, l) in enumerate(entries[:MOST_ENTRIES]):
             look = {"color": COLOURS[i % len(COLOURS)], "zorder": 4 - i / 10}
             if ode is not None:
-                values = getattr(ode, which)[:, k, l]
+                values = _values(ode, which)[:, k, l]
                 ax.plot(ode.alpha, values, lw=1.3, ls="--" if which == "Q" and k != l else "-", **look)
             if sgd is not None:
                 shown = np.unique(np.linspace(0, len(sgd.alpha) - 1, 13).astype(int))
-                entry = getattr(sgd, which)[:, shown, k, l]
+                entry = _values(sgd, which)[:, shown, k, l]
                 ax.errorbar(
                     sgd.alpha[shown], _over_runs(np.nanmean, entry), _over_runs(np.nanstd, entry), lw=0.6, ms=3.5,
                     fmt=MARKERS[i % len(MARKERS)], alpha=0.8, **look,
@@ -137,9 +143,8 @@ def overlap_curves(
             )
         if sgd is not None:
             ax.errorbar([], [], [], color="black", fmt="o", ms=3.5, lw=0.6, label="SGD, mean and spread of runs")
-        name = "student-teacher overlap $M_{kr}$" if which == "M" else r"student-student overlap $Q_{kl}$"
         more = len(entries) - MOST_ENTRIES
-        ax.set(xlabel=TIME, ylabel=name + (f", {MOST_ENTRIES} of {len(entries)}" if more > 0 else ""))
+        ax.set(xlabel=TIME, ylabel=NAMES[which] + (f", {MOST_ENTRIES} of {len(entries)}" if more > 0 else ""))
         ax.legend(fontsize=7, ncols=2)
     return ax
 
@@ -221,16 +226,21 @@ def _over_runs(statistic, values):
 
 
 def _entries(values, which):
-    """Return the entries (k, l) of M, or of the lower triangle of Q, those that move most first."""
+    """Return the entries (k, l) of M, of the lower triangle of Q, or of the readout, those that move most first."""
     rows, columns = values.shape[-2:]
-    entries = [(k, l) for k in range(rows) for l in range(columns if which == "M" else k + 1)]
+    entries = [(k, l) for k in range(rows) for l in range(k + 1 if which == "Q" else columns)]
     moves = np.abs(values[..., -1, :, :] - values[..., 0, :, :])
     moves = np.nan_to_num(moves.mean(axis=0) if moves.ndim == 3 else moves)
     return sorted(entries, key=lambda entry: -moves[entry])
 
 
+def _values(trajectory, which):
+    """Return M or Q, or the readout as a matrix of one column."""
+    return trajectory.readout[..., None] if which == "readout" else getattr(trajectory, which)
+
+
 def _symbol(which, k, l):
-    return f"${which}_{{{k + 1},{l + 1}}}$"
+    return f"$v_{{{k + 1}}}$" if which == "readout" else f"${which}_{{{k + 1},{l + 1}}}$"
 
 
 def _need(ode, sgd):

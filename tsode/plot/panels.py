@@ -36,6 +36,8 @@ def study_panels(
 ) -> Figure:
     """Draw SGD beside its ODE: loss with the plateau, overlaps, escape times, Hessians, the theory's last overlaps.
 
+    Where the readout is trained, it has the place of the Hessians.
+
     Parameters
     ----------
     ode, sgd : Trajectory
@@ -86,6 +88,8 @@ def study_panels(
             _empty(axes[1, 0], "no run escaped")
         if hessian is not None:
             hessian_spectra(hessian, ax=axes[1, 1])
+        elif model.readout_learning_rate:
+            overlap_curves(ode, sgd, "readout", ax=axes[1, 1])
         else:
             _empty(axes[1, 1], "no plateau or no solution in closed form:\nno Hessians to compare")
         overlap_matrix(ode.overlaps(-1), rf"theory at $\alpha$ = {ode.alpha[-1]:.4g}", ax=axes[1, 2])
