@@ -63,7 +63,8 @@ def arguments(thing: Any) -> dict[str, Any]:
 
     They are its attributes, but for those that begin with "_" and those that have the value of their default.
     """
-    defaults = _defaults(type(thing))
+    kind: Any = type(thing)
+    defaults = _defaults(kind)
     return {
         name: value
         for name, value in vars(thing).items()
@@ -72,7 +73,7 @@ def arguments(thing: Any) -> dict[str, Any]:
 
 
 @functools.cache
-def _defaults(kind):
+def _defaults(kind: Any) -> dict[str, Any]:
     return {one.name: one.default for one in inspect.signature(kind).parameters.values()}
 
 

@@ -103,7 +103,10 @@ class Trajectory(Report):
 
     @functools.cached_property
     def excess_loss(self) -> np.ndarray:
-        """Population loss for Gaussian inputs without the label noise, shape (..., T); zero on the solutions."""
+        """Population loss for Gaussian inputs less its floor, as of `TeacherStudent`, shape (..., T).
+
+        For the square that is the loss without the label noise, and zero on the solutions.
+        """
         return self.model.excess_loss(self.M, self.Q, self.readout)
 
     @property
