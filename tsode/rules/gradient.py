@@ -67,6 +67,11 @@ class Gradient(Rule):
         """Return the Averages of the model's two activations."""
         return model.activation.averages(model.teacher_activation)
 
+    def accuracy(self, model: TeacherStudent, omega: np.ndarray, rtol: float = 1e-8) -> float:
+        """Return that of the averages of both activations; 0 where they are closed."""
+        readouts = model.student_readout, model.teacher_readout
+        return model.activation.accuracy(model.teacher_activation, omega, *readouts, model.noise_variance, rtol)
+
     def scalar_drift(self, model: TeacherStudent, M: np.ndarray, Q: np.ndarray, scalars: np.ndarray) -> np.ndarray:
         r"""Return :math:`-\eta_v E[D\, \sigma_k] / (B (1 - \beta))`, shape (p,)."""
         sides = model.activation, model.teacher_activation, scalars, model.teacher_readout

@@ -69,6 +69,10 @@ class Normalised(Wrapped):
         """Return that of the other rule."""
         return self.rule.scalar_drift(self._slower(model), M, Q, scalars)
 
+    def accuracy(self, model: TeacherStudent, omega: np.ndarray, rtol: float = 1e-8) -> float:
+        """Return that of the other rule."""
+        return self.rule.accuracy(self._slower(model), omega, rtol)
+
     def _slower(self, model):
         return model.replace(rule=self.rule, learning_rate=model.learning_rate / (1 + self.offset))
 

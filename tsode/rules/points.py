@@ -80,36 +80,47 @@ def points(
     Points
     """
     split = [] if jumps is None else [i for i, values in enumerate(jumps) if len(values)]
-    known = jumps is not None and len(split) <= 2
-    if known and split:
-        z, weights = _in_pieces(omega, split, [np.asarray(jumps[i]) for i in split], sharpness, finer * PIECE)  # type: ignore[index]
-        rest = omega - _explained(omega, split)
-    else:
-        z, weights, rest = np.zeros((len(omega), 1)), np.ones(1), omega
+    if jumps is not None and len(split) <= 2:
+        found = _products(omega, split, [np.asarray(jumps[i]) for i in split], noises, rtol, sharpness, finer)
+        return found or _sobol_points(omega, noises, rtol, seed, JUMPY if split else BIASED)
+    root = _root(omega, omega.trace())
+    n = root.shape[1]
+    if n + noises > 2:
+        return _sobol_points(omega, noises, rtol, seed, JUMPY)
+    x, weights = _product((finer * DENSE,) * (n + noises), REACH)
+    return Points(root @ x[:n], x[n:], weights, KINKED)
+
+
+def _products(omega, split, jumps, noises, rtol, sharpness, finer):
+    """Return products of nodes of the smallest error that is affordable, or None."""
+    z, weights, rest = np.zeros((len(omega), 1)), np.ones(1), omega
+    if split:
+        columns = _columns(omega, split)
+        z, weights = _in_pieces(columns, split, jumps, sharpness, finer * PIECE)
+        rest = omega - columns @ columns.T
     root = _root(rest, omega.trace())
-    axes = root.shape[1] + noises
-    if not known and axes <= 2:
-        x, w = _product((finer * DENSE,) * axes, REACH)
-        return Points(root @ x[: axes - noises], x[axes - noises :], w, KINKED)
+    n = root.shape[1]
     scales = np.maximum(1.0, sharpness * np.append(np.abs(root).max(axis=0, initial=0.0), np.ones(noises)))
-    error = max(min(rtol, COARSEST), FINEST)
-    while known and error <= COARSEST * 1.01:
+    axes, error = len(scales), max(min(rtol, COARSEST), FINEST)
+    ball = (math.pi / 4) ** (axes / 2) / math.gamma(axes / 2 + 1)  # of the volume of the cube around it
+    while error <= 1.01 * COARSEST:
         reach = math.sqrt(2 * math.log(10 ** (1 + finer) / error))
         spacing = math.pi * math.sqrt(2 / 3 / math.log(1 / error))
         counts = tuple(2 * math.ceil(finer * reach / spacing * scale) + 1 for scale in scales)
-        ball = (math.pi / 4) ** (axes / 2) / math.gamma(axes / 2 + 1)  # of the volume of the cube around it
-        if len(weights) * math.prod(counts) * ball <= MOST * finer**axes or (split and not axes):
+        if not axes or len(weights) * math.prod(counts) * ball <= MOST * finer**axes:
             x, w = _product(counts, reach)
-            inside = root @ x[: axes - noises]
-            together = (z[:, :, None] + inside[:, None, :]).reshape(len(omega), -1)
-            noise, tolerance = np.tile(x[axes - noises :], len(weights)), error if error > 2 * rtol else 0.0
-            return Points(together, noise, np.outer(weights, w).ravel(), tolerance)
+            together = (z[:, :, None] + (root @ x[:n])[:, None, :]).reshape(len(omega), -1)
+            tolerance = error if error > 2 * rtol else 0.0
+            return Points(together, np.tile(x[n:], len(weights)), np.outer(weights, w).ravel(), tolerance)
         error *= 10
+    return None
+
+
+def _sobol_points(omega, noises, rtol, seed, tolerance):
     x = _sobol(len(omega) + noises, POWERS[int(rtol < 1e-5)], seed)
     values, vectors = np.linalg.eigh(omega)
-    symmetric = (vectors * np.sqrt(np.maximum(values, 0.0))) @ vectors.T  # no other root is continuous in omega
-    tolerance = BIASED if known and not split else JUMPY
-    return Points(symmetric @ x[: len(omega)], x[len(omega) :], np.full(x.shape[1], 1 / x.shape[1]), tolerance, True)
+    root = (vectors * np.sqrt(np.maximum(values, 0.0))) @ vectors.T  # no other root is continuous in omega
+    return Points(root @ x[: len(omega)], x[len(omega) :], np.full(x.shape[1], 1 / x.shape[1]), tolerance, True)
 
 
 @functools.lru_cache(maxsize=64)
@@ -154,19 +165,13 @@ def _columns(omega, split):
     return np.array(columns).T
 
 
-def _explained(omega, split):
-    columns = _columns(omega, split)
-    return columns @ columns.T
-
-
-def _in_pieces(omega, split, jumps, sharpness, piece):
+def _in_pieces(columns, split, jumps, sharpness, piece):
     """Return points over one or two preactivations, shape (n, m), and weights; the others at their means given those.
 
     Given the first one, the second has a jump at a place that moves with it: where both are nearly parallel, that is a
     narrow step in the average over the second.
     """
-    columns = _columns(omega, split)
-    scale = math.sqrt(max(omega[split[0], split[0]], 1e-300))
+    scale = max(columns[split[0], 0], 1e-150)
     count = math.ceil(piece * min(max(1.0, sharpness * scale), 4.0))
     edges = list(jumps[0] / scale)
     if len(split) == 1:
