@@ -51,32 +51,38 @@ def erf(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return erf_function(z), SLOPE * np.exp(-(y * y))
 
 
-@jitable
-def error_squared(
-    omega: np.ndarray, u: np.ndarray, noise_variance: float, p: int, o: float, k: int, l: int, work: np.ndarray
-) -> float:
-    r"""Return :math:`E[D^2 \sigma'_k \sigma'_l]`; `u` is (v, -v*), `work` has shape (3, p + p_star) or larger."""
-    A, B, C = 1.0 + omega[k, k], 1.0 + omega[l, l], omega[k, l]
-    L = A * B - C * C
-    for i in range(omega.shape[0]):
-        x, z, width = omega[k, i], omega[l, i], 1.0 if i < p else o
-        work[0, i] = (B * x - C * z) / L
-        work[1, i] = (A * z - C * x) / L
-        work[2, i] = 1.0 / np.sqrt(width + omega[i, i] - x * work[0, i] - z * work[1, i])
-    total = 0.0
-    for i in range(omega.shape[0]):
-        row, width = 0.0, 1.0 if i < p else o
-        for j in range(i):
-            sigma = omega[i, j] - omega[k, i] * work[0, j] - omega[l, i] * work[1, j]
-            row += 2.0 * u[j] * np.arcsin(sigma * work[2, i] * work[2, j])
-        row += u[i] * np.arcsin(1.0 - width * work[2, i] * work[2, i])
-        total += u[i] * row
-    return 2.0 / (np.pi * np.sqrt(L)) * (2.0 / np.pi * total + noise_variance)
+@functools.cache
+def squared_of(o: float) -> Callable[..., float]:
+    """Return the function for students with o = 1 and teachers with another."""
+
+    @jitable
+    @with_name_of(o)
+    def error_squared(omega, u, noise_variance, p, k, l, work):
+        r"""Return :math:`E[D^2 \sigma'_k \sigma'_l]`; `u` is (v, -v*), `work` has shape (3, p + p_star) or larger."""
+        A, B, C = 1.0 + omega[k, k], 1.0 + omega[l, l], omega[k, l]
+        L = A * B - C * C
+        for i in range(omega.shape[0]):
+            x, z, width = omega[k, i], omega[l, i], 1.0 if i < p else o
+            work[0, i] = (B * x - C * z) / L
+            work[1, i] = (A * z - C * x) / L
+            work[2, i] = 1.0 / np.sqrt(width + omega[i, i] - x * work[0, i] - z * work[1, i])
+        total = 0.0
+        for i in range(omega.shape[0]):
+            row, width = 0.0, 1.0 if i < p else o
+            for j in range(i):
+                sigma = omega[i, j] - omega[k, i] * work[0, j] - omega[l, i] * work[1, j]
+                row += 2.0 * u[j] * np.arcsin(sigma * work[2, i] * work[2, j])
+            row += u[i] * np.arcsin(1.0 - width * work[2, i] * work[2, i])
+            total += u[i] * row
+        return 2.0 / (np.pi * np.sqrt(L)) * (2.0 / np.pi * total + noise_variance)
+
+    return error_squared
 
 
 @functools.cache
 def averages_of(o: float) -> Averages:
     """Return the Averages of students with o = 1 and teachers with another."""
+    error_squared = squared_of(o)
 
     @jitable
     @with_name_of(o)
@@ -101,7 +107,7 @@ def averages_of(o: float) -> Averages:
         u, work = parameters[2:], np.empty((3, omega.shape[0]))
         for k in range(K.shape[0]):
             for l in range(k + 1):
-                squared = error_squared(omega, u, parameters[1] * parameters[1], K.shape[0], o, k, l, work)
+                squared = error_squared(omega, u, parameters[1] * parameters[1], K.shape[0], k, l, work)
                 K[k, l] = parameters[0] * parameters[0] * u[k] * u[l] * squared
                 K[l, k] = K[k, l]
 
@@ -190,10 +196,10 @@ class Erf(Activation):
         if not isinstance(teacher, Erf):
             return super().error_squared(teacher, omega, v, v_star, noise_variance, level)
         p, u = len(v), np.concatenate([v, -np.asarray(v_star)])
-        found, work = np.empty((p, p)), np.empty((3, len(u)))
+        found, work, error_squared = np.empty((p, p)), np.empty((3, len(u))), squared_of(teacher.softness)
         for k in range(p):
             for l in range(k + 1):
-                found[k, l] = error_squared(omega, u, noise_variance, p, teacher.softness, k, l, work)
+                found[k, l] = error_squared(omega, u, noise_variance, p, k, l, work)
                 found[l, k] = found[k, l]
         return found
 
