@@ -252,7 +252,7 @@ class ByQuadrature(Gradient):
 
     name = "by quadrature"
     averages, average_parameters = rules.Rule.averages, rules.Rule.average_parameters
-    scalar_drift = rules.Rule.scalar_drift
+    scalar_drift, accuracy = rules.Rule.scalar_drift, rules.Rule.accuracy
 
     def __init__(self, smooth=True):
         self.smooth = smooth

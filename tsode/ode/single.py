@@ -78,7 +78,8 @@ def integrate(
     Averages of losses other than the square are found by quadrature. With a few units, and where the rule is smooth or
     jumps at one unit of student and teacher each, they follow `rtol`; else they are sums over 2^16 points, with an
     error of about 1e-3 of the rates, :meth:`tsode.rules.Rule.accuracy`. Where the rule jumps, such a sum jumps with the
-    overlaps: smaller tolerances than 1e-3 are then loosened to it, and `engine` of the trajectory says what was taken.
+    overlaps: smaller tolerances than 1e-3 are then loosened to it, `engine` of the trajectory says what was taken, and
+    "RK45", of lower order, takes a fourth of DOP853's time.
 
     Late times are stiff: at (4, 2) "LSODA" takes gradient flow to alpha = 1e5 in a fifteenth of DOP853's time, the
     overlaps right to 2e-6. Its Jacobian has (p^2 + p p_star)^2 entries: from p = 16 on DOP853 is quicker there, too.

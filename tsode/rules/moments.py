@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["Moments"]
 
 RTOL = 1e-8  # of the mean step of trained scalars
+AT_ONCE = 1 << 14  # points whose values stay in cache together
 
 
 @dataclass(frozen=True)
@@ -81,9 +82,13 @@ class Moments(Averages):
         if not np.isfinite(omega).all():  # a solution that diverges
             return F * np.nan, K * np.nan, drift * np.nan
         z, noise, weights, *_ = self._points(omega, scalars, rtol, **more)
-        for odds, C, d in rule.outcomes(self.model, z[:p], z[p:], noise, scalars):
-            weighted = C * (odds * weights)
-            F += weighted @ z.T
-            K += weighted @ C.T
-            drift += d @ (odds * weights)
+        for first in range(0, len(weights), AT_ONCE):
+            part = slice(first, first + AT_ONCE)
+            x = z[:, part]
+            for odds, C, d in rule.outcomes(self.model, x[:p], x[p:], noise[:, part], scalars):
+                share = odds * weights[part]
+                weighted = C * share
+                F += weighted @ x.T
+                K += weighted @ C.T
+                drift += d @ share
         return F, K, drift
