@@ -70,6 +70,7 @@ def calls():
         "tsode.Study.save": {"directory": "folder"},
         "tsode.Study.load": {"path": "folder"},
         "tsode.TeacherStudent": MODEL.to_dict(),
+        "tsode.TeacherStudent.at": {"alpha": 1.0},
         "tsode.TeacherStudent.replace": {"p": 2},
         "tsode.Trajectory": {**trajectory, "N": None, "seed": None, "versions": {}},
         "tsode.Trajectory.overlaps": {"index": 0, "run": None},

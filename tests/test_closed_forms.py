@@ -94,6 +94,7 @@ OPEN = {
     tsode.integrate_many: lambda model: tsode.integrate_many([model], [START], [0.0, 1.0], rtol=1e-4)[0].M,
     tsode.gradient: lambda model: tsode.gradient(model, START, [0.0, 1.0]).M,
     tsode.giant_steps: lambda model: tsode.giant_steps(model, START, 2).M,
+    tsode.optimal_schedule: lambda model: tsode.optimal_schedule(model, START, [0.0, 1.0], None, (0.1, 0.11)).loss,
     tsode.simulate: lambda model: tsode.simulate(model, START, [0.0, 2.0], N=20).M[:, -1],
     tsode.escape_time: lambda model: tsode.escape_time(ode(model), 1.2 * np.sum(START.M**2)),
     tsode.study: lambda model: tsode.study(model, 20, 2, 2.0).results["final excess loss"]["ode"],

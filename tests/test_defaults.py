@@ -14,6 +14,7 @@ DEFAULTS = {
     tsode.integrate_many: ODE,
     tsode.fixed_point: {"relax": 0.0, "gradient_flow": False},
     tsode.gradient: {name: value for name, value in ODE.items() if name != "method"},
+    tsode.optimal_schedule: {"weights": None, "bounds": None, "rtol": 1e-8, "atol": 1e-10},
     tsode.simulate: {"runs": 1, "seed": 0, "engine": "chain", "inputs": "gaussian"},
     tsode.escape_law: {"start": "plateau", "scale": 1.0},
     tsode.study: {"runs": 8, "seed": 0, "engine": "chain"},

@@ -6,6 +6,7 @@
 `integrate`                  the ODEs, N = infinity; `integrate_many` for many at once
 `giant_steps`                the map that takes their place for batches proportional to N
 `gradient`                   derivatives of their loss with respect to all parameters and the start
+`schedules`                  learning rates that change in time; `optimal_schedule`: the best ones
 `simulate`                   one-pass SGD at dimension N
 `activations`                functions of the hidden units, and how to write your own
 `rules`                      what one sample changes: losses of the output, clipped steps
@@ -39,10 +40,10 @@ from ._kernel_cache import prepare as _prepare_kernel_cache
 
 _prepare_kernel_cache()  # Numba looks for a place when a kernel is defined, that is, in the imports below
 
-from . import activations, hessian, manifold, rules, scans
+from . import activations, hessian, manifold, rules, scans, schedules
 from .closed_forms import NoClosedForm
 from .model import TeacherStudent
-from .ode import giant_steps, gradient, integrate, integrate_many
+from .ode import giant_steps, gradient, integrate, integrate_many, optimal_schedule
 from .overlaps import Overlaps
 from .plateaus import escape_law, escape_time, fixed_point, plateau
 from .scans import scan
@@ -70,11 +71,13 @@ __all__ = [
     "integrate",
     "integrate_many",
     "manifold",
+    "optimal_schedule",
     "plateau",
     "plot",
     "rules",
     "scan",
     "scans",
+    "schedules",
     "simulate",
     "study",
 ]

@@ -81,7 +81,7 @@ def plain(value: Any) -> Any:
     """Return the value of a parameter as JSON takes it."""
     if isinstance(value, np.ndarray):
         return value.tolist()
-    if hasattr(value, "to_dict"):  # an activation or a rule
+    if hasattr(value, "to_dict"):  # an activation, a rule or a schedule
         said = value.to_dict()
         return said if len(said) > 1 else said["name"]
     return value

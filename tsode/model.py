@@ -1,7 +1,9 @@
 """The teacher-student pair: what is learned, by what, and how fast."""
 
+import copy
 import dataclasses
 import functools
+from collections.abc import Callable
 from dataclasses import KW_ONLY, dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -15,8 +17,9 @@ from ._parameters import about, describe, is_default, overlap, plain, readout, s
 from .activations import SHIPPED, TEACHERS, Activation, NoClosedForm, activation_of, stored_activation
 from .rules import SHIPPED as RULES
 from .rules import Rule, rule_of, stored_rule
+from .schedules import Later, Schedule, rate_of, stored_rate
 
-__all__ = ["CONSTRAINTS", "TeacherStudent", "check_model", "parameters"]
+__all__ = ["CONSTRAINTS", "TeacherStudent", "check_constant", "check_model", "later", "parameters", "with_rate"]
 
 CONSTRAINTS = ("free", "spherical")
 
@@ -51,8 +54,9 @@ class TeacherStudent(Report, Loss):
     ----------
     p, p_star : int
         Widths p of the student and p* of the teacher, at least 1.
-    learning_rate : float
-        Learning rate :math:`\eta > 0`.
+    learning_rate : float, Schedule, array_like of shape (n, 2), or callable
+        Learning rate :math:`\eta > 0`; or one that changes in time: one of :mod:`tsode.schedules`, pairs (alpha, value)
+        with the value from this time on, or a plain function of alpha. That of a trained readout stays what it is.
     noise_variance : float
         Variance :math:`\Delta \ge 0` of the label noise.
     student_readout : array_like, shape (p,), optional
@@ -108,7 +112,7 @@ class TeacherStudent(Report, Loss):
         "teacher width", "width of the teacher", "p*", width, title="widths", default=2, metavar="P",
         plural="widths of the teacher"))
     learning_rate: float = field(metadata=about(
-        "learning rate", "learning rate", "η", lambda name, value, _: _checks.number(name, value, above=0.0),
+        "learning rate", "learning rate", "η", lambda name, value, _: rate_of(name, value), load=stored_rate,
         title="run", default=0.4, metavar="ETA", plural="learning rates"))
     noise_variance: float = field(default=0.0, metadata=about(
         "label noise variance", "variance of the label noise", "Δ",
@@ -160,7 +164,8 @@ class TeacherStudent(Report, Loss):
     if TYPE_CHECKING:  # what is taken is more than what is held
 
         def __init__(
-            self, p: int, p_star: int, learning_rate: float, noise_variance: float = 0.0,
+            self, p: int, p_star: int, learning_rate: float | Schedule | ArrayLike | Callable[..., Any],
+            noise_variance: float = 0.0,
             student_readout: ArrayLike | None = None, teacher_readout: ArrayLike | None = None,
             teacher_overlap: ArrayLike | None = None, constraint: str = "free", *,
             activation: str | dict[str, Any] | Activation = "quadratic",
@@ -182,6 +187,46 @@ class TeacherStudent(Report, Loss):
     def spherical(self) -> bool:
         """Whether the student's rows are kept at norm sqrt(N)."""
         return self.constraint == "spherical"
+
+    @property
+    def schedule(self) -> Schedule | None:
+        """The learning rate where it changes in time; None where it is a number."""
+        return self.learning_rate if isinstance(self.learning_rate, Schedule) else None
+
+    @property
+    def largest_rate(self) -> float:
+        """The learning rate, the largest one where it changes in time."""
+        return self.learning_rate if self.schedule is None else self.schedule.largest
+
+    @property
+    def fastest(self) -> "TeacherStudent":
+        """The model with its largest learning rate at all times."""
+        return self if self.schedule is None else with_rate(self, self.largest_rate)
+
+    def at(self, alpha: float) -> "TeacherStudent":
+        """Return the model with the constant learning rate that holds at one time.
+
+        Parameters
+        ----------
+        alpha : float
+            Time, samples / N.
+
+        Returns
+        -------
+        TeacherStudent
+
+        Raises
+        ------
+        TypeError, ValueError
+            If `alpha` is no number; if the learning rate is zero there.
+
+        Examples
+        --------
+        >>> TeacherStudent(p=4, p_star=2, learning_rate=[(0, 0.4), (20, 0.1)]).at(30.0).learning_rate
+        0.1
+        """
+        alpha = _checks.number("alpha", alpha)
+        return self if self.schedule is None else with_rate(self, float(self.schedule(alpha)))
 
     @property
     def is_uniform(self) -> bool:
@@ -281,18 +326,19 @@ class TeacherStudent(Report, Loss):
     def is_plain(self) -> bool:
         """Whether one activation serves both sides and W alone is trained, sample by sample, by gradient descent.
 
-        That is what closed forms ask for.
+        That is what closed forms ask for, at a constant learning rate.
         """
         return (
             self.teacher_activation == self.activation
             and self.rule == rule_of("gradient")
             and self.is_sample_by_sample
-            and not (self.readout_learning_rate or self.weight_decay)
+            and not (self.schedule or self.readout_learning_rate or self.weight_decay)
         )
 
     @functools.cached_property
     def theory(self) -> Any:
         """What is known in closed form: see :func:`tsode.closed_forms.closed_forms`."""
+        check_constant(self)
         if not self.is_plain:
             raise NoClosedForm(
                 "`model` must have one activation on both sides, the rule 'gradient', a fixed readout, no decay, "
@@ -309,11 +355,11 @@ class TeacherStudent(Report, Loss):
     @property
     def effective_learning_rate(self) -> float:
         r"""Rate :math:`\eta / (B (1 - \beta))` of steps of one sample without momentum with the same ODE, float."""
-        return self.learning_rate / (self.batch_size * (1 - self.momentum))
+        return self.largest_rate / (self.batch_size * (1 - self.momentum))
 
     @property
     def natural_time(self) -> float:
-        r"""Unit of time in which the model learns, :math:`1 / (\eta \max|v| \max|v^*|)`, float."""
+        r"""Unit of time in which the model learns, :math:`1 / (\eta \max|v| \max|v^*|)` at the largest rate, float."""
         v, v_star = np.abs(self.student_readout).max(), np.abs(self.teacher_readout).max()
         if self.readout_learning_rate:  # it will be of the size of the other
             v = max(v, v_star)
@@ -367,3 +413,29 @@ def parameters() -> dict[str, dict[str, Any]]:
 def check_model(model: TeacherStudent, name: str = "model") -> TeacherStudent:
     """Return `model` if it is a TeacherStudent; `name` is the argument's name in messages."""
     return _checks.instance(name, model, TeacherStudent, "a TeacherStudent")
+
+
+def check_constant(model: TeacherStudent) -> TeacherStudent:
+    """Return `model` if its learning rate is constant."""
+    if model.schedule is None:
+        return model
+    raise NoClosedForm(
+        "`model` must have a constant learning rate here; take `model.at(alpha)`, which has that of one time: "
+        f"it is {model.schedule!r}"
+    )
+
+
+def with_rate(model: TeacherStudent, learning_rate: float) -> TeacherStudent:
+    """Return what `model.replace` returns with another learning rate, a number, in a hundredth of the time."""
+    return _copy(model, _checks.number("learning_rate", learning_rate, above=0.0))
+
+
+def later(model: TeacherStudent, alpha: float) -> TeacherStudent:
+    """Return the model whose learning rate depends on the time since `alpha`."""
+    return model if model.schedule is None or not alpha else _copy(model, Later(model.schedule, alpha))
+
+
+def _copy(model, learning_rate):
+    changed = copy.copy(model)
+    object.__setattr__(changed, "learning_rate", learning_rate)
+    return changed

@@ -8,7 +8,7 @@ import pandas
 
 import tsode
 from bad_inputs.things import MASKED, MODEL, OBJECTS, SPHERE, START
-from tsode import activations, rules
+from tsode import activations, rules, schedules
 
 SHIPPED, TEACHERS = (", ".join(map(repr, names)) for names in (activations.SHIPPED, activations.TEACHERS))
 ROWS = np.ones((5, 20))
@@ -25,6 +25,10 @@ def overlaps(M=((0.0,), (0.0,)), Q=((1.0, 0.0), (0.0, 1.0)), P=None):
 
 def ode(model=MODEL, start=START, alpha=1.0, **options):
     return lambda: tsode.integrate(model, start, alpha, **options)
+
+
+def best(alpha=1.0, **options):
+    return lambda: tsode.optimal_schedule(MODEL, START, alpha, **options)
 
 
 def sgd(model=MODEL, start=None, alpha=1.0, N=20, **options):
@@ -126,6 +130,61 @@ CASES = {
     },
     "rate is zero": (make(learning_rate=0), ValueError, "`learning_rate` must be larger than 0, but is 0"),
     "rate is nan": (make(learning_rate=nan), ValueError, "`learning_rate` must be finite, but is nan"),
+    "rates without times": (make(learning_rate=[0.1, 0.2]), ValueError, "`learning_rate` must have shape (n, 2) = (an"),
+    "rates at no time": (make(learning_rate=np.empty((0, 2))), ValueError, "`learning_rate` must hold at least one pa"),
+    "rates backwards": (make(learning_rate=[(1, 0.2), (0, 0.1)]), ValueError, "`learning_rate` must have increasing t"),
+    "rates of text": (make(learning_rate=["a", "b"]), TypeError, "`learning_rate` must be an array of real numbers, b"),
+    "rates with zero": (make(learning_rate=[(0, 0.2), (1, 0)]), ValueError, "`learning_rate` must be larger than 0 at"),
+    "rate is a function that raises": (
+        make(learning_rate=lambda alpha: alpha["t"]), TypeError, "`learning_rate` must be a function of the time alpha"
+    ),
+    "rate is a function to text": (
+        make(learning_rate=lambda alpha: "a"), TypeError, "`learning_rate` must be a function of the time alpha, but wi"
+    ),
+    "rate is zero at all times": (make(learning_rate=lambda alpha: 0.0), ValueError, "`learning_rate` must be larger"),
+    "rate falls below zero": (
+        lambda: tsode.integrate(MODEL.replace(learning_rate=lambda alpha: 0.1 - alpha), START, 1.0), ValueError,
+        "`learning_rate` must be finite and not negative at all times, but is -",
+    ),
+    "sgd at a rate that falls below zero": (
+        sgd(MODEL.replace(learning_rate=lambda alpha: 0.1 - alpha)), ValueError, "`learning_rate` must be finite and no"
+    ),
+    "rate of a file's name": (
+        lambda: MODEL.from_dict({**MODEL.to_dict(), "learning_rate": {"name": "step"}}), ValueError,
+        "`learning_rate` must be one of 'table', 'power law', 'cosine', 'warm-up', 'function', but is 'step'",
+    ),
+    "rate of a file without parameters": (
+        lambda: MODEL.from_dict({**MODEL.to_dict(), "learning_rate": {"name": "cosine", "final": 0.1}}), ValueError,
+        "`learning_rate` must have the parameters of Cosine, but has final",
+    ),
+    "power law that grows": (lambda: schedules.PowerLaw(1.0, -1.0, 1.0), ValueError, "`exponent` must be at least 0,"),
+    "power law from a time on": (lambda: schedules.PowerLaw(1.0, 1.0, 0), ValueError, "`scale` must be larger than 0,"),
+    "cosine of no length": (lambda: schedules.Cosine(1.0, 0.0), ValueError, "`duration` must be larger than 0, but is"),
+    "warm-up to a table": (
+        lambda: schedules.WarmUp([(0, 0.1)], 1.0), ValueError, "`learning_rate` must be without jumps after a warm-up, "
+    ),
+    "function that is none": (lambda: schedules.Function(3), TypeError, "`learning_rate` must be a function of alpha,"),
+    "rate at a time of text": (lambda: MODEL.at("now"), TypeError, "`alpha` must be a number, but is 'now' of type st"),
+    "rate where it is zero": (
+        lambda: MODEL.replace(learning_rate=schedules.WarmUp(0.1, 1.0)).at(0), ValueError,
+        "`learning_rate` must be larger than 0, but is 0",
+    ),
+    "best rates of no model": (
+        lambda: tsode.optimal_schedule(None, START, 1.0), TypeError, "`model` must be a TeacherStudent, but is NoneType"
+    ),
+    "best rates at one time": (best([1.0]), ValueError, "`alpha` must hold at least two times, but holds 1"),
+    "best rates between none": (best(bounds=(1, 1)), ValueError, "`bounds` must be increasing and larger than 0, but"),
+    "best rates of three bounds": (best(bounds=(1, 2, 3)), ValueError, "`bounds` must have shape (2,), but has shape"),
+    "best rates for nothing": (best([0, 1], weights=[1, 0]), ValueError, "`weights` must not be negative, and not all"),
+    "best rates for losses": (best([0, 1], weights=[2, -1]), ValueError, "`weights` must not be negative, and not all"),
+    "best rates of averages by NumPy": (
+        lambda: tsode.optimal_schedule(MODEL.replace(activation="relu", teacher_activation="erf"), START, 1.0),
+        ValueError, "`model` must have activations with compiled averages, but has ReLU",
+    ),
+    "derivatives at rates that change between the times": (
+        lambda: tsode.gradient(MODEL.replace(learning_rate=[(0, 0.1), (0.5, 0.2)]), START, [0, 1]), ValueError,
+        "`learning_rates` must be given, or `alpha` hold all times at which the learning rate changes: it is Table",
+    ),
     "rate is None": (make(learning_rate=None), TypeError, "`learning_rate` must be a number, but is NoneType"),
     "rate is complex": (make(learning_rate=1j), TypeError, "`learning_rate` must be a number, but is complex"),
     "noise is negative": (make(noise_variance=-0.1), ValueError, "`noise_variance` must be at least 0, but is -0.1"),

@@ -8,6 +8,7 @@ from tsode import plot
 
 CASES = {
     "losses of nothing": (lambda: plot.loss_curve(), ValueError, "`ode` or `sgd` must be a Trajectory, but both are N"),
+    "rates of a trajectory": (lambda: plot.learning_rates(ode()), TypeError, "`found` must be an OptimalSchedule, but"),
     "losses of text": (lambda: plot.loss_curve("a"), TypeError, "`ode` must be a Trajectory, but is str"),
     "losses swapped": (
         lambda: plot.loss_curve(sgd=ode()), ValueError, "`sgd` must be what `simulate` returns, but is of the engine 'o"

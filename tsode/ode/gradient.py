@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -11,7 +12,7 @@ from .. import _checks
 from .._display import Report
 from .._parameters import describe
 from .._states import norm_positions, unpack
-from ..model import TeacherStudent, check_model
+from ..model import TeacherStudent, check_model, with_rate
 from ..overlaps import Overlaps, check_start
 from . import dop853
 from .adjoint import backward, forward, pullback_function
@@ -19,9 +20,13 @@ from .lockstep import begin
 from .rates import Rates, is_bare
 from .result import Options
 
-__all__ = ["LossGradient", "gradient"]
+__all__ = ["Diverged", "LossGradient", "differentiable", "differentiate", "gradient", "rates_of_model", "weights_of"]
 
 NO_NOISE = 1e-30  # variance beside which the derivative with respect to the variance is taken; changes nothing else
+
+
+class Diverged(ValueError):
+    """The solution diverges."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -102,7 +107,7 @@ def gradient(
     alpha : float or array_like, shape (T,)
         Times (samples / N), strictly increasing, at least two; a number stands for 201 even times from 0 up to it.
     learning_rates : array_like, shape (T - 1,), optional
-        Learning rate between one time and the next; the model's by default.
+        Learning rate between one time and the next; the model's by default, where it is constant between the times.
     weights : array_like, shape (T,), optional
         Weights of the times in the sum of losses that is differentiated; the last time alone by default.
     rtol, atol : float
@@ -136,12 +141,17 @@ def gradient(
     rtol = _checks.number("rtol", rtol, above=0.0, maximum=1.0)
     atol = _checks.number("atol", atol, above=0.0)
     options = Options("DOP853", rtol, atol, _checks.flag("gradient_flow", gradient_flow))
-    rates_given = _vector("learning_rates", learning_rates, len(alpha) - 1, "(T - 1,)", model.learning_rate)
+    given = rates_of_model(model, alpha) if learning_rates is None else learning_rates
+    rates_given = _vector("learning_rates", given, len(alpha) - 1, "(T - 1,)")
     if not (rates_given > 0).all():
         raise ValueError(f"`learning_rates` must be larger than 0, but one is {rates_given.min():g}")
-    weights_given = _vector("weights", weights, len(alpha), "(T,)", 0.0)
-    if weights is None:
-        weights_given[-1] = 1.0
+    weights_given = weights_of(weights, alpha)
+    found = differentiate(differentiable(model), start, alpha, rates_given, weights_given, options)
+    return LossGradient(model=model, alpha=alpha, **found)
+
+
+def differentiable(model: TeacherStudent) -> TeacherStudent:
+    """Return the model with some noise, be it next to none, if it has compiled averages."""
     if model.rule.averages(model).drift is None:
         raise _checks.NoClosedForm(
             "`model` must have activations with compiled averages and the rule 'gradient', but has "
@@ -153,31 +163,52 @@ def gradient(
             "`model` must have a fixed readout and no weight decay for derivatives, but has not; take differences of "
             "tsode.integrate instead"
         )
-    noisy = model if model.noise_variance else model.replace(noise_variance=NO_NOISE)
-    found = _differentiate(noisy, start, alpha, rates_given, weights_given, options)
-    return LossGradient(model=model, alpha=alpha, **found)
+    return model if model.noise_variance else model.replace(noise_variance=NO_NOISE)
 
 
-def _vector(name, values, length, shape, default):
+def rates_of_model(model: TeacherStudent, alpha: np.ndarray) -> np.ndarray:
+    """Return the learning rate between one time and the next, shape (T - 1,); it is not to change between them."""
+    if model.schedule is None:
+        return np.full(len(alpha) - 1, model.learning_rate)
+    inner = [time for time in model.schedule.breakpoints if alpha[0] < time < alpha[-1]]
+    if not (model.schedule.is_piecewise_constant and np.isin(inner, alpha).all()):
+        raise ValueError(
+            "`learning_rates` must be given, or `alpha` hold all times at which the learning rate changes: it is "
+            f"{model.schedule!r}"
+        )
+    return model.schedule(alpha[:-1])
+
+
+def weights_of(weights: ArrayLike | None, alpha: np.ndarray) -> np.ndarray:
+    """Return the weights of the losses at the times, shape (T,): the last alone by default."""
+    return np.eye(len(alpha))[-1] if weights is None else _vector("weights", weights, len(alpha), "(T,)")
+
+
+def _vector(name, values, length, shape):
     """Return checked numbers, shape (length,)."""
-    if values is None:
-        return np.full(length, default)
     return _checks.float_array(name, values, (length,), shape).copy()
 
 
-def _differentiate(model, start, alpha, learning_rates, weights, options):
-    """Integrate, take back, and collect what the loss depends on directly."""
+def differentiate(
+    model: TeacherStudent,
+    start: Overlaps,
+    alpha: np.ndarray,
+    learning_rates: np.ndarray,
+    weights: np.ndarray,
+    options: Options,
+) -> dict[str, Any]:
+    """Integrate, take back, and collect what the loss depends on directly; return the numbers of LossGradient."""
+    model = with_rate(model, float(learning_rates[0]))
     rates, tables = Rates([model], options.gradient_flow, 1, options.rtol), dop853.tables()
+    work, control, out = begin([model], [start], rates, 1, alpha, options)
     share = model.effective_learning_rate / model.learning_rate
-    first = Rates([model.replace(learning_rate=learning_rates[0])], options.gradient_flow, 1, options.rtol)
     learning_rates = share * learning_rates
-    work, control, out = begin([model], [start], first, 1, alpha, options)
     history, ends = forward(
         rates.pointer, rates.arrays, rates.numbers, tables, work, control, alpha.copy(), learning_rates, out,
         norm_positions(model), options.rtol, options.atol,
     )  # fmt: skip
     if (ends[1:] == 0).any():
-        raise ValueError(
+        raise Diverged(
             f"`alpha` must end before the solution diverges, but ends at {alpha[-1]:g}, after about "
             f"{control[dop853.TIME, 0]:g}; smaller learning rates may not diverge"
         )
@@ -194,8 +225,8 @@ def _differentiate(model, start, alpha, learning_rates, weights, options):
     learning_rates_bar *= share
     parameters_bar[0] *= share
     found = model.rule.parameter_bars(model, parameters_bar)
-    P_bar = P_bar.reshape(model.p_star, model.p_star)
-    found["teacher_overlap"] = (P_bar + P_bar.T) / 2
+    square = P_bar.reshape(model.p_star, model.p_star)
+    found["teacher_overlap"] = (square + square.T) / 2
     for i in np.flatnonzero(weights):
         for name, slopes in model.rule.parameter_slopes(model, M[i], Q[i]).items():
             found[name] = found[name] + weights[i] * slopes

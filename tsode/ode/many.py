@@ -4,6 +4,7 @@ Solutions of equal widths go in lockstep, each with steps of its own: none depen
 is solved by one thread.
 """
 
+import functools
 import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -19,6 +20,7 @@ from ..model import TeacherStudent, check_model
 from ..overlaps import Overlaps, check_start
 from ..trajectory import Trajectory
 from .lockstep import solve
+from .pieces import in_pieces
 from .rates import is_bare
 from .result import Options, trajectories
 from .single import METHODS, in_loops, integrate
@@ -89,7 +91,8 @@ def _in_threads(models, starts, alpha, options, chunks):
     stop, threads = threading.Event(), numba.get_num_threads()
 
     def run(chunk):
-        return solve([models[i] for i in chunk], [starts[i] for i in chunk], alpha, options, stop)
+        one, first = [models[i] for i in chunk], [starts[i] for i in chunk]
+        return in_pieces(one, first, alpha, options, functools.partial(solve, stop=stop))
 
     if threads == 1:
         return map(run, chunks)
@@ -124,11 +127,12 @@ def _chunks(models, alpha, options):
     kinds = {}
     for i, model in enumerate(models):
         together = in_loops(model, alpha, options)
-        size = len(model.rule.average_parameters(model, options.rtol))
-        extra = len(model.rule.scalars(model)), is_bare(model), size
+        size = len(model.rule.average_parameters(model.fastest, options.rtol))
+        breaks = () if model.schedule is None else model.schedule.breakpoints
+        extra = len(model.rule.scalars(model)), is_bare(model), size, breaks
         kind = (model.rule.averages(model), model.p, model.p_star, model.spherical, *extra) if together else i
         kinds.setdefault(kind, []).append(i)
     for found in kinds.values():
-        found.sort(key=lambda i: models[i].learning_rate * np.abs(models[i].student_readout).max())
+        found.sort(key=lambda i: models[i].largest_rate * np.abs(models[i].student_readout).max())
         for first in range(0, len(found), WIDTH):
             yield found[first : first + WIDTH]

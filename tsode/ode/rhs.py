@@ -66,11 +66,30 @@ def right_hand_side(
     -------
     callable
     """
+    schedule, largest = model.schedule, model.largest_rate
+    function, parameters = _of_constant(model.fastest, gradient_flow, rtol)
+    if schedule is None:
+        return function
+    effective = parameters[0] / largest
+
+    def scheduled(alpha: float, y: np.ndarray) -> np.ndarray:
+        parameters[0] = effective * schedule(alpha)
+        return function(alpha, y)
+
+    return scheduled
+
+
+def _of_constant(model, gradient_flow, rtol):
+    """Return the function for a constant learning rate, and the numbers that it reads, the learning rate first."""
     if not has_loops(model):
         return _with_arrays(model, gradient_flow, rtol)
     rates = Rates([model], gradient_flow, lanes=1, rtol=rtol)
-    # The implicit methods hand over strided columns; the kernel takes contiguous arrays only.
-    return lambda alpha, y: derivatives(rates.pointer, np.ascontiguousarray(y), rates.arrays, rates.numbers)
+
+    def function(alpha, y):
+        # The implicit methods hand over strided columns; the kernel takes contiguous arrays only.
+        return derivatives(rates.pointer, np.ascontiguousarray(y), rates.arrays, rates.numbers)
+
+    return function, rates.arrays[1]
 
 
 @njit(cache=True, nogil=True)
@@ -82,7 +101,7 @@ def derivatives(pointer: Any, y: np.ndarray, arrays: Any, numbers: Any) -> np.nd
 
 
 def _with_arrays(model, gradient_flow, rtol):
-    """Return the right-hand side where matrix products take part in it, or a trained readout has no loops."""
+    """Return the same where matrix products take part in it, or a trained readout has no loops."""
     averages, parameters = model.rule.averages(model), model.rule.average_parameters(model, rtol)
     n, rates_beside, n_scalars = model.p * (model.p + model.p_star), beside(model), len(model.rule.scalars(model))
     if _loops_for_weights(averages, model.p):
@@ -104,7 +123,7 @@ def _with_arrays(model, gradient_flow, rtol):
         change = model.rule.scalar_drift(model, *unpack(y, model), scalars) - rates_beside[1] * scalars
         return np.concatenate([weights(y[:n]), change])
 
-    return rhs
+    return rhs, parameters
 
 
 def _through_arrays(averages, parameters, model, gradient_flow, y):

@@ -3,6 +3,7 @@
 from .curves import loss_curve, overlap_curves, overlap_matrix
 from .escape import escape_histogram, escape_means
 from .panels import hessian_panels, save, study_panels
+from .rates import learning_rates
 from .scans import deviation_curves, escape_curves, stability_map
 from .spectra import hessian_convergence, hessian_path, hessian_separation, hessian_spectra
 
@@ -16,6 +17,7 @@ __all__ = [
     "hessian_path",
     "hessian_separation",
     "hessian_spectra",
+    "learning_rates",
     "loss_curve",
     "overlap_curves",
     "overlap_matrix",

@@ -128,7 +128,7 @@ class Rule(ABC):
         rtol : float
             As in :func:`tsode.integrate`.
         """
-        return Moments(model=model).accuracy(omega, rtol)
+        return Moments(model=model.fastest).accuracy(omega, rtol)
 
     def scalar_drift(self, model: TeacherStudent, M: np.ndarray, Q: np.ndarray, scalars: np.ndarray) -> np.ndarray:
         """Return E[d], the mean step of trained scalars, shape (n_scalars,): by default by quadrature."""

@@ -22,6 +22,7 @@ from numba import njit
 from .._compiled import call_step
 from .products import ROWS, add_products, learn
 from .random_numbers import GAUSSIAN, fill
+from .sample_rates import sample_rates
 from .weights import WeightsRun, draw, write
 
 __all__ = ["BatchWeightsRun"]
@@ -42,18 +43,18 @@ class BatchWeightsRun(WeightsRun):
         super().__init__(*given)
         self.moves, self.scalar_moves = np.zeros_like(self.W[:, : self.model.p]), np.zeros_like(self.scalars)
 
-    def _constants(self):
-        model = self.model
+    def _constants(self, stop):
+        model, rates = self.model, sample_rates(self.model, self.N, self.step, stop)
         numbers = float(model.weight_decay), float(model.readout_decay), float(model.momentum)
         return (
-            self.moves, self.scalar_moves, model.batch_size, self.rule.pointer, self.parameters, self.scalars, self.N,
-            *numbers, model.spherical, self.limit,
+            self.moves, self.scalar_moves, model.batch_size, self.rule.pointer, self.parameters, rates, self.scalars,
+            self.N, *numbers, model.spherical, self.limit,
         )  # fmt: skip
 
     def _advance_law(self, stop):
         reached = advance_batches(
             self.W, self.X, self.numbers, self.noise, self.state, self.noise_state, self.law, self.step, stop,
-            *self._constants(),
+            *self._constants(stop),
         )  # fmt: skip
         self.step, done = reached, reached == stop
         return done
@@ -71,7 +72,8 @@ class BatchWeightsRun(WeightsRun):
             offset = self.step % len(self.noise)
             if offset == 0 and self.noise.size:
                 fill(self.noise_state, self.noise.reshape(-1), GAUSSIAN)
-            done = gather_kernel(self.W, self.X, 0, count, self.noise[offset:], self.step, *self._constants())
+            constants = self._constants(self.step + count)
+            done = gather_kernel(self.W, self.X, 0, count, self.noise[offset:], self.step, *constants)
             self.step += done
             if done < count:
                 return False
@@ -83,11 +85,11 @@ class BatchWeightsRun(WeightsRun):
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def advance_batches(
-    W, X, numbers, noise, state, noise_state, law, step, stop, moves, scalar_moves, batch, rule, parameters, scalars,
-    N, weight_decay, readout_decay, momentum, spherical, limit,
+    W, X, numbers, noise, state, noise_state, law, step, stop, moves, scalar_moves, batch, rule, parameters,
+    learning_rates, scalars, N, weight_decay, readout_decay, momentum, spherical, limit,
 ):  # fmt: skip
     """Run samples `step` to `stop` of one stream; return the number reached, smaller if the run diverged."""
-    block = X.shape[1]
+    block, origin = X.shape[1], step
     while step < stop:
         first = step % block
         if first == 0:
@@ -97,8 +99,8 @@ def advance_batches(
             fill(noise_state, noise.reshape(noise.size), GAUSSIAN)
         last = min(block, first + min(stop - step, batch - step % batch))
         done = gather_kernel(
-            W, X, first, last, noise[offset:], step, moves, scalar_moves, batch, rule, parameters, scalars, N,
-            weight_decay, readout_decay, momentum, spherical, limit,
+            W, X, first, last, noise[offset:], step, moves, scalar_moves, batch, rule, parameters,
+            learning_rates[step - origin :], scalars, N, weight_decay, readout_decay, momentum, spherical, limit,
         )  # fmt: skip
         step += done - first
         if done < last:
@@ -108,14 +110,16 @@ def advance_batches(
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def gather_kernel(
-    W, X, first, last, noise, step, moves, scalar_moves, batch, rule, parameters, scalars, N, weight_decay,
-    readout_decay, momentum, spherical, limit,
+    W, X, first, last, noise, step, moves, scalar_moves, batch, rule, parameters, learning_rates, scalars, N,
+    weight_decay, readout_decay, momentum, spherical, limit,
 ):  # fmt: skip
     """Take rows `first` to `last` of a block into the batch, and step where it is complete.
 
     Return `last`, or the row at which the run diverged. `step` is the number of the first sample.
     """
     p = moves.shape[1]
+    if learning_rates.shape[0] > 0:  # one for all of a batch
+        parameters[0] = learning_rates[0]
     samples, rows = -((first - last) // ROWS) * ROWS, -(-W.shape[1] // ROWS) * ROWS
     preactivation = np.zeros((samples, rows))
     lengths = np.zeros(last - first)

@@ -40,6 +40,7 @@ from ..model import TeacherStudent
 from ..overlaps import Overlaps, random_rows
 from .chain_kernel import chain_kernel
 from .random_numbers import stream_state
+from .sample_rates import sample_rates
 
 __all__ = ["ChainRuns", "groups", "start_rows"]
 
@@ -112,8 +113,9 @@ class ChainRuns:
         self.noises = model.rule.noises(model)
         self.normals = aligned((BATCH, p + p_star + 1 + self.noises, lanes))
         self.rest = aligned((BATCH, lanes))
-        self.parameters = aligned((len(model.rule.parameters(model)), lanes))
-        self.parameters[:] = model.rule.parameters(model)[:, None]
+        read = model.rule.parameters(model.fastest)
+        self.parameters = aligned((len(read), lanes))
+        self.parameters[:] = read[:, None]
         first = model.rule.scalars(model)
         self.scalars = aligned((len(first), lanes))
         self.scalars[:] = first[:, None]
@@ -131,9 +133,9 @@ class ChainRuns:
             array.reshape(array.size // lanes, lanes) if lanes > 1 else array.reshape(-1) for array in rows
         )
         self.step = chain_kernel(
-            self.rule.pointer, parameters, A, L, self.T, scalars, normals, rest, self.normals, self.rest, self.noises,
-            self.state, self.redraw_state, work, ended, self.step, stop, self.N, model.weight_decay,
-            model.readout_decay, model.spherical, self.limit,
+            self.rule.pointer, parameters, sample_rates(model, self.N, self.step, stop), A, L, self.T, scalars, normals,
+            rest, self.normals, self.rest, self.noises, self.state, self.redraw_state, work, ended, self.step, stop,
+            self.N, model.weight_decay, model.readout_decay, model.spherical, self.limit,
         )  # fmt: skip
         return bool((self.ended[: self.runs] < 0).any())
 

@@ -12,14 +12,15 @@ __all__ = ["chain_kernel"]
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def chain_kernel(
-    rule, parameters, A, L, T, scalars, normals, rest, drawn, lengths, noises, state, redraw_state, work, ended,
-    step, stop, N, weight_decay, readout_decay, spherical, limit,
+    rule, parameters, learning_rates, A, L, T, scalars, normals, rest, drawn, lengths, noises, state, redraw_state,
+    work, ended, step, stop, N, weight_decay, readout_decay, spherical, limit,
 ):  # fmt: skip
     """Run samples `step` to `stop`; write into `ended` the sample at which a run diverged; return `stop`.
 
     Sample n uses row n mod batch of the drawn numbers, which are renewed at its first row, so the result does not
     depend on where the run is interrupted for a record. `normals` and `rest` are views of `drawn` and `lengths`,
-    shapes (batch, width, lanes) and (batch, lanes). Decays are rates.
+    shapes (batch, width, lanes) and (batch, lanes). Decays are rates. `learning_rates` are those of the samples, the
+    first of the parameters, or empty where it stays as it is.
     """
     p_star = T.shape[0]
     p = A.shape[0] // p_star
@@ -27,7 +28,7 @@ def chain_kernel(
     lam, column, change = work[:p], work[p : 2 * p], work[2 * p : 3 * p]
     mu, size = work[3 * p : 3 * p + p_star], work[3 * p + p_star : 3 * p + p_star + 1]
     scalar_change = work[3 * p + p_star + 1 :]
-    rate = 1.0 / N
+    rate, origin = 1.0 / N, step
     while step < stop:
         begin = step % batch
         if begin == 0:
@@ -38,6 +39,8 @@ def chain_kernel(
             squares, root = collect(L, normals, first + p_star, load(rest, row), column)
             store(size, 0, rate * (in_span + squares))
             fine = finish(lam, column) < limit  # nan is not
+            if learning_rates.shape[0] > 0:
+                store(parameters, 0, learning_rates[step - origin])
             noise = first + width - noises
             call_step(rule, lam, mu, normals, noise, noises, size, scalars, parameters, change, scalar_change)
             if weight_decay > 0.0:

@@ -17,7 +17,7 @@ from .._progress import progress_bar
 from .._random import run_sequence, seed_sequence
 from .._types import Seed
 from .._versions import versions
-from ..model import TeacherStudent, check_model
+from ..model import TeacherStudent, check_model, later
 from ..overlaps import Overlaps, check_start
 from ..trajectory import Trajectory
 from .batch_weights import BatchWeightsRun
@@ -159,13 +159,15 @@ def simulate(
     kind, lockstep = _kind(model, runs, engine)
     together = groups(runs, threads) if lockstep else [range(run, run + 1) for run in range(runs)]
 
+    timed = later(model, float(alpha[0]))
+
     def make(group):
         sequences = [run_sequence(sequence, run) for run in group]
         if lockstep:
-            return kind(model, start, N, sequences, limit)
+            return kind(timed, start, N, sequences, limit)
         if engine == "chain":
-            return kind(model, start, N, sequences[0], limit)
-        return kind(model, start, N, sequences[0], inputs, limit, precision)
+            return kind(timed, start, N, sequences[0], limit)
+        return kind(timed, start, N, sequences[0], inputs, limit, precision)
 
     recorder = _Recorder(model, runs, steps, limit, progress)
     recorder.run_all(make, together, threads)

@@ -40,6 +40,7 @@ from .chain_draws import decide_kernel
 from .chain_sweeps import retire
 from .random_numbers import normal_lanes, stream_state
 from .reflections import lower_triangle
+from .sample_rates import sample_rates
 
 __all__ = ["GeneralRuns", "row_count"]
 
@@ -107,7 +108,7 @@ class GeneralRuns:
         self.batches, self.m, self.noises = max(1, NUMBERS // a_batch), m, noises
         count = -(-self.batches * a_batch // (2 * SUBSTREAMS)) * 2 * SUBSTREAMS
         self.numbers, self.C = aligned((count, *last)), aligned((p, model.batch_size, *last))
-        scalars, parameters = model.rule.scalars(model), model.rule.parameters(model)
+        scalars, parameters = model.rule.scalars(model), model.rule.parameters(model.fastest)
         self.scalars, self.velocity, self.parameters = (
             aligned((len(x), *last)) for x in (scalars, scalars, parameters)
         )
@@ -125,10 +126,11 @@ class GeneralRuns:
         rows = self.rows.reshape(self.rows.shape[0] * self.rows.shape[1], *self.rows.shape[2:])
         ended = self.ended.reshape(1, *self.rows.shape[2:])
         self.step = general_kernel(
-            self.rule.pointer, self.parameters, self.scalars, self.velocity, self.rows, rows, self.wide, self.C, self.v,
-            self.T, self.work, self.numbers, self.numbers.reshape(-1), self.batches, self.m, self.noises,
-            self.state.reshape(4, -1), self.redraw_state.reshape(4, -1), ended, self.step, stop, batch, self.N,
-            float(model.weight_decay), float(model.readout_decay), float(model.momentum), model.spherical, self.limit,
+            self.rule.pointer, self.parameters, sample_rates(model, self.N, self.step, stop), self.scalars,
+            self.velocity, self.rows, rows, self.wide, self.C, self.v, self.T, self.work, self.numbers,
+            self.numbers.reshape(-1), self.batches, self.m, self.noises, self.state.reshape(4, -1),
+            self.redraw_state.reshape(4, -1), ended, self.step, stop, batch, self.N, float(model.weight_decay),
+            float(model.readout_decay), float(model.momentum), model.spherical, self.limit,
         )  # fmt: skip
         return bool((self.ended[: self.runs] < 0).any())
 
@@ -145,15 +147,21 @@ class GeneralRuns:
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def general_kernel(
-    rule, parameters, scalars, velocity, rows, flat_rows, wide, C, v, T, work, numbers, flat_numbers, batches, m,
-    noises, state, redraw_state, ended, step, stop, batch, N, weight_decay, readout_decay, momentum, spherical, limit,
+    rule, parameters, learning_rates, scalars, velocity, rows, flat_rows, wide, C, v, T, work, numbers, flat_numbers,
+    batches, m, noises, state, redraw_state, ended, step, stop, batch, N, weight_decay, readout_decay, momentum,
+    spherical, limit,
 ):  # fmt: skip
-    """Run batches until `stop` samples are done; write into `ended` when a run diverged; return how many are done."""
+    """Run batches until `stop` samples are done; write into `ended` when a run diverged; return how many are done.
+
+    `learning_rates` are those of the samples, or empty.
+    """
     p, span, columns = C.shape[0], rows.shape[1], wide.shape[1] - rows.shape[1]
     a_sample = span + noises
     a_batch = a_sample * batch + m * columns
-    keep, target = 1.0 - weight_decay / N, p if momentum > 0.0 else 0
+    keep, target, origin = 1.0 - weight_decay / N, p if momentum > 0.0 else 0, step
     while step < stop:
+        if learning_rates.shape[0] > 0:
+            store(parameters, 0, learning_rates[step - origin])
         first = (step // batch) % batches * a_batch
         if first == 0:
             normal_lanes(state, flat_numbers)

@@ -35,6 +35,7 @@ from ..model import TeacherStudent
 from ..overlaps import Overlaps, impose_overlaps
 from .products import ROWS, WHOLE, add_products, learn
 from .random_numbers import GAUSSIAN, LANES, LAWS, fill, stream_state
+from .sample_rates import sample_rates
 
 __all__ = ["PRECISIONS", "WeightsRun", "block_size"]
 
@@ -97,7 +98,7 @@ class WeightsRun:
         rule = model.rule
         self.noise = np.zeros((2 * LANES, rule.noises(model)))
         self.scalars = rule.scalars(model).copy()
-        self.parameters, self.rule = rule.parameters(model), step_function(rule.step(model), lanes=False)
+        self.parameters, self.rule = rule.parameters(model.fastest), step_function(rule.step(model), lanes=False)
         self.tile = even_width(N, TILE, PIECE)[1]  # DRAWN of its rows are then a multiple of 2 LANES
         panels, width = even_width(N, PANEL, WHOLE)
         kind, rows = PRECISIONS[precision], model.p + model.p_star
@@ -144,15 +145,17 @@ class WeightsRun:
         gram = sum((panel[:p] @ panel.T for panel in panels), np.zeros(())) / self.N
         return gram[None, :, p:], (gram[None, :, :p] + gram[:, :p].T) / 2
 
-    def _constants(self):
+    def _constants(self, stop):
         model = self.model
+        rates = sample_rates(model, self.N, self.step, stop)
         decays = float(model.weight_decay), float(model.readout_decay)
-        return self.rule.pointer, self.parameters, self.scalars, model.p, self.N, *decays, model.spherical, self.limit
+        rule = self.rule.pointer, self.parameters, rates, self.scalars
+        return *rule, model.p, self.N, *decays, model.spherical, self.limit
 
     def _advance_law(self, stop):
         reached = advance_kernel(
             self.W, self.X, self.numbers, self.noise, self.state, self.noise_state, self.law, self.step, stop,
-            *self._constants(),
+            *self._constants(stop),
         )  # fmt: skip
         self.step, done = reached, reached == stop
         return done
@@ -169,7 +172,9 @@ class WeightsRun:
             offset = self.step % len(self.noise)
             if offset == 0 and self.noise.size:
                 fill(self.noise_state, self.noise.reshape(-1), GAUSSIAN)
-            done = block_kernel(self.W, self.X, 0, len(rows), self.noise[offset:], *self._constants())
+            done = block_kernel(
+                self.W, self.X, 0, len(rows), self.noise[offset:], *self._constants(self.step + len(rows))
+            )
             self.step += done
             if done < len(rows):
                 return False
@@ -204,15 +209,15 @@ def draw(state, law, N, numbers, X):
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def advance_kernel(
-    W, X, numbers, noise, state, noise_state, law, step, stop, rule, parameters, scalars, p, N, weight_decay,
-    readout_decay, spherical, limit,
+    W, X, numbers, noise, state, noise_state, law, step, stop, rule, parameters, learning_rates, scalars, p,
+    N, weight_decay, readout_decay, spherical, limit,
 ):  # fmt: skip
     """Run samples `step` to `stop` of one stream; return the number reached, smaller if the run diverged.
 
     Sample n is row n mod X.shape[1] of a block whose numbers are drawn when n reaches its first row, so the result
-    does not depend on where the run is interrupted for a record.
+    does not depend on where the run is interrupted for a record. `learning_rates` are those of the samples, or empty.
     """
-    block = X.shape[1]
+    block, origin = X.shape[1], step
     while step < stop:
         first = step % block
         if first == 0:
@@ -222,8 +227,8 @@ def advance_kernel(
             fill(noise_state, noise.reshape(noise.size), GAUSSIAN)
         last = min(block, first + stop - step)
         done = block_kernel(
-            W, X, first, last, noise[offset:], rule, parameters, scalars, p, N, weight_decay, readout_decay, spherical,
-            limit,
+            W, X, first, last, noise[offset:], rule, parameters, learning_rates[step - origin :], scalars, p, N,
+            weight_decay, readout_decay, spherical, limit,
         )  # fmt: skip
         step += done - first
         if done < last:
@@ -233,7 +238,8 @@ def advance_kernel(
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def block_kernel(
-    W, X, first, last, noise, rule, parameters, scalars, p, N, weight_decay, readout_decay, spherical, limit
+    W, X, first, last, noise, rule, parameters, learning_rates, scalars, p, N, weight_decay, readout_decay, spherical,
+    limit,
 ):  # fmt: skip
     """Learn from rows `first` to `last` of a block; return `last`, or the row at which the run diverged."""
     samples, rows = -((first - last) // ROWS) * ROWS, -(-W.shape[1] // ROWS) * ROWS
@@ -243,8 +249,8 @@ def block_kernel(
         add_products(inputs, W[t], False, preactivation)
         add_products(inputs, inputs, True, gram)
     C, growth, done = sample_kernel(
-        preactivation[: last - first, : W.shape[1]], gram, noise[first:], rule, parameters, scalars, p, N, weight_decay,
-        readout_decay, spherical, limit,
+        preactivation[: last - first, : W.shape[1]], gram, noise[first:], rule, parameters, learning_rates, scalars, p,
+        N, weight_decay, readout_decay, spherical, limit,
     )  # fmt: skip
     for t in range(len(X)):
         learn(W[t], C, X[t, first:last], growth)
@@ -253,7 +259,8 @@ def block_kernel(
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
 def sample_kernel(
-    preactivation, gram, noise, rule, parameters, scalars, p, N, weight_decay, readout_decay, spherical, limit
+    preactivation, gram, noise, rule, parameters, learning_rates, scalars, p, N, weight_decay, readout_decay, spherical,
+    limit,
 ):  # fmt: skip
     """Go through samples one by one, given X W0^T, X X^T on and above the diagonal, and the noise of every one.
 
@@ -283,6 +290,8 @@ def sample_kernel(
             done = s
             break
         size[0] = gram[s, s] / N
+        if learning_rates.shape[0] > 0:
+            parameters[0] = learning_rates[s]
         call_step(rule, lam, mu, numbers, s * noises, noises, size, scalars, parameters, change, scalar_change)
         for k in range(p):
             c = change[k]

@@ -36,6 +36,7 @@ from ..overlaps import Overlaps
 from .chain import start_rows
 from .chain_draws import decide_kernel
 from .random_numbers import GAUSSIAN, LANES, fill, stream_state
+from .sample_rates import sample_rates
 from .triangular import triangulate
 
 __all__ = ["WideRun", "in_blocks"]
@@ -101,11 +102,13 @@ class WideRun:
         self.fields, self.teacher_fields = np.empty((self.block, p)), np.empty((self.block, p_star))
         self.gram = np.empty((self.block, self.block))
         self.scalars = model.rule.scalars(model).copy()
-        self.parameters, self.rule = model.rule.parameters(model), step_function(model.rule.step(model), lanes=False)
+        self.parameters = model.rule.parameters(model.fastest)
+        self.rule = step_function(model.rule.step(model), lanes=False)
 
     def advance(self, stop: int) -> bool:
         """Run up to `stop` samples in all, or a bounded part of the way; return False where the run diverged."""
         model, stop = self.model, min(stop, self.step + max(self.block, NUMBERS_A_CALL // self.rows.size))
+        origin, rates = self.step, sample_rates(model, self.N, self.step, stop)
         while self.step < stop:
             first = self.step % self.block
             if first == 0:
@@ -113,8 +116,8 @@ class WideRun:
             last = min(self.block, first + stop - self.step)
             done = learn_kernel(
                 self.fields, self.teacher_fields, self.gram, self.noise, self.C, self.scale, self.scalars, first, last,
-                self.rule.pointer, self.parameters, self.N, model.weight_decay, model.readout_decay, model.spherical,
-                self.limit,
+                self.rule.pointer, self.parameters, rates[self.step - origin :], self.N, model.weight_decay,
+                model.readout_decay, model.spherical, self.limit,
             )  # fmt: skip
             self.step += done - first
             if done < last:
@@ -178,13 +181,13 @@ def bartlett_kernel(X, first, degrees, redraw_state):
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
 def learn_kernel(
-    fields, teacher_fields, gram, noise, C, scale, scalars, first, last, rule, parameters, N, weight_decay,
-    readout_decay, spherical, limit,
+    fields, teacher_fields, gram, noise, C, scale, scalars, first, last, rule, parameters, learning_rates, N,
+    weight_decay, readout_decay, spherical, limit,
 ):  # fmt: skip
     """Go through samples `first` to `last` of a block; write their C; return the sample reached, earlier if diverged.
 
     `fields` and `teacher_fields` hold lambda at the old rows, which is overwritten by lambda at the sample's turn, and
-    mu, one row a sample. The rows are now scale (old rows + C^T X).
+    mu, one row a sample. The rows are now scale (old rows + C^T X). `learning_rates` has those of the samples, if any.
     """
     block, p = C.shape
     noises, rate = noise.shape[0] // block, 1.0 / N
@@ -209,6 +212,8 @@ def learn_kernel(
             return s
         size[0] = rate * inner[s]
         mu = teacher_fields[s]
+        if learning_rates.shape[0] > 0:
+            parameters[0] = learning_rates[s - first]
         call_step(rule, lam, mu, noise, s * noises, noises, size, scalars, parameters, change, scalar_change)
         step = C[s]
         for k in range(p):
