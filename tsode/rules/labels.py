@@ -36,6 +36,11 @@ def signs(y, draw):
     return np.where(y > 0.0, 1.0, -1.0)
 
 
+def both_classes(mean: np.ndarray) -> Outcomes:
+    """Return both classes with their odds, given the mean."""
+    return [((1 + mean) / 2, 1.0), ((1 - mean) / 2, -1.0)]
+
+
 class Labels:
     """The output y of the teacher, with its noise.
 
@@ -97,10 +102,11 @@ class Soft(Labels):
 
     def mean(self, y: np.ndarray, spread: float) -> np.ndarray:
         """Return the mean label over the noise of y."""
+        rate = 0.5 / self.temperature
         if not spread:
-            return self.function(y, 0.0)
-        nodes, weights = gaussian_nodes(2 * math.ceil(10 * max(1.0, spread / self.width(spread))) + 1, 6.0)
-        return self.function(np.asarray(y)[..., None] + spread * nodes, 0.0) @ weights
+            return np.tanh(rate * y)
+        nodes, weights = gaussian_nodes(2 * math.ceil(10 * max(1.0, rate * spread)) + 1, 6.0)
+        return np.tanh(rate * (np.asarray(y)[..., None] + spread * nodes)) @ weights
 
     def width(self, spread: float) -> float:
         """Return over which change of y the outcomes vary."""
@@ -119,8 +125,7 @@ class Signs(Labels):
 
     def outcomes(self, y: np.ndarray, spread: float, noise: np.ndarray | float) -> Outcomes:
         """Return both classes with their odds."""
-        odds = (1 + self.mean(y, spread)) / 2
-        return [(odds, 1.0), (1 - odds, -1.0)]
+        return both_classes(self.mean(y, spread))
 
     def mean(self, y: np.ndarray, spread: float) -> np.ndarray:
         """Return the mean label over the noise of y."""
@@ -156,9 +161,4 @@ class Drawn(Soft):
 
     def outcomes(self, y: np.ndarray, spread: float, noise: np.ndarray | float) -> Outcomes:
         """Return both classes with their odds."""
-        odds = (1 + self.mean(y, spread)) / 2
-        return [(odds, 1.0), (1 - odds, -1.0)]
-
-    def mean(self, y: np.ndarray, spread: float) -> np.ndarray:
-        """Return the mean label over the noise of y."""
-        return Soft(self.temperature).mean(y, spread)
+        return both_classes(self.mean(y, spread))

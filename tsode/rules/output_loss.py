@@ -197,6 +197,11 @@ def _crossings(activation: Activation, readout: float, level: float) -> np.ndarr
     return ends[0]
 
 
+def _named(function):
+    """Return a function under a name of its own, if it holds numbers of its rule."""
+    return with_name_of(function)(function) if function.__closure__ else function
+
+
 @functools.lru_cache
 def _step(
     rule: OutputLoss, student_activation: Activation, teacher_activation: Activation, noisy: bool, trained: bool
@@ -204,7 +209,8 @@ def _step(
     """Return the step for two activations, with or without noise, for a fixed or a trained readout."""
     # asked for once: a property may make a new function each time, which would be compiled each time
     student, teacher = student_activation.function, teacher_activation.function
-    loss, label, draws, drawn_at = rule.function, rule.labels.function, rule.labels.draws > 0, int(noisy)
+    loss, label = map(_named, (rule.function, rule.labels.function))
+    draws, drawn_at = rule.labels.draws > 0, int(noisy)
 
     @jitable
     @with_name_of(student, teacher, loss, label, draws, noisy, trained)
