@@ -56,6 +56,7 @@ CASES = {
     "study --constraint cubic": "invalid choice: 'cubic'",
     "study --activation cube": "invalid choice: 'cube'",
     "study --teacher-activation 3": "invalid choice: '3'",
+    "study --rule magic": "invalid choice: 'magic'",
     # --- a study
     "study --dimension 3": "`N` must be at least 6, but is 3",
     "study --dimension 1.5": "`N` must be a whole number, but is 1.5",

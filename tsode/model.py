@@ -14,8 +14,9 @@ from . import _checks
 from ._display import Report
 from ._loss import Loss
 from ._parameters import about, describe, is_default, overlap, plain, readout, short, width
-from .activations import SHIPPED, Activation, NoClosedForm, activation_of, stored_activation
-from .rules import Rule, rule_of
+from .activations import SHIPPED, TEACHERS, Activation, NoClosedForm, activation_of, stored_activation
+from .rules import SHIPPED as RULES
+from .rules import Rule, rule_of, stored_rule
 from .schedules import Later, Schedule, rate_of, stored_rate
 
 __all__ = ["CONSTRAINTS", "TeacherStudent", "check_constant", "check_model", "later", "parameters", "with_rate"]
@@ -23,8 +24,15 @@ __all__ = ["CONSTRAINTS", "TeacherStudent", "check_constant", "check_model", "la
 CONSTRAINTS = ("free", "spherical")
 
 
+def _activation(name, value, known):
+    found = activation_of(value, name)
+    if not found.learns:
+        raise ValueError(f"`{name}` must have a slope that is not zero, but is {found!r}, which is for teachers alone")
+    return found
+
+
 def _teacher_activation(name, value, known):
-    return known["activation"] if value is None else activation_of(value, name)
+    return known["activation"] if value is None else activation_of(value, name, TEACHERS)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -62,9 +70,10 @@ class TeacherStudent(Report, Loss):
     activation : str or Activation
         Of the hidden units: "quadratic", "erf", "relu" or "tanh", or an object of :mod:`tsode.activations`.
     teacher_activation : str or Activation, optional
-        Of the teacher's units; that of the student by default.
+        Of the teacher's units; that of the student by default. Also "sign", for classes.
     rule : str or Rule
-        What one sample changes: "gradient".
+        What one sample changes: "gradient", which is descent on half the squared error, "logistic", "hinge",
+        "perceptron" or "huber", or an object of :mod:`tsode.rules`.
     readout_learning_rate : float
         Learning rate :math:`\eta_v \ge 0` of the student's readout, which then starts at `student_readout`; 0: it is
         fixed. A sample moves :math:`v_k \leftarrow v_k - (\eta_v / N)\, \partial \ell / \partial v_k`.
@@ -121,15 +130,16 @@ class TeacherStudent(Report, Loss):
         title="loss", choices=CONSTRAINTS, plural="constraints on the student's rows"))
     _: KW_ONLY
     activation: Activation = field(default="quadratic", metadata=about(  # type: ignore[assignment]
-        "activation", "activation of the hidden units", "σ", lambda name, value, _: activation_of(value, name),
+        "activation", "activation of the hidden units", "σ", _activation,
         load=stored_activation, title="widths", rare=True, choices=tuple(SHIPPED),
         plural="activations of the hidden units"))
     teacher_activation: Activation = field(default=None, metadata=about(  # type: ignore[assignment]
         "teacher activation", "activation of the teacher's units; None: the student's", "σ*", _teacher_activation,
-        load=stored_activation, title="widths", rare=True, choices=tuple(SHIPPED),
+        load=stored_activation, title="widths", rare=True, choices=tuple(TEACHERS),
         plural="activations of the teacher's units; None: the student's"))
     rule: Rule = field(default="gradient", metadata=about(  # type: ignore[assignment]
-        "learning rule", "what one sample changes", "", lambda name, value, _: rule_of(value), title="run", rare=True))
+        "learning rule", "what one sample changes", "", lambda name, value, _: rule_of(value, name),
+        load=stored_rule, title="run", rare=True, choices=tuple(RULES), plural="learning rules"))
     readout_learning_rate: float = field(default=0.0, metadata=about(
         "readout learning rate", "learning rate of the student's second layer; 0: it is fixed", "ηv",
         lambda name, value, _: _checks.number(name, value, minimum=0.0),
@@ -159,7 +169,8 @@ class TeacherStudent(Report, Loss):
             student_readout: ArrayLike | None = None, teacher_readout: ArrayLike | None = None,
             teacher_overlap: ArrayLike | None = None, constraint: str = "free", *,
             activation: str | dict[str, Any] | Activation = "quadratic",
-            teacher_activation: str | dict[str, Any] | Activation | None = None, rule: str | Rule = "gradient",
+            teacher_activation: str | dict[str, Any] | Activation | None = None,
+            rule: str | dict[str, Any] | Rule = "gradient",
             readout_learning_rate: float = 0.0, weight_decay: float = 0.0, readout_decay: float = 0.0,
             batch_size: int = 1, momentum: float = 0.0,
         ) -> None: ...
@@ -280,8 +291,8 @@ class TeacherStudent(Report, Loss):
         Parameters
         ----------
         parameters : dict
-            What `to_dict` returned. Of other activations than shipped ones it has no function:
-            :class:`tsode.activations.Stored` stands for them.
+            What `to_dict` returned. Of other activations and rules than shipped ones it has no function:
+            :class:`tsode.activations.Stored` and :class:`tsode.rules.Stored` stand for them.
 
         Returns
         -------
