@@ -100,7 +100,7 @@ def short(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(plain(value))
 
 
-def is_default(model: TeacherStudent, one: dataclasses.Field[Any]) -> bool:
+def is_default(model: Any, one: dataclasses.Field[Any]) -> bool:
     """Return whether a parameter of the model, given by its field, has the value of its default."""
     if one.default is dataclasses.MISSING:
         return False
