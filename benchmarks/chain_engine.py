@@ -1,10 +1,12 @@
 """How fast is the exact overlap chain, and does its cost depend on N, p and the number of threads as it should?"""
 
+import functools
 import os
+import time
 
 os.environ["NUMBA_NUM_THREADS"] = "2"
 
-from report import Report, paired, timed
+from report import Report, paired, quickest, timed
 
 import numba
 import numpy as np
@@ -101,6 +103,44 @@ def forced(call, in_blocks):
     return run
 
 
+def trained(report):
+    """What batches, momentum and a trained readout cost, in units of plain SGD."""
+    plain = tsode.TeacherStudent(8, 4, 0.2)
+    cases = {f"batch of {size}": plain.replace(batch_size=size) for size in (2, 8, 64, 256)}
+    cases["momentum"] = plain.replace(momentum=0.5, learning_rate=0.1)
+    cases["trained readout"] = plain.replace(readout_learning_rate=0.2)
+    for case, model in cases.items():
+        for runs in (1, 16):
+            count = 1_280_000 // (1 if runs == 16 else 8)
+            other, one = paired([samples(each, 10_000, runs, count) for each in (model, plain)], repeat=9)
+            note = f"time of a sample over that of plain SGD, {1e9 * one / count:.4g} ns, p = 8, p* = 4"
+            report.add(f"{case}, {runs} runs", other / one, "ratio", "", note)
+
+
+def many(report):
+    """What 64 models cost in one call, in units of as many runs of one model."""
+    models = [tsode.TeacherStudent(4, 2, rate, 0.1) for rate in np.linspace(0.1, 0.3, 64)]
+    for points in (201, 21):
+        alpha = np.linspace(0.0, 60.0, points)
+        calls = [functools.partial(tsode.simulate, models[32], None, alpha, 1000, 64),
+                 functools.partial(tsode.simulate_many, models, None, alpha, 1000)]  # fmt: skip
+        one, each = quickest(calls, clock=time.process_time)
+        report.add(f"64 models, {points} times", each / one, "ratio", "", "processor time of 64 runs of one model")
+
+
+def stopped(report):
+    """What is saved by runs that stop where they escape, instead of when nearly all have, as in a scan of escapes."""
+    for p, p_star, rate, N in ((2, 1, 0.3, 1000), (4, 2, 0.4, 1000), (4, 2, 0.4, 10_000), (8, 4, 0.8, 4000)):
+        model = tsode.TeacherStudent(p, p_star, rate)
+        alpha = np.linspace(0.0, tsode.escape_law(model, N, 0.05, start="random").ppf(1 - 1e-4), 401)
+        calls = [functools.partial(tsode.simulate, model, None, alpha, N, 32, until=until)
+                 for until in (None, tsode.escaped(0.05))]  # fmt: skip
+        whole, cut = quickest(calls, clock=time.process_time)
+        spared = 1 - calls[1]().stopped_at.mean() / alpha[-1]
+        note = f"processor time over that of runs to the end, 32 of them; {spared:.0%} of the samples are spared"
+        report.add(f"until escape, p = {p}, p* = {p_star}, N = {N}", cut / whole, "ratio", "", note)
+
+
 def threads(report):
     model, count = tsode.TeacherStudent(4, 2, 0.4), 64_000_000
     call = samples(model, 10_000, 64, count)
@@ -125,6 +165,9 @@ if __name__ == "__main__":
     dimension(table)
     widths(table)
     blocks(table)
+    trained(table)
+    many(table)
+    stopped(table)
     if numba.config.NUMBA_NUM_THREADS >= 2 and (os.cpu_count() or 1) >= 2:
         threads(table)
     table.finish()

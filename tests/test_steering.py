@@ -175,7 +175,7 @@ def interrupting():
 def test_interrupted_runs_go_on_from_the_trajectory_and_from_the_file(name, interrupting, threads, tmp_path):
     """With one thread the second run of the weights has not begun: only the file's call knows its start."""
     model, alpha, options = WAYS[name]
-    alpha = np.linspace(0.0, alpha[-1], 2001)  # so many records that Ctrl-C comes before the end
+    alpha = np.linspace(0.0, alpha[-1], 601)  # so many records that Ctrl-C comes before the end
     whole = tsode.simulate(model, None, alpha, **options, observables=interrupting())
     cut = tsode.simulate(model, None, alpha, **options, observables=interrupting(40), path=tmp_path / "run")
     assert "interrupted" in cut.status

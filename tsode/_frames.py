@@ -1,7 +1,8 @@
 """Rows in a basis that fits the teacher, block by block of the inputs, and weights that have given overlaps there.
 
-A block of n coordinates has rows of k = min(n, p + p_star) numbers. Where there are coordinates enough, the first p_star
-directions span the teacher and the student's part beside them is lower triangular; otherwise they are the coordinates.
+A block of n coordinates has rows of k = min(n, p + p_star) numbers. Where there are coordinates enough, the first
+p_star directions span the teacher and the student's part beside them is lower triangular; otherwise they are the
+coordinates.
 """
 
 from __future__ import annotations
@@ -24,8 +25,8 @@ def root_of_rank(matrix: np.ndarray, size: int, scale: float = 0.0) -> np.ndarra
     values, vectors = np.linalg.eigh(matrix)
     if values[-size - 1] > _checks.PSD_TOLERANCE * max(values[-1], scale):
         raise ValueError(
-            f"`start` must be one with weights of its own, as Overlaps.from_weights(W, W_star, inputs) has them, where a "
-            f"block of the inputs has {size} coordinates: its overlaps must have at most this rank, but have more"
+            "`start` must be one that weights have, as Overlaps.from_weights(W, W_star, inputs) returns it: in a block "
+            f"of {size} coordinates overlaps must have at most this rank, but have more"
         )
     return vectors[:, -size:] * np.sqrt(np.maximum(values[-size:], 0.0))
 

@@ -13,11 +13,11 @@ from ._trajectory_checks import own_array
 from .activations import Stored
 from .inputs import Blocks
 from .model import TeacherStudent
+from .rules import Stored as StoredRule
 
 if TYPE_CHECKING:
     import xarray
 
-    from .trajectory import Trajectory
 
 __all__ = ["LAYOUT", "fields_of", "to_arrays", "to_dataset", "variables"]
 
@@ -33,7 +33,7 @@ LAYOUT = {
 }  # after the runs
 
 
-def to_arrays(trajectory: Trajectory) -> dict[str, np.ndarray]:
+def to_arrays(trajectory: Any) -> dict[str, np.ndarray]:
     """Return all of it as a dict of arrays, the provenance as one JSON string."""
     header = {
         "format": FORMAT,
@@ -55,17 +55,21 @@ def to_arrays(trajectory: Trajectory) -> dict[str, np.ndarray]:
         "stopped_at": np.asarray(trajectory.stopped_at, dtype=np.float64),
         **{f"observables.{name}": array for name, array in trajectory.observables.items()},
         **{f"state.{name}": array for name, array in (trajectory.state or {}).items()},
-        **{f"blocks.{name}": array for name, array in (trajectory.blocks._asdict() if trajectory.blocks else {}).items()},
+        **{
+            f"blocks.{name}": array
+            for name, array in (trajectory.blocks._asdict() if trajectory.blocks else {}).items()
+        },
     }
 
 
 def from_file(model: TeacherStudent) -> bool:
     """Return whether all of a model can be made from a file, so that its loss can be computed again."""
     again = TeacherStudent.from_dict(json.loads(json.dumps(model.to_dict())))
-    return not any(isinstance(side, Stored) for side in (again.activation, again.teacher_activation))
+    parts = again.activation, again.teacher_activation, again.rule
+    return not any(isinstance(part, (Stored, StoredRule)) for part in parts)
 
 
-def known_loss(trajectory: Trajectory) -> dict[str, np.ndarray]:
+def known_loss(trajectory: Any) -> dict[str, np.ndarray]:
     """Return the excess loss by its name, or nothing where it is not known."""
     try:
         return {"excess_loss": trajectory.excess_loss}
@@ -101,7 +105,7 @@ def fields_of(arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
     )
 
 
-def to_dataset(trajectory: Trajectory) -> xarray.Dataset:
+def to_dataset(trajectory: Any) -> xarray.Dataset:
     """Return an ``xarray.Dataset`` with dimensions (run,) alpha, student, student_2, teacher."""
     try:
         import xarray

@@ -282,7 +282,9 @@ def check_blocks(blocks: object, inputs: Inputs | None, M: np.ndarray, Q: np.nda
             raise ValueError(f"`blocks.{name}` must have shape {shape}, but has shape {np.shape(array)}")
     for name, found, wanted in zip("MQP", blocks.covariance(inputs), (M, Q, P)):
         if not np.allclose(found, wanted, rtol=1e-6, atol=1e-9, equal_nan=True):
-            raise ValueError(f"`blocks.{name}` must have the sum {name}, each block times its variance, but has another")
+            raise ValueError(
+                f"`blocks.{name}` must have the sum {name}, each block times its variance, but has another"
+            )
 
 
 def _not_negative(name, value, length):

@@ -199,8 +199,8 @@ class Overlaps(Report):
 
         The draw has the exact law at dimension N and costs nothing in N: the part of W in the span of the
         teacher is Gaussian, the Gram matrix of the rest a Wishart matrix with N - p* degrees of freedom,
-        drawn through its triangular factor (Bartlett 1933), in each block of the inputs. Under the spherical constraint the rows are
-        rescaled to norm sqrt(N).
+        drawn through its triangular factor (Bartlett 1933), in each block of the inputs. Under the
+        spherical constraint the rows are rescaled to norm sqrt(N).
 
         Parameters
         ----------
@@ -332,7 +332,8 @@ def random_teacher(model: TeacherStudent, N: int, rng: np.random.Generator) -> n
 
 def block_frames(start: Overlaps, N: int) -> list[np.ndarray]:
     """Return rows of student and teacher in each block that have given overlaps: see :mod:`tsode._frames`."""
-    assert start.blocks is not None and start.inputs is not None
+    assert start.blocks is not None
+    assert start.inputs is not None
     joints = joint_matrix(*start.blocks)
     return [frame(joint, start.p, int(size)) for joint, size in zip(joints, start.inputs.sizes(N))]
 
@@ -376,8 +377,8 @@ def check_start(model: TeacherStudent, start: Overlaps, name: str = "start") -> 
         raise ValueError(f"`{name}` must have the model's `teacher_overlap` as its P, but has another")
     if start.inputs != model.inputs:
         raise ValueError(
-            f"`{name}` must be overlaps for the model's `inputs`, as Overlaps.random(model, N), from_blocks(inputs, ...) "
-            f"and from_weights(W, W_star, inputs) make them: it is for {start.inputs or 'isotropic ones'}"
+            f"`{name}` must be overlaps for the model's `inputs`, as Overlaps.random(model, N), from_blocks(inputs, "
+            f"...) and from_weights(W, W_star, inputs) make them, but is for {start.inputs or 'isotropic ones'}"
         )
     norms = np.diagonal(start.Q if start.blocks is None else start.blocks.Q.sum(axis=0))
     if model.spherical and not np.allclose(norms, 1.0, rtol=0, atol=1e-9):

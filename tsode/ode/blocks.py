@@ -1,15 +1,16 @@
 r"""The right-hand side of the overlap ODEs for inputs whose covariance has blocks: see :mod:`tsode.inputs`.
 
 A sample changes the columns of block b by :math:`C_k x^b / \sqrt N`, with :math:`x^b` of variance :math:`s_b^2`. The
-averages J and K of the rule are those at the covariance :math:`\Omega = \sum_b s_b^2 \Omega^b` of the preactivations, and
-:math:`E[C z^T]` of a block is :math:`s_b^2 J \Omega^b`. With the fraction :math:`f_b` of the coordinates,
+averages J and K of the rule are those at the covariance :math:`\Omega = \sum_b s_b^2 \Omega^b` of the
+preactivations, and :math:`E[C z^T]` of a block is :math:`s_b^2 J \Omega^b`. With the fraction
+:math:`f_b` of the coordinates,
 
 .. math::
     \frac{dM^b}{d\alpha} = s_b^2 (J \Omega^b)_\mu - \kappa M^b , \qquad
     \frac{dQ^b}{d\alpha} = s_b^2 \left[ (J \Omega^b)_\lambda + (J \Omega^b)_\lambda^T + f_b K \right] - 2 \kappa Q^b .
 
-A spike has :math:`f_b = 0`. Under the spherical constraint every row loses half the growth rate of its squared norm, the
-sum over all blocks. One block of variance 1 has the equations of :mod:`tsode.ode.rhs`.
+A spike has :math:`f_b = 0`. Under the spherical constraint every row loses half the growth rate of its squared norm,
+the sum over all blocks. One block of variance 1 has the equations of :mod:`tsode.ode.rhs`.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ from .rates import Rates, beside
 from .rhs import derivatives, loops_for_weights, with_schedule
 
 __all__ = ["block_right_hand_side"]
+
+SMALLEST = 1e-12  # eigenvalue of the preactivations' covariance, relative to the largest, that is no direction
 
 
 def block_right_hand_side(
@@ -92,10 +95,13 @@ def averages_of(model, gradient_flow, rtol):
 
     def arrays(M, Q):
         omega = joint_matrix(M, Q, model.teacher_overlap)
-        J = averages.drift_arrays(omega, parameters, p)
-        if gradient_flow:
-            return J, None
-        K = averages.noise_arrays(omega, parameters, J, J @ omega)
-        return J, (K + K.T) / 2
+        if averages.drift_arrays is None:  # F = J omega is all there is, for rules that may jump
+            F, K = averages.moments(omega, parameters, p, not gradient_flow)
+            J = F @ np.linalg.pinv(omega, SMALLEST, hermitian=True)
+        else:
+            J, K = averages.drift_arrays(omega, parameters, p), None
+            if not gradient_flow:
+                K = averages.noise_arrays(omega, parameters, J, J @ omega)
+        return J, None if K is None else (K + K.T) / 2
 
     return arrays, parameters

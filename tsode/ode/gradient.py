@@ -12,7 +12,7 @@ from .. import _checks
 from .._display import Report
 from .._parameters import describe
 from .._states import norm_positions, unpack
-from ..model import TeacherStudent, check_model, with_rate
+from ..model import TeacherStudent, check_isotropic, check_model, with_rate
 from ..overlaps import Overlaps, check_start
 from . import dop853
 from .adjoint import backward, forward, pullback_function
@@ -134,7 +134,7 @@ def gradient(
     >>> bool((found.learning_rates < 0).all())  # more would have learned faster
     True
     """
-    check_start(check_model(model), start)
+    check_start(check_isotropic(check_model(model)), start)
     alpha = _checks.times(alpha)
     if len(alpha) < 2:
         raise ValueError(f"`alpha` must hold at least two times, but holds {len(alpha)}")
@@ -154,8 +154,9 @@ def differentiable(model: TeacherStudent) -> TeacherStudent:
     """Return the model with some noise, be it next to none, if it has compiled averages."""
     if model.rule.averages(model).drift is None:
         raise _checks.NoClosedForm(
-            f"`model` must have activations with compiled averages, but has {model.activation!r} and "
-            f"{model.teacher_activation!r}; take differences of tsode.integrate instead"
+            "`model` must have activations with compiled averages and the rule 'gradient', but has "
+            f"{model.activation!r}, {model.teacher_activation!r} and {model.rule!r}; take differences of "
+            "tsode.integrate instead"
         )
     if not is_bare(model):
         raise _checks.NoClosedForm(

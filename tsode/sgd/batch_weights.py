@@ -23,7 +23,8 @@ from .._compiled import call_step
 from .products import ROWS, add_products, learn
 from .random_numbers import GAUSSIAN, fill
 from .sample_rates import sample_rates
-from .weights import WeightsRun, draw, write
+from .weights import WeightsRun, write
+from .weights_kernels import draw
 
 __all__ = ["BatchWeightsRun"]
 
@@ -55,8 +56,8 @@ class BatchWeightsRun(WeightsRun):
 
     def _advance_law(self, stop):
         reached = advance_batches(
-            self.W, self.X, self.numbers, self.scales, self.noise, self.state, self.noise_state, self.law, self.step, stop,
-            *self._constants(stop),
+            self.W, self.X, self.numbers, self.scales, self.noise, self.state, self.noise_state, self.law, self.step,
+            stop, *self._constants(stop),
         )  # fmt: skip
         self.step, done = reached, reached == stop
         return done

@@ -2,15 +2,15 @@ r"""The chain of the overlaps for inputs whose covariance has blocks, with batch
 
 In block b, of :math:`N_b` coordinates of variance :math:`s_b^2`, the rows are those of `tsode.sgd.general_chain`, in a
 basis of their own: :math:`[A^b | L^b]` of the student and, with momentum, its velocity. An input has there :math:`s_b`
-times the Gaussian :math:`u^b, g^b` and, of the other coordinates, :math:`s_b` times the triangular factor :math:`F^b` of a
-Gaussian matrix. All blocks step with one C, which the preactivations decide,
+times the Gaussian :math:`u^b, g^b` and, of the other coordinates, :math:`s_b` times the triangular factor :math:`F^b`
+of a Gaussian matrix. All blocks step with one C, which the preactivations decide,
 
 .. math::
     \lambda = \sum_b s_b (A^b u^b + L^b g^b) , \qquad \mu = \sum_b s_b T^b u^b ,
 
 and each is brought back to a triangle by itself. A block with no more coordinates than a basis would have keeps them as
-they are: nothing is left over and nothing is rotated. The numbers of an input are multiplied by :math:`s_b` when they come
-up, so that what is done with them is what is done with isotropic ones. The cost is linear in the number of blocks.
+they are: nothing is left over and nothing is rotated. The numbers of an input are multiplied by :math:`s_b` when they
+come up; all that follows is done as for isotropic ones. The cost is linear in the number of blocks.
 """
 
 from __future__ import annotations
@@ -73,7 +73,8 @@ class BlockRuns(GeneralRuns):
         sizes = inputs.sizes(N)
         spans = np.minimum(sizes, p_star + total)
         before, columns = np.concatenate([[0], np.cumsum(spans)[:-1]]), np.minimum(self.m, sizes - spans)
-        self.layout, self.scales = np.array([spans, columns, sizes - spans, before]).T.copy(), np.sqrt(inputs.eigenvalues)
+        self.layout = np.array([spans, columns, sizes - spans, before]).T.copy()
+        self.scales = np.sqrt(inputs.eigenvalues)
         span, most = int(spans.sum()), int((spans + columns).max())
         self.rows, self.T = aligned((total, span, *last)), aligned((p_star, span, *last))
         self.part = aligned((total, most, *last))

@@ -18,7 +18,6 @@ from .setting import Setting
 
 __all__ = ["run_all"]
 
-FEW = 2  # so many runs are quicker one by one than in lockstep
 EVERY = 60.0  # seconds between two files
 SHARE = 20  # a file is written in at most one part in so many of the time
 
@@ -81,10 +80,9 @@ class _Crew:
             group.record(i, engine)
             if not len(group.rows):
                 return
-            if len(group.rows) <= FEW < engine.runs:
+            if len(group.rows) == 1 < engine.runs:  # the last one of a group is quicker alone
                 group.keep(engine)
-                for row in group.rows.tolist():
-                    self.run(records, [row])
+                self.run(records, group.rows.tolist())
                 return
         group.complete(engine)
 

@@ -58,7 +58,7 @@ def _first_norms(model, start):
     if isinstance(start, Overlaps):
         return start.Q
     if start is None:
-        return np.eye(model.p) * (1.0 if inputs is None else inputs.fractions @ inputs.eigenvalues)
+        return np.eye(model.p) * model.input_size
     W, N = start[0], start[0].shape[1]
     W = W if inputs is None else W * inputs.scales(N)
     return W @ W.T / N
