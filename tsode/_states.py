@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ._linear_algebra import weighted_sum
+
 if TYPE_CHECKING:
     from .model import TeacherStudent
     from .overlaps import Overlaps
@@ -22,7 +24,8 @@ def unpack(states: np.ndarray, model: TeacherStudent) -> tuple[np.ndarray, np.nd
     """Return M, Q of flat states, shape (..., n)."""
     if model.inputs is not None:
         M, Q = blocks_of(states, model)
-        return model.inputs.sum(M), model.inputs.sum(Q)
+        weights = model.inputs.eigenvalues
+        return weighted_sum(weights, M), weighted_sum(weights, Q)
     n, end = model.p * model.p_star, model.p * (model.p_star + model.p)
     lead = states.shape[:-1]
     return states[..., :n].reshape(*lead, model.p, model.p_star), states[..., n:end].reshape(*lead, model.p, model.p)

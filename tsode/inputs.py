@@ -16,8 +16,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from . import _checks
+from ._linear_algebra import weighted_sum
 
-__all__ = ["Blocks", "Inputs", "check_blocks", "inputs_of"]
+__all__ = ["Blocks", "Inputs", "check_blocks", "inputs_of", "teacher_blocks"]
 
 
 class Blocks(NamedTuple):
@@ -37,7 +38,8 @@ class Blocks(NamedTuple):
 
     def covariance(self, inputs: Inputs) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return M, Q and P of the preactivations, shapes (..., p, p_star), (..., p, p) and (p_star, p_star)."""
-        return inputs.sum(self.M), inputs.sum(self.Q), inputs.sum(self.P)
+        s = inputs.eigenvalues
+        return weighted_sum(s, self.M), weighted_sum(s, self.Q), weighted_sum(s, self.P)
 
 
 class Inputs:
@@ -195,12 +197,26 @@ class Inputs:
         return cls([part.mean() for part in parts], [len(part) for part in parts])
 
     def sizes(self, N: int) -> np.ndarray:
-        """Return the number of coordinates of each block at dimension N, ndarray of int of shape (B,).
+        """Return the number of coordinates of each block at dimension N.
+
+        Parameters
+        ----------
+        N : int
+            Input dimension.
+
+        Returns
+        -------
+        ndarray of int, shape (B,)
 
         Raises
         ------
         TypeError, ValueError
             If N is no whole number, or too small for every block to have a coordinate.
+
+        Examples
+        --------
+        >>> Inputs([1.0, 2.0, 3.0], [1, 1, 1]).sizes(11)
+        array([4, 4, 3])
         """
         left = _checks.integer("N", N, minimum=1) - int(self.counts.sum())
         shares = max(left, 0) * self.fractions
@@ -213,19 +229,28 @@ class Inputs:
         return found
 
     def scales(self, N: int) -> np.ndarray:
-        """Return the standard deviation of each coordinate at dimension N, ndarray of shape (N,)."""
-        return np.repeat(np.sqrt(self.eigenvalues), self.sizes(N))
+        """Return the standard deviation of each coordinate at dimension N.
 
-    def sum(self, blocks: np.ndarray) -> np.ndarray:
-        """Return the sum of matrices, one for each block, times the variances; shape (..., m, n) of (..., B, m, n)."""
-        return np.einsum("b,...bmn->...mn", self.eigenvalues, blocks)
+        Parameters
+        ----------
+        N : int
+            Input dimension.
 
-    def teacher_blocks(self, P: np.ndarray) -> np.ndarray:
-        r"""Return :math:`P^b = f_b P / \sum_c f_c s_c^2`, shape (B, p_star, p_star).
+        Returns
+        -------
+        ndarray, shape (N,)
 
-        That is a teacher with random weights in all coordinates, whose preactivations have the covariance P.
+        Raises
+        ------
+        TypeError, ValueError
+            As in :meth:`sizes`.
+
+        Examples
+        --------
+        >>> Inputs([4.0, 1.0], [1, 1]).scales(3)
+        array([2., 2., 1.])
         """
-        return (self.fractions / (self.fractions @ self.eigenvalues))[:, None, None] * P
+        return np.repeat(np.sqrt(self.eigenvalues), self.sizes(N))
 
     @property
     def parameters(self) -> dict[str, list[float]]:
@@ -234,7 +259,13 @@ class Inputs:
         return {**found, "counts": self.counts.tolist()} if self.counts.any() else found
 
     def to_dict(self) -> dict[str, list[float]]:
-        """Return the parameters, as JSON takes them."""
+        """Return the parameters, as JSON takes them.
+
+        Examples
+        --------
+        >>> Inputs([4.0, 1.0], [1, 3]).to_dict()
+        {'eigenvalues': [4.0, 1.0], 'fractions': [0.25, 0.75]}
+        """
         return self.parameters
 
     def __len__(self) -> int:
@@ -265,6 +296,14 @@ def inputs_of(value: Any) -> Inputs | None:
     }:
         raise TypeError(f"`inputs` must be a tsode.Inputs or None, but is {type(value).__name__}")
     return Inputs(**value)
+
+
+def teacher_blocks(inputs: Inputs, P: np.ndarray) -> np.ndarray:
+    r"""Return :math:`P^b = f_b P / \sum_c f_c s_c^2`, shape (B, p_star, p_star).
+
+    That is a teacher with random weights in all coordinates, whose preactivations have the covariance P.
+    """
+    return (inputs.fractions / (inputs.fractions @ inputs.eigenvalues))[:, None, None] * P
 
 
 def check_blocks(blocks: object, inputs: Inputs | None, M: np.ndarray, Q: np.ndarray, P: np.ndarray) -> None:

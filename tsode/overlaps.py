@@ -14,7 +14,7 @@ from ._frames import frame, random_frame, realised, root_of_rank
 from ._linear_algebra import joint_matrix, semidefinite_root
 from ._random import generator
 from ._types import Seed
-from .inputs import Blocks, Inputs
+from .inputs import Blocks, Inputs, teacher_blocks
 from .model import TeacherStudent, check_model
 
 __all__ = [
@@ -314,7 +314,7 @@ def random_frames(model: TeacherStudent, N: int, scale: float, rng: np.random.Ge
     """Return random weights / sqrt(N) of a student, and the teacher, in each block: see :mod:`tsode._frames`."""
     inputs, p = model.inputs, model.p
     assert inputs is not None
-    blocks = inputs.teacher_blocks(model.teacher_overlap)
+    blocks = teacher_blocks(inputs, model.teacher_overlap)
     found = [random_frame(P, p, int(size), rng) for P, size in zip(blocks, inputs.sizes(N))]
     norms = sum(np.square(rows[:p]).sum(axis=1) for rows in found) / N if model.spherical else np.ones(p)
     for rows in found:
@@ -326,7 +326,7 @@ def random_teacher(model: TeacherStudent, N: int, rng: np.random.Generator) -> n
     """Return weights of a teacher in random directions of each block, shape (p_star, N)."""
     inputs = model.inputs
     assert inputs is not None
-    pairs = [(P, int(size)) for P, size in zip(inputs.teacher_blocks(model.teacher_overlap), inputs.sizes(N))]
+    pairs = [(P, int(size)) for P, size in zip(teacher_blocks(inputs, model.teacher_overlap), inputs.sizes(N))]
     return np.sqrt(N) * np.hstack([realised(root_of_rank(P, size), size, rng) for P, size in pairs])
 
 

@@ -19,7 +19,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from .._linear_algebra import joint_matrix
+from .._linear_algebra import joint_matrix, weighted_sum
 from .._states import blocks_of, pack, scalars_of
 from ..model import TeacherStudent
 from .rates import Rates, beside
@@ -56,7 +56,7 @@ def block_right_hand_side(
 
     def function(alpha, y):
         blocks, scalars = blocks_of(y, model), scalars_of(y, model)
-        M, Q = (inputs.sum(each) for each in blocks)
+        M, Q = (weighted_sum(inputs.eigenvalues, each) for each in blocks)
         parameters[2 : 2 + n_scalars] = scalars
         J, K = averages(M, Q)
         F = variances * (J @ joint_matrix(*blocks, P))
@@ -81,7 +81,7 @@ def averages_of(model, gradient_flow, rtol):
     """Return the function (M, Q) -> J, K (None for gradient flow), and the numbers that it reads."""
     averages = model.rule.averages(model)
     if loops_for_weights(averages, model.p):
-        bare = model.replace(inputs=None, readout_learning_rate=0.0, weight_decay=0.0, constraint="free")
+        bare = model.replace(readout_learning_rate=0.0, weight_decay=0.0, constraint="free")
         rates = Rates([bare], gradient_flow, lanes=1, rtol=rtol)
         parameters, (J, _, K) = rates.arrays[1], rates.arrays[-3:]
 

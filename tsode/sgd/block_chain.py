@@ -22,6 +22,7 @@ from numba import njit
 
 from .._compiled import step_function
 from .._lanes import WIDTH, aligned, every, fma, load, store
+from .._linear_algebra import weighted_sum
 from .._random import run_sequence
 from ..model import TeacherStudent
 from ..overlaps import Overlaps, block_frames, random_frames
@@ -138,8 +139,9 @@ class BlockRuns(GeneralRuns):
 
     def overlaps(self) -> tuple[np.ndarray, np.ndarray]:
         """Return M, Q of the runs, the covariance of the preactivations."""
-        M, Q = (self.model.inputs.sum(each) for each in self.block_overlaps())  # type: ignore[union-attr]
-        return M, Q
+        weights = self.scales**2
+        M, Q = self.block_overlaps()
+        return weighted_sum(weights, M), weighted_sum(weights, Q)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

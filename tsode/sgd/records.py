@@ -12,7 +12,7 @@ from .._divergence import divergence_limit
 from .._random import run_sequence
 from .._versions import versions
 from ..conditions import Condition
-from ..inputs import Blocks
+from ..inputs import Blocks, teacher_blocks
 from ..model import TeacherStudent
 from ..overlaps import Overlaps
 from ..trajectory import Trajectory
@@ -192,7 +192,7 @@ class Records:
             return self.P_blocks
         if isinstance(start, tuple):
             start = Overlaps.from_weights(*start, model.inputs)
-        return model.inputs.teacher_blocks(model.teacher_overlap) if start is None else start.blocks.P
+        return teacher_blocks(model.inputs, model.teacher_overlap) if start is None else start.blocks.P
 
     def _kept(self, rows):
         return max(1, int(np.isfinite(self.Q[rows, :, 0, 0]).any(axis=0).sum()))

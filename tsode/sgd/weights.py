@@ -28,6 +28,7 @@ from typing import Any
 import numpy as np
 
 from .._compiled import step_function
+from .._linear_algebra import weighted_sum
 from .._random import run_sequence
 from .._states import unfold
 from ..model import TeacherStudent
@@ -166,7 +167,7 @@ class WeightsRun:
         p, inputs = self.model.p, self.model.inputs
         if inputs is not None:
             M, Q = self.block_overlaps()
-            return inputs.sum(M), inputs.sum(Q)
+            return weighted_sum(inputs.eigenvalues, M), weighted_sum(inputs.eigenvalues, Q)
         panels = (panel.astype(np.float64, copy=False) for panel in self.W)
         gram = sum((panel[:p] @ panel.T for panel in panels), np.zeros(())) / self.N
         return gram[None, :, p:], (gram[None, :, :p] + gram[:, :p].T) / 2
