@@ -38,7 +38,7 @@ def frame(joint: np.ndarray, p: int, size: int) -> np.ndarray:
         return root_of_rank(joint, size)
     T = semidefinite_root(joint[p:, p:])
     A = joint[:p, p:] @ np.linalg.pinv(T).T
-    L = np.linalg.qr(semidefinite_root(joint[:p, :p] - A @ A.T).T, mode="r").T
+    L = np.transpose(np.linalg.qr(semidefinite_root(joint[:p, :p] - A @ A.T).T, mode="r"))
     return np.block([[A, L], [T, np.zeros((n - p, p))]])
 
 

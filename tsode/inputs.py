@@ -81,19 +81,19 @@ class Inputs:
     def __init__(self, eigenvalues: ArrayLike, fractions: ArrayLike, counts: ArrayLike | None = None) -> None:
         self.eigenvalues = _not_negative("eigenvalues", eigenvalues, None)
         count = len(self.eigenvalues)
-        fractions = _not_negative("fractions", fractions, count)
-        given = _not_negative("counts", np.zeros(count) if counts is None else counts, count)
-        if (given != np.rint(given)).any():
-            raise ValueError(f"`counts` must be whole numbers, but are {given}")
-        both = np.flatnonzero((fractions > 0) == (given > 0))
+        parts = _not_negative("fractions", fractions, count)
+        numbers = _not_negative("counts", np.zeros(count) if counts is None else counts, count)
+        if (numbers != np.rint(numbers)).any():
+            raise ValueError(f"`counts` must be whole numbers, but are {numbers}")
+        both = np.flatnonzero((parts > 0) == (numbers > 0))
         if both.size:
             raise ValueError(
                 f"`fractions` or `counts` must be larger than 0, one of the two in every block, but in block {both[0]} "
-                f"they are {fractions[both[0]]:g} and {given[both[0]]:g}"
+                f"they are {parts[both[0]]:g} and {numbers[both[0]]:g}"
             )
-        if not self.eigenvalues @ fractions > 0:
+        if not self.eigenvalues @ parts > 0:
             raise ValueError("`eigenvalues` must be larger than 0 in at least one block with a fraction, but are 0")
-        self.fractions, self.counts = fractions / fractions.sum(), given.astype(np.int64)
+        self.fractions, self.counts = parts / parts.sum(), numbers.astype(np.int64)
         for array in (self.fractions, self.counts):
             array.setflags(write=False)
 
@@ -152,10 +152,10 @@ class Inputs:
         >>> Inputs.spiked([9.0, 4.0]).sizes(100)
         array([ 1,  1, 98])
         """
-        spikes = _not_negative("spikes", spikes, None)
+        values = _not_negative("spikes", spikes, None)
         bulk = _checks.number("bulk", bulk, above=0.0)
-        ones = np.ones(len(spikes))
-        return cls([*spikes, bulk], [*(0 * ones), 1.0], [*ones, 0])
+        is_spike = np.arange(len(values) + 1) < len(values)
+        return cls([*values, bulk], ~is_spike * 1.0, is_spike * 1)
 
     @classmethod
     def from_data(cls, X: ArrayLike, blocks: int) -> Inputs:
@@ -326,7 +326,7 @@ def check_blocks(blocks: object, inputs: Inputs | None, M: np.ndarray, Q: np.nda
             )
 
 
-def _not_negative(name, value, length):
+def _not_negative(name: str, value: ArrayLike, length: int | None) -> np.ndarray:
     array = _checks.float_array(name, value, (length,), "(B,)")
     if array.size == 0 or (array < 0).any():
         raise ValueError(f"`{name}` must be numbers of at least 0, at least one, but is {array}")

@@ -272,7 +272,7 @@ class Overlaps(Report):
         width = self.p + self.p_star
         N = _checks.integer("N", N, minimum=width)
         _checks.memory("`N`", width * N)
-        if self.blocks is not None:
+        if self.inputs is not None:
             rng = generator("rng", rng)
             sized = zip(block_frames(self, N), self.inputs.sizes(N))
             weights = np.sqrt(N) * np.hstack([realised(rows, int(size), rng) for rows, size in sized])

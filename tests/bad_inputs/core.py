@@ -114,7 +114,7 @@ CASES = {
     "sizes in few dimensions": (
         lambda: tsode.Inputs([1, 1], [1, 1]).sizes(1), ValueError, "`N` must be so large that every block of the inputs"
     ),
-    "scales of no dimension": (lambda: tsode.Inputs([1], [1]).scales(0), ValueError, "`N` must be at least 1, but is 0"),
+    "scales of no dimension": (lambda: tsode.Inputs([1], [1]).scales(0), ValueError, "`N` must be at least 1, but is"),
     "blocks of no inputs": (
         lambda: tsode.Overlaps.from_blocks(None, [START.M], [START.Q], [START.P]), TypeError,
         "`inputs` must be a tsode.Inputs, but is NoneType"

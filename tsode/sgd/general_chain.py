@@ -73,7 +73,7 @@ class GeneralRuns:
         Sample at which a run diverged, or -1.
     """
 
-    HELD = ("rows", "scalars", "velocity", "numbers", "state", "redraw_state")
+    HELD: tuple[str, ...] = ("rows", "scalars", "velocity", "numbers", "state", "redraw_state")
     exhausted = False
 
     def __init__(
