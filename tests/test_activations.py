@@ -7,7 +7,7 @@ from scipy.stats import ks_2samp
 import tsode
 from tsode.activations import SHIPPED, Custom, Hermite, Polynomial, ReLU
 
-PAIRS = [*((name, name) for name in SHIPPED), ("erf", "quadratic"), (Hermite(3), Hermite(3))]
+PAIRS = [*((name, name) for name in SHIPPED), ("erf", "quadratic"), ("erf", "sign"), (Hermite(3), Hermite(3))]
 SLOW = [
     (Hermite(2), Polynomial([0.1, 0.5, 0.2])), (ReLU(0.2), "relu"), ("tanh", "erf"),
     (Custom(lambda x: x / (1 + np.exp(-x))), "tanh"),

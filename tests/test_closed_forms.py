@@ -26,6 +26,7 @@ MODELS = {
     "erf of the square": SQUARE.replace(activation="erf", teacher_activation="quadratic"),
     "square of erf": SQUARE.replace(teacher_activation="erf"),
     "unknown": SQUARE.replace(activation=Unknown()),
+    "hinge": SQUARE.replace(rule="hinge"),
 }
 # the square, but trained in another way
 TRAINED = {

@@ -9,6 +9,7 @@
 `schedules`                  learning rates that change in time; `optimal_schedule`: the best ones
 `simulate`                   one-pass SGD at dimension N, until a condition such as `escaped` holds; `simulate_many`
 `activations`                functions of the hidden units, and how to write your own
+`rules`                      what one sample changes: losses of the output, clipped steps
 `Trajectory`                 what both return: save, load, to_xarray
 `plateau`                    where students rest before they learn: escape rate, bounds of the learning rate
 `fixed_point`                plateaus and end points of any model from a start, and along the learning rate
@@ -39,7 +40,7 @@ from ._kernel_cache import prepare as _prepare_kernel_cache
 
 _prepare_kernel_cache()  # Numba looks for a place when a kernel is defined, that is, in the imports below
 
-from . import activations, hessian, manifold, scans, schedules
+from . import activations, hessian, manifold, rules, scans, schedules
 from .closed_forms import NoClosedForm
 from .conditions import escaped
 from .model import TeacherStudent
@@ -76,6 +77,7 @@ __all__ = [
     "optimal_schedule",
     "plateau",
     "plot",
+    "rules",
     "scan",
     "scans",
     "schedules",

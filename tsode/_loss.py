@@ -23,7 +23,10 @@ class Loss:
         rule: Any
 
     def excess_loss(self, M: np.ndarray, Q: np.ndarray, readout: np.ndarray | None = None) -> np.ndarray:
-        """Return the population loss for Gaussian inputs without the label noise.
+        """Return the population loss for Gaussian inputs less its floor: that of the square without the label noise.
+
+        The floor is the smallest loss that any function of the teacher's preactivations has, given that labels are
+        noisy: half the noise variance of the square, the mean entropy of the class of the logistic loss.
 
         Parameters
         ----------

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
+import inspect
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +15,7 @@ from . import _checks
 if TYPE_CHECKING:
     from .model import TeacherStudent
 
-__all__ = ["about", "describe", "is_default", "overlap", "plain", "readout", "short", "width"]
+__all__ = ["about", "arguments", "describe", "is_default", "overlap", "plain", "readout", "short", "width"]
 
 TITLES = ("widths", "loss", "run")  # what a line about a model may name, each with what is before it
 
@@ -56,13 +58,33 @@ def overlap(name: str, value: Any, known: Mapping[str, Any]) -> np.ndarray:
     return _checks.semidefinite(f"`{name}`", _checks.symmetric(name, P))
 
 
+def arguments(thing: Any) -> dict[str, Any]:
+    """Return the keyword arguments that make an activation or a rule again, dict of str to value.
+
+    They are its attributes, but for those that begin with "_" and those that have the value of their default.
+    """
+    kind: Any = type(thing)
+    defaults = _defaults(kind)
+    return {
+        name: value
+        for name, value in vars(thing).items()
+        if not name.startswith("_") and (name not in defaults or defaults[name] != value)
+    }
+
+
+@functools.cache
+def _defaults(kind: Any) -> dict[str, Any]:
+    return {one.name: one.default for one in inspect.signature(kind).parameters.values()}
+
+
 def plain(value: Any) -> Any:
     """Return the value of a parameter as JSON takes it."""
     if isinstance(value, np.ndarray):
         return value.tolist()
-    if hasattr(value, "to_dict") and value.parameters:  # an activation or a schedule
-        return value.to_dict()
-    return getattr(value, "name", value)
+    if hasattr(value, "to_dict"):  # an activation, a rule or a schedule
+        said = value.to_dict()
+        return said if len(said) > 1 else said["name"]
+    return value
 
 
 def short(value: Any) -> str:
@@ -78,7 +100,7 @@ def short(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(plain(value))
 
 
-def is_default(model: TeacherStudent, one: dataclasses.Field[Any]) -> bool:
+def is_default(model: Any, one: dataclasses.Field[Any]) -> bool:
     """Return whether a parameter of the model, given by its field, has the value of its default."""
     if one.default is dataclasses.MISSING:
         return False

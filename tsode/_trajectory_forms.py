@@ -11,6 +11,7 @@ import numpy as np
 from . import _checks
 from .activations import Stored
 from .model import TeacherStudent
+from .rules import Stored as StoredRule
 
 if TYPE_CHECKING:
     import xarray
@@ -59,7 +60,8 @@ def to_arrays(trajectory: Trajectory) -> dict[str, np.ndarray]:
 def from_file(model: TeacherStudent) -> bool:
     """Return whether all of a model can be made from a file, so that its loss can be computed again."""
     again = TeacherStudent.from_dict(json.loads(json.dumps(model.to_dict())))
-    return not any(isinstance(side, Stored) for side in (again.activation, again.teacher_activation))
+    parts = again.activation, again.teacher_activation, again.rule
+    return not any(isinstance(part, (Stored, StoredRule)) for part in parts)
 
 
 def known_loss(trajectory: Trajectory) -> dict[str, np.ndarray]:

@@ -1,6 +1,5 @@
 """The teacher-student pair: what is learned, by what, and how fast."""
 
-import copy
 import dataclasses
 import functools
 from collections.abc import Callable
@@ -13,22 +12,32 @@ from numpy.typing import ArrayLike
 from . import _checks
 from ._display import Report
 from ._loss import Loss
-from ._parameters import about, describe, is_default, overlap, plain, readout, short, width
-from .activations import SHIPPED, Activation, NoClosedForm, activation_of, stored_activation
-from .rules import Rule, rule_of
-from .schedules import Later, Schedule, rate_of, stored_rate
+from ._model_forms import Forms
+from ._parameters import about, describe, is_default, overlap, readout, short, width
+from ._scales import Scales, check_constant, later, with_rate
+from .activations import SHIPPED, TEACHERS, Activation, NoClosedForm, activation_of, stored_activation
+from .rules import SHIPPED as RULES
+from .rules import Rule, rule_of, stored_rule
+from .schedules import Schedule, rate_of, stored_rate
 
 __all__ = ["CONSTRAINTS", "TeacherStudent", "check_constant", "check_model", "later", "parameters", "with_rate"]
 
 CONSTRAINTS = ("free", "spherical")
 
 
+def _activation(name, value, known):
+    found = activation_of(value, name)
+    if not found.learns:
+        raise ValueError(f"`{name}` must have a slope that is not zero, but is {found!r}, which is for teachers alone")
+    return found
+
+
 def _teacher_activation(name, value, known):
-    return known["activation"] if value is None else activation_of(value, name)
+    return known["activation"] if value is None else activation_of(value, name, TEACHERS)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class TeacherStudent(Report, Loss):
+class TeacherStudent(Forms, Loss, Scales, Report):
     r"""A student of width p that learns from a teacher of width p*, both with one hidden layer.
 
     With preactivations :math:`\lambda = W x / \sqrt N` and :math:`\mu = W^* x / \sqrt N` of one Gaussian
@@ -62,9 +71,10 @@ class TeacherStudent(Report, Loss):
     activation : str or Activation
         Of the hidden units: "quadratic", "erf", "relu" or "tanh", or an object of :mod:`tsode.activations`.
     teacher_activation : str or Activation, optional
-        Of the teacher's units; that of the student by default.
+        Of the teacher's units; that of the student by default. Also "sign", for classes.
     rule : str or Rule
-        What one sample changes: "gradient".
+        What one sample changes: "gradient", which is descent on half the squared error, "logistic", "hinge",
+        "perceptron" or "huber", or an object of :mod:`tsode.rules`.
     readout_learning_rate : float
         Learning rate :math:`\eta_v \ge 0` of the student's readout, which then starts at `student_readout`; 0: it is
         fixed. A sample moves :math:`v_k \leftarrow v_k - (\eta_v / N)\, \partial \ell / \partial v_k`.
@@ -121,15 +131,16 @@ class TeacherStudent(Report, Loss):
         title="loss", choices=CONSTRAINTS, plural="constraints on the student's rows"))
     _: KW_ONLY
     activation: Activation = field(default="quadratic", metadata=about(  # type: ignore[assignment]
-        "activation", "activation of the hidden units", "σ", lambda name, value, _: activation_of(value, name),
+        "activation", "activation of the hidden units", "σ", _activation,
         load=stored_activation, title="widths", rare=True, choices=tuple(SHIPPED),
         plural="activations of the hidden units"))
     teacher_activation: Activation = field(default=None, metadata=about(  # type: ignore[assignment]
         "teacher activation", "activation of the teacher's units; None: the student's", "σ*", _teacher_activation,
-        load=stored_activation, title="widths", rare=True, choices=tuple(SHIPPED),
+        load=stored_activation, title="widths", rare=True, choices=tuple(TEACHERS),
         plural="activations of the teacher's units; None: the student's"))
     rule: Rule = field(default="gradient", metadata=about(  # type: ignore[assignment]
-        "learning rule", "what one sample changes", "", lambda name, value, _: rule_of(value), title="run", rare=True))
+        "learning rule", "what one sample changes", "", lambda name, value, _: rule_of(value, name),
+        load=stored_rule, title="run", rare=True, choices=tuple(RULES), plural="learning rules"))
     readout_learning_rate: float = field(default=0.0, metadata=about(
         "readout learning rate", "learning rate of the student's second layer; 0: it is fixed", "ηv",
         lambda name, value, _: _checks.number(name, value, minimum=0.0),
@@ -159,7 +170,8 @@ class TeacherStudent(Report, Loss):
             student_readout: ArrayLike | None = None, teacher_readout: ArrayLike | None = None,
             teacher_overlap: ArrayLike | None = None, constraint: str = "free", *,
             activation: str | dict[str, Any] | Activation = "quadratic",
-            teacher_activation: str | dict[str, Any] | Activation | None = None, rule: str | Rule = "gradient",
+            teacher_activation: str | dict[str, Any] | Activation | None = None,
+            rule: str | dict[str, Any] | Rule = "gradient",
             readout_learning_rate: float = 0.0, weight_decay: float = 0.0, readout_decay: float = 0.0,
             batch_size: int = 1, momentum: float = 0.0,
         ) -> None: ...
@@ -178,46 +190,6 @@ class TeacherStudent(Report, Loss):
         return self.constraint == "spherical"
 
     @property
-    def schedule(self) -> Schedule | None:
-        """The learning rate where it changes in time; None where it is a number."""
-        return self.learning_rate if isinstance(self.learning_rate, Schedule) else None
-
-    @property
-    def largest_rate(self) -> float:
-        """The learning rate, the largest one where it changes in time."""
-        return self.learning_rate if self.schedule is None else self.schedule.largest
-
-    @property
-    def fastest(self) -> "TeacherStudent":
-        """The model with its largest learning rate at all times."""
-        return self if self.schedule is None else with_rate(self, self.largest_rate)
-
-    def at(self, alpha: float) -> "TeacherStudent":
-        """Return the model with the constant learning rate that holds at one time.
-
-        Parameters
-        ----------
-        alpha : float
-            Time, samples / N.
-
-        Returns
-        -------
-        TeacherStudent
-
-        Raises
-        ------
-        TypeError, ValueError
-            If `alpha` is no number; if the learning rate is zero there.
-
-        Examples
-        --------
-        >>> TeacherStudent(p=4, p_star=2, learning_rate=[(0, 0.4), (20, 0.1)]).at(30.0).learning_rate
-        0.1
-        """
-        alpha = _checks.number("alpha", alpha)
-        return self if self.schedule is None else with_rate(self, float(self.schedule(alpha)))
-
-    @property
     def is_uniform(self) -> bool:
         """Whether all v are one number, all v* another, and P is the identity: the case of the closed forms."""
         return bool(
@@ -225,91 +197,6 @@ class TeacherStudent(Report, Loss):
             and np.ptp(self.teacher_readout) == 0
             and np.array_equal(self.teacher_overlap, np.eye(self.p_star))
         )
-
-    def replace(self, **changes: Any) -> "TeacherStudent":
-        """Return a model with some parameters changed; readouts and P left at their default follow the widths.
-
-        Parameters
-        ----------
-        **changes
-            Parameters of the class, by name.
-
-        Returns
-        -------
-        TeacherStudent
-
-        Raises
-        ------
-        TypeError, ValueError
-            If a name is none of the class, or as in the class.
-
-        Examples
-        --------
-        >>> TeacherStudent(p=4, p_star=2, learning_rate=0.4).replace(p=2).student_readout
-        array([0.5, 0.5])
-        """
-        kept = {
-            one.name: one.default if is_default(self, one) else getattr(self, one.name)
-            for one in dataclasses.fields(self)
-        }
-        for name in changes:
-            if name not in kept:
-                raise TypeError(f"`changes` must name some of {', '.join(kept)}, but names {name!r}")
-        return TeacherStudent(**{**kept, **changes})
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the parameters as plain numbers, strings and lists, as JSON takes them.
-
-        Activations and rule are left out where they are the default.
-
-        Examples
-        --------
-        >>> TeacherStudent(p=2, p_star=1, learning_rate=0.4).to_dict()["student_readout"]
-        [0.5, 0.5]
-        """
-        return {
-            one.name: plain(getattr(self, one.name))
-            for one in dataclasses.fields(self)
-            if not (one.metadata.get("rare") and is_default(self, one))
-        }
-
-    @classmethod
-    def from_dict(cls, parameters: dict[str, Any]) -> "TeacherStudent":
-        """Return the model of :meth:`to_dict`, also where it has an activation of the user's own.
-
-        Parameters
-        ----------
-        parameters : dict
-            What `to_dict` returned. Of other activations than shipped ones it has no function:
-            :class:`tsode.activations.Stored` stands for them.
-
-        Returns
-        -------
-        TeacherStudent
-
-        Raises
-        ------
-        TypeError, ValueError
-            If they are none of a model.
-
-        Examples
-        --------
-        >>> model = TeacherStudent(p=2, p_star=1, learning_rate=0.4, activation="relu")
-        >>> TeacherStudent.from_dict(model.to_dict()) == model
-        True
-        """
-        _checks.instance("parameters", parameters, dict, "a dict of a model's parameters")
-        known = {one.name for one in dataclasses.fields(cls)}
-        if not {"p", "p_star", "learning_rate"} <= set(parameters) <= known:
-            raise ValueError(f"`parameters` must be those of a model, but names {', '.join(map(str, parameters))}")
-        load = {one.name: one.metadata["load"] for one in dataclasses.fields(cls) if "load" in one.metadata}
-        return cls(**{name: load[name](value) if name in load else value for name, value in parameters.items()})
-
-    def __eq__(self, other: object) -> bool:
-        return self.to_dict() == other.to_dict() if isinstance(other, TeacherStudent) else NotImplemented
-
-    def __hash__(self) -> int:
-        return hash(repr(self.to_dict()))
 
     @property
     def is_plain(self) -> bool:
@@ -335,46 +222,6 @@ class TeacherStudent(Report, Loss):
                 "plateaus and end points of any with a fixed readout"
             )
         return self.activation.closed_forms(self)
-
-    @property
-    def is_sample_by_sample(self) -> bool:
-        """Whether each sample makes a step of its own, which depends on no other: no batches and no momentum."""
-        return self.batch_size == 1 and not self.momentum
-
-    @property
-    def effective_learning_rate(self) -> float:
-        r"""Rate :math:`\eta / (B (1 - \beta))` of steps of one sample without momentum with the same ODE, float."""
-        return self.largest_rate / (self.batch_size * (1 - self.momentum))
-
-    @property
-    def natural_time(self) -> float:
-        r"""Unit of time in which the model learns, :math:`1 / (\eta \max|v| \max|v^*|)` at the largest rate, float."""
-        v, v_star = np.abs(self.student_readout).max(), np.abs(self.teacher_readout).max()
-        if self.readout_learning_rate:  # it will be of the size of the other
-            v = max(v, v_star)
-        return 1 / (self.effective_learning_rate * v * v_star)
-
-    @property
-    def solution_ratio(self) -> float:
-        """Squared norm of a student's row over a teacher's at which both put out the same, for the largest readouts.
-
-        1 for an activation that is not homogeneous, or a trained readout; huge but finite where the student puts out
-        nothing.
-        """
-        if self.activation.degree is None or self.readout_learning_rate:
-            return 1.0
-        largest = np.abs(self.student_readout).max()
-        ratio = np.abs(self.teacher_readout).max() / max(largest, 1e-100)
-        return float(min(ratio ** (2 / self.activation.degree), 1e200))
-
-    @property
-    def solution_size(self) -> float:
-        """The tr M M^T of a student that has learned as many directions of the teacher as it can, P = 1, float."""
-        return min(self.p, self.p_star) * self.solution_ratio
-
-    def __getstate__(self) -> dict[str, Any]:
-        # the parameters alone: what is cached beside them is neither to be pickled nor to be hashed
-        return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
 
     def _rows(self):
         return [
@@ -402,29 +249,3 @@ def parameters() -> dict[str, dict[str, Any]]:
 def check_model(model: TeacherStudent, name: str = "model") -> TeacherStudent:
     """Return `model` if it is a TeacherStudent; `name` is the argument's name in messages."""
     return _checks.instance(name, model, TeacherStudent, "a TeacherStudent")
-
-
-def check_constant(model: TeacherStudent) -> TeacherStudent:
-    """Return `model` if its learning rate is constant."""
-    if model.schedule is None:
-        return model
-    raise NoClosedForm(
-        "`model` must have a constant learning rate here; take `model.at(alpha)`, which has that of one time: "
-        f"it is {model.schedule!r}"
-    )
-
-
-def with_rate(model: TeacherStudent, learning_rate: float) -> TeacherStudent:
-    """Return what `model.replace` returns with another learning rate, a number, in a hundredth of the time."""
-    return _copy(model, _checks.number("learning_rate", learning_rate, above=0.0))
-
-
-def later(model: TeacherStudent, alpha: float) -> TeacherStudent:
-    """Return the model whose learning rate depends on the time since `alpha`."""
-    return model if model.schedule is None or not alpha else _copy(model, Later(model.schedule, alpha))
-
-
-def _copy(model, learning_rate):
-    changed = copy.copy(model)
-    object.__setattr__(changed, "learning_rate", learning_rate)
-    return changed

@@ -114,13 +114,16 @@ class Trajectory(Report):
 
     @functools.cached_property
     def excess_loss(self) -> np.ndarray:
-        """Population loss for Gaussian inputs without the label noise, shape (..., T); zero on the solutions."""
+        """Population loss for Gaussian inputs less its floor, as of `TeacherStudent`, shape (..., T).
+
+        For the square that is the loss without the label noise, and zero on the solutions.
+        """
         return self.model.excess_loss(self.M, self.Q, self.readout)
 
     @property
     def loss(self) -> np.ndarray:
-        """Population loss for Gaussian inputs, half the label noise's variance included, shape (..., T)."""
-        return self.excess_loss + self.model.noise_variance / 2
+        """Population loss for Gaussian inputs, its floor included: half the label noise's variance for the square."""
+        return self.excess_loss + self.model.rule.floor(self.model)
 
     @property
     def weights(self) -> tuple[np.ndarray, np.ndarray]:

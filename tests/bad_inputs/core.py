@@ -9,9 +9,9 @@ import pandas
 
 import tsode
 from bad_inputs.things import MASKED, MODEL, OBJECTS, SPHERE, START
-from tsode import schedules
+from tsode import activations, rules, schedules
 
-SHIPPED = ", ".join(map(repr, tsode.activations.SHIPPED))
+SHIPPED, TEACHERS = (", ".join(map(repr, names)) for names in (activations.SHIPPED, activations.TEACHERS))
 ROWS = np.ones((5, 20))
 nan = float("nan")
 
@@ -112,7 +112,7 @@ CASES = {
     ),
     "activation is a number": (make(activation=2), TypeError, f"`activation` must be one of {SHIPPED}, but is int"),
     "teacher activation is unknown": (
-        make(teacher_activation="sine"), ValueError, f"`teacher_activation` must be one of {SHIPPED}, but is 'sine'"
+        make(teacher_activation="sine"), ValueError, f"`teacher_activation` must be one of {TEACHERS}, but is 'sine'"
     ),
     "activation without a name": (make(activation=Nameless()), ValueError, "`activation` must have a `name`"),
     "activation with another's name": (make(activation=Taken()), ValueError, "`activation` must have a `name`"),
@@ -125,7 +125,19 @@ CASES = {
     "dict of no model": (
         lambda: tsode.TeacherStudent.from_dict({"p": 2}), ValueError, "`parameters` must be those of a model, but name"
     ),
-    "rule is unknown": (make(rule="magic"), ValueError, "`rule` must be one of 'gradient', but is 'magic'"),
+    "rule is unknown": (make(rule="magic"), ValueError, "`rule` must be one of 'gradient', 'logistic',"),
+    "rule is a number": (make(rule=3), TypeError, "`rule` must be one of 'gradient', 'logistic',"),
+    "rule of a dict is unknown": (make(rule={"name": "magic"}), ValueError, "`rule` must be one of 'gradient',"),
+    "label is unknown": (lambda: rules.Logistic("warm"), ValueError, "`label` must be one of 'soft', 'hard', 'berno"),
+    "temperature is zero": (lambda: rules.Logistic("soft", 0), ValueError, "`temperature` must be larger than 0, but"),
+    "margin is negative": (lambda: rules.Hinge(-1), ValueError, "`margin` must be at least 0, but is -1"),
+    "threshold is zero": (lambda: rules.Huber(0), ValueError, "`threshold` must be larger than 0, but is 0"),
+    "norm is zero": (lambda: rules.Clipped(rules.Gradient(), 0), ValueError, "`norm` must be larger than 0, but is 0"),
+    "clipped name": (lambda: rules.Clipped("hinge", 1), TypeError, "`rule` must be a Rule, but is str"),
+    "offset is negative": (
+        lambda: rules.Normalised(rules.Gradient(), -1), ValueError, "`offset` must be at least 0, but is -1"
+    ),
+    "student is a sign": (make(activation=activations.Sign()), ValueError, "`activation` must have a slope that is"),
     **{
         f"{name} of another width": (
             lambda name=name: getattr(MODEL, name)(np.zeros((7, 1)), np.eye(7)),

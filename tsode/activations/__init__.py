@@ -1,5 +1,7 @@
 """Activations of the hidden units, one file each."""
 
+from typing import Any
+
 import numpy as np
 
 from .. import _checks
@@ -11,26 +13,31 @@ from .hermite import Hermite
 from .polynomial import Polynomial
 from .quadratic import Quadratic
 from .relu import ReLU
+from .sign import Sign
 from .stored import Stored
 from .tanh import Tanh
 
 __all__ = [
-    "SHIPPED", "Activation", "Custom", "Erf", "Hermite", "NoClosedForm", "Polynomial", "Quadratic", "ReLU", "Stored",
-    "Tanh", "activation_of", "jitable", "stored_activation",
+    "SHIPPED", "TEACHERS", "Activation", "Custom", "Erf", "Hermite", "NoClosedForm", "Polynomial", "Quadratic", "ReLU",
+    "Sign", "Stored", "Tanh", "activation_of", "jitable", "stored_activation",
 ]  # fmt: skip
 
 SHIPPED = {kind.name: kind for kind in (Quadratic, Erf, ReLU, Tanh)}  # by their names alone
-KINDS = SHIPPED | {kind.name: kind for kind in (Hermite, Polynomial)}  # what files name, with parameters
+TEACHERS = SHIPPED | {Sign.name: Sign}  # those that teachers may have, too
+# what files name, with parameters
+KINDS: dict[str, Any] = TEACHERS | {kind.name: kind for kind in (Hermite, Polynomial)}
 
 
-def activation_of(value: Activation | str | dict, name: str = "activation") -> Activation:
-    """Return the Activation that is meant: an object, a name, or a dict of name and parameters as in files."""
+def activation_of(
+    value: Activation | str | dict, name: str = "activation", shipped: dict[str, Any] = SHIPPED
+) -> Activation:
+    """Return the Activation that is meant: an object, a name of a shipped one, or a dict of name and parameters."""
     if isinstance(value, Activation):
         return _checked(value, name)
     if isinstance(value, dict):
         parameters = dict(value)
         return KINDS[_checks.choice(name, parameters.pop("name", None), tuple(KINDS))](**parameters)
-    return SHIPPED[_checks.choice(name, value, tuple(SHIPPED))]()
+    return shipped[_checks.choice(name, value, tuple(shipped))]()
 
 
 def stored_activation(value: str | dict) -> Activation:
@@ -38,7 +45,7 @@ def stored_activation(value: str | dict) -> Activation:
     given = {"name": value} if isinstance(value, str) else value
     if isinstance(given, dict) and isinstance(given.get("name"), str) and given["name"] not in KINDS:
         return Stored(**given)
-    return activation_of(value)
+    return activation_of(value, shipped=KINDS)
 
 
 def _checked(activation: Activation, name: str) -> Activation:

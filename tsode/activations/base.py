@@ -2,7 +2,6 @@ r"""What an activation is: one function of one variable, its slope, and the Gaus
 
 from __future__ import annotations
 
-import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -11,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .._checks import NoClosedForm
+from .._parameters import arguments
 from . import (
     error_averages,
     kinked_averages,
@@ -47,12 +47,15 @@ class Activation(ABC):
     sides : tuple of float or None
         Where it is linear on either side of zero, and zero there: its slopes on the left and on the right. Averages of
         two such functions are closed.
+    learns : bool
+        Whether students may have it: not where its slope is zero.
     """
 
     name: str = ""
     degree: float | None = None
     coefficients: tuple[float, ...] | None = None
     sides: tuple[float, float] | None = None
+    learns: bool = True
 
     @property
     def parameters(self) -> dict[str, Any]:
@@ -60,12 +63,12 @@ class Activation(ABC):
 
         They are its attributes, but for those that begin with "_" and those that have the value of their default.
         """
-        defaults = {one.name: one.default for one in inspect.signature(type(self)).parameters.values()}
-        return {
-            name: value
-            for name, value in vars(self).items()
-            if not name.startswith("_") and (name not in defaults or defaults[name] != value)
-        }
+        return arguments(self)
+
+    @property
+    def kinks(self) -> tuple[float, ...]:
+        """Where the function or its slope jumps, and it is smooth between: zero where it has two `sides`."""
+        return () if self.sides is None or self.sides[0] == self.sides[1] else (0.0,)
 
     @property
     @abstractmethod

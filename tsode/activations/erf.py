@@ -21,8 +21,11 @@ and the norm :math:`E[\sigma'_k \sigma'_l]`. Hence the average over four is one 
     \arcsin \frac{\Sigma_{ij}}{\sqrt{(1 + \Sigma_{ii}) (1 + \Sigma_{jj})}} ,
 
 regular for all covariances, equal indices included. They were found by Saad & Solla, Phys. Rev. E 52, 4225 (1995).
+With :math:`o_i + c_{ii}` in place of :math:`1 + c_{ii}` they hold for units
+:math:`\mathrm{erf}(x / \sqrt{2 o_i})`; o = 0 is the sign, of teachers.
 """
 
+import functools
 import math
 from collections.abc import Callable
 from typing import Any
@@ -31,7 +34,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import erf as erf_function
 
-from .._compiled import jitable
+from .._compiled import jitable, with_name_of
 from .base import Activation
 from .error_averages import Averages
 
@@ -48,65 +51,79 @@ def erf(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return erf_function(z), SLOPE * np.exp(-(y * y))
 
 
-@jitable
-def error_squared(omega: np.ndarray, u: np.ndarray, noise_variance: float, k: int, l: int, work: np.ndarray) -> float:
-    r"""Return :math:`E[D^2 \sigma'_k \sigma'_l]`; `u` is (v, -v*), `work` has shape (3, p + p_star) or larger."""
-    A, B, C = 1.0 + omega[k, k], 1.0 + omega[l, l], omega[k, l]
-    L = A * B - C * C
-    for i in range(omega.shape[0]):
-        x, z = omega[k, i], omega[l, i]
-        work[0, i] = (B * x - C * z) / L
-        work[1, i] = (A * z - C * x) / L
-        work[2, i] = 1.0 / np.sqrt(1.0 + omega[i, i] - x * work[0, i] - z * work[1, i])
-    total = 0.0
-    for i in range(omega.shape[0]):
-        row = 0.0
-        for j in range(i):
-            sigma = omega[i, j] - omega[k, i] * work[0, j] - omega[l, i] * work[1, j]
-            row += 2.0 * u[j] * np.arcsin(sigma * work[2, i] * work[2, j])
-        row += u[i] * np.arcsin(1.0 - work[2, i] * work[2, i])
-        total += u[i] * row
-    return 2.0 / (np.pi * np.sqrt(L)) * (2.0 / np.pi * total + noise_variance)
+@functools.cache
+def squared_of(o: float) -> Callable[..., float]:
+    """Return the function for students with o = 1 and teachers with another."""
 
-
-@jitable
-def drift(omega: np.ndarray, parameters: np.ndarray, J: np.ndarray) -> None:
-    r"""Write :math:`J = E[\partial C / \partial z]` of gradient descent."""
-    p, n = J.shape
-    u = parameters[2:]
-    for k in range(p):
-        A = 1.0 + omega[k, k]
-        curvature = 0.0
-        for j in range(n):
-            slopes = 2.0 / (np.pi * np.sqrt(A * (1.0 + omega[j, j]) - omega[k, j] * omega[k, j]))
-            J[k, j] = -parameters[0] * u[k] * u[j] * slopes
-            curvature -= u[j] * slopes * omega[k, j] / A
-        J[k, k] -= parameters[0] * u[k] * curvature
-
-
-@jitable
-def noise(omega: np.ndarray, parameters: np.ndarray, J: np.ndarray, F: np.ndarray, K: np.ndarray) -> None:
-    r"""Write :math:`K = E[C C^T]` of gradient descent."""
-    u, work = parameters[2:], np.empty((3, omega.shape[0]))
-    for k in range(K.shape[0]):
-        for l in range(k + 1):
-            squared = error_squared(omega, u, parameters[1] * parameters[1], k, l, work)
-            K[k, l] = parameters[0] * parameters[0] * u[k] * u[l] * squared
-            K[l, k] = K[k, l]
-
-
-@jitable
-def outputs(omega: np.ndarray, parameters: np.ndarray, g: np.ndarray) -> None:
-    r"""Write :math:`E[D\, \sigma_k]`."""
-    for k in range(g.shape[0]):
+    @jitable
+    @with_name_of(o)
+    def error_squared(omega, u, noise_variance, p, k, l, work):
+        r"""Return :math:`E[D^2 \sigma'_k \sigma'_l]`; `u` is (v, -v*), `work` has shape (3, p + p_star) or larger."""
+        A, B, C = 1.0 + omega[k, k], 1.0 + omega[l, l], omega[k, l]
+        L = A * B - C * C
+        for i in range(omega.shape[0]):
+            x, z, width = omega[k, i], omega[l, i], 1.0 if i < p else o
+            work[0, i] = (B * x - C * z) / L
+            work[1, i] = (A * z - C * x) / L
+            work[2, i] = 1.0 / np.sqrt(width + omega[i, i] - x * work[0, i] - z * work[1, i])
         total = 0.0
         for i in range(omega.shape[0]):
-            both = (1.0 + omega[k, k]) * (1.0 + omega[i, i])
-            total += parameters[2 + i] * np.arcsin(omega[k, i] / np.sqrt(both))
-        g[k] = 2.0 / np.pi * total
+            row, width = 0.0, 1.0 if i < p else o
+            for j in range(i):
+                sigma = omega[i, j] - omega[k, i] * work[0, j] - omega[l, i] * work[1, j]
+                row += 2.0 * u[j] * np.arcsin(sigma * work[2, i] * work[2, j])
+            row += u[i] * np.arcsin(1.0 - width * work[2, i] * work[2, i])
+            total += u[i] * row
+        return 2.0 / (np.pi * np.sqrt(L)) * (2.0 / np.pi * total + noise_variance)
+
+    return error_squared
 
 
-AVERAGES = Averages(drift, noise, outputs=outputs)
+@functools.cache
+def averages_of(o: float) -> Averages:
+    """Return the Averages of students with o = 1 and teachers with another."""
+    error_squared = squared_of(o)
+
+    @jitable
+    @with_name_of(o)
+    def drift(omega, parameters, J):
+        r"""Write :math:`J = E[\partial C / \partial z]` of gradient descent."""
+        p, n = J.shape
+        u = parameters[2:]
+        for k in range(p):
+            A = 1.0 + omega[k, k]
+            curvature = 0.0
+            for j in range(n):
+                width = 1.0 if j < p else o
+                slopes = 2.0 / (np.pi * np.sqrt(A * (width + omega[j, j]) - omega[k, j] * omega[k, j]))
+                J[k, j] = -parameters[0] * u[k] * u[j] * slopes
+                curvature -= u[j] * slopes * omega[k, j] / A
+            J[k, k] -= parameters[0] * u[k] * curvature
+
+    @jitable
+    @with_name_of(o)
+    def noise(omega, parameters, J, F, K):
+        r"""Write :math:`K = E[C C^T]` of gradient descent."""
+        u, work = parameters[2:], np.empty((3, omega.shape[0]))
+        for k in range(K.shape[0]):
+            for l in range(k + 1):
+                squared = error_squared(omega, u, parameters[1] * parameters[1], K.shape[0], k, l, work)
+                K[k, l] = parameters[0] * parameters[0] * u[k] * u[l] * squared
+                K[l, k] = K[k, l]
+
+    @jitable
+    @with_name_of(o)
+    def outputs(omega, parameters, g):
+        r"""Write :math:`E[D\, \sigma_k]`."""
+        for k in range(g.shape[0]):
+            total = 0.0
+            for i in range(omega.shape[0]):
+                width = 1.0 if i < g.shape[0] else o
+                both = (1.0 + omega[k, k]) * (width + omega[i, i])
+                total += parameters[2 + i] * np.arcsin(omega[k, i] / np.sqrt(both))
+            g[k] = 2.0 / np.pi * total
+
+    return Averages(drift, noise, outputs=outputs)
 
 
 class Erf(Activation):
@@ -119,6 +136,7 @@ class Erf(Activation):
     """
 
     name = "erf"
+    softness = 1.0  # o of the formulas
 
     @property
     def function(self) -> Callable[..., Any]:
@@ -133,8 +151,9 @@ class Erf(Activation):
         """Return E[s(x) g(z)], s being this activation."""
         if not isinstance(second, Erf):
             return super().pair(second, c_xx, c_xz, c_zz)
-        A, C, B = _shifted(c_xx, c_xz, c_zz)
-        return 2 / np.pi * np.arcsin(C / np.sqrt(A * B))
+        A, C, B = _shifted(self, second, c_xx, c_xz, c_zz)
+        scale = np.sqrt(A * B)  # zero for the sign of a unit of norm zero
+        return 2 / np.pi * np.arcsin(np.clip(C / np.where(scale > 0, scale, np.inf), -1.0, 1.0))
 
     def pair_slopes(
         self, second: Activation, c_xx: ArrayLike, c_xz: ArrayLike, c_zz: ArrayLike
@@ -142,7 +161,7 @@ class Erf(Activation):
         """Return the derivatives of `pair` with respect to the three covariances."""
         if not isinstance(second, Erf):
             return super().pair_slopes(second, c_xx, c_xz, c_zz)
-        A, C, B = _shifted(c_xx, c_xz, c_zz)
+        A, C, B = _shifted(self, second, c_xx, c_xz, c_zz)
         slope = 2 / (np.pi * np.sqrt(A * B - C * C))
         return -slope * C / (2 * A), slope, -slope * C / (2 * B)
 
@@ -152,7 +171,7 @@ class Erf(Activation):
         """Return the six second derivatives of `pair`."""
         if not isinstance(second, Erf):
             return super().pair_curvatures(second, c_xx, c_xz, c_zz)
-        A, C, B = _shifted(c_xx, c_xz, c_zz)
+        A, C, B = _shifted(self, second, c_xx, c_xz, c_zz)
         L = A * B - C * C
         third = 1 / (np.pi * L**1.5)
         return (
@@ -177,15 +196,16 @@ class Erf(Activation):
         if not isinstance(teacher, Erf):
             return super().error_squared(teacher, omega, v, v_star, noise_variance, level)
         p, u = len(v), np.concatenate([v, -np.asarray(v_star)])
-        found, work = np.empty((p, p)), np.empty((3, len(u)))
+        found, work, error_squared = np.empty((p, p)), np.empty((3, len(u))), squared_of(teacher.softness)
         for k in range(p):
             for l in range(k + 1):
-                found[k, l] = found[l, k] = error_squared(omega, u, noise_variance, k, l, work)
+                found[k, l] = error_squared(omega, u, noise_variance, p, k, l, work)
+                found[l, k] = found[k, l]
         return found
 
     def averages(self, teacher: Activation) -> Averages:
         """Return the Averages, in closed form for a teacher of the same activation."""
-        return AVERAGES if isinstance(teacher, Erf) else super().averages(teacher)
+        return averages_of(teacher.softness) if isinstance(teacher, Erf) else super().averages(teacher)
 
     def accuracy(
         self,
@@ -201,7 +221,7 @@ class Erf(Activation):
         return 0.0 if isinstance(teacher, Erf) else super().accuracy(teacher, *arguments)
 
 
-def _shifted(*covariances):
+def _shifted(first, second, *covariances):
     """Return A, C, B of the formulas as arrays of one shape."""
     c_xx, c_xz, c_zz = np.broadcast_arrays(*(np.asarray(c, dtype=np.float64) for c in covariances))
-    return 1 + c_xx, c_xz, 1 + c_zz
+    return first.softness + c_xx, c_xz, second.softness + c_zz

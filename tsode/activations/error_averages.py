@@ -90,6 +90,18 @@ class Averages:
     lanes: bool = False
     outputs: Callable[..., None] | None = None
 
+    def moments(
+        self, omega: np.ndarray, parameters: np.ndarray, p: int, second_order: bool
+    ) -> tuple[np.ndarray, np.ndarray | None]:
+        """Return F and, if the term of second order is wanted, K, through the functions for NumPy."""
+        J = self.drift_arrays(omega, parameters, p)  # type: ignore[misc]
+        F = J @ omega
+        return F, self.noise_arrays(omega, parameters, J, F) if second_order else None  # type: ignore[misc]
+
+    def tolerance(self, omega: np.ndarray, rtol: float) -> float:
+        """Return the relative tolerance that the ODEs can be solved to from a point: `rtol`, if not their own error."""
+        return rtol
+
 
 @functools.lru_cache(maxsize=64)
 def by_quadrature(student: Activation, teacher: Activation) -> Averages:

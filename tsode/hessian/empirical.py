@@ -200,7 +200,7 @@ def _samples(model, W, X, y, second=False):
     if not np.isfinite(lam).all():  # a nan or inf in X always reaches its row here; X itself may be large
         _checks.float_array("X", X, X.shape)
     v, activation = model.student_readout, model.activation
-    D = activation(lam) @ v - y
+    D = model.rule.output_error(model, activation(lam) @ v, y)
     J = v * activation.slope(lam)
     if not second:
         return U, X, D, J, None

@@ -154,8 +154,9 @@ def differentiable(model: TeacherStudent) -> TeacherStudent:
     """Return the model with some noise, be it next to none, if it has compiled averages."""
     if model.rule.averages(model).drift is None:
         raise _checks.NoClosedForm(
-            f"`model` must have activations with compiled averages, but has {model.activation!r} and "
-            f"{model.teacher_activation!r}; take differences of tsode.integrate instead"
+            "`model` must have activations with compiled averages and the rule 'gradient', but has "
+            f"{model.activation!r}, {model.teacher_activation!r} and {model.rule!r}; take differences of "
+            "tsode.integrate instead"
         )
     if not is_bare(model):
         raise _checks.NoClosedForm(

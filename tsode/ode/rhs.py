@@ -131,11 +131,9 @@ def _through_arrays(averages, parameters, model, gradient_flow, y):
     p, decay = model.p, model.weight_decay / model.batch_size
     M, Q = unpack(y, model)
     omega = joint_matrix(M, Q, model.teacher_overlap)
-    J = averages.drift_arrays(omega, parameters, p)
-    F = J @ omega
+    F, K = averages.moments(omega, parameters, p, not gradient_flow)
     dM, dQ = F[:, p:], F[:, :p] + F[:, :p].T
-    if not gradient_flow:
-        K = averages.noise_arrays(omega, parameters, J, F)
+    if K is not None:
         dQ = dQ + (K + K.T) / 2
     if decay:
         dM, dQ = dM - decay * M, dQ - 2 * decay * Q

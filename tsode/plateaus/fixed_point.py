@@ -61,7 +61,7 @@ class FixedPoint(Report):
     @property
     def loss(self) -> float:
         """Population loss, half the label noise's variance included, float."""
-        return self.excess_loss + self.model.noise_variance / 2
+        return self.excess_loss + self.model.rule.floor(self.model)
 
     @property
     def escape_rate(self) -> float:

@@ -67,7 +67,7 @@ class Plateau(Report):
     @property
     def loss(self) -> float:
         """Population loss on the plateau, half the label noise's variance included, float."""
-        return self.excess_loss + self.model.noise_variance / 2
+        return self.excess_loss + self.model.rule.floor(self.model)
 
     def _rows(self):
         def show(name, value):

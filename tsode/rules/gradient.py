@@ -67,6 +67,11 @@ class Gradient(Rule):
         """Return the Averages of the model's two activations."""
         return model.activation.averages(model.teacher_activation)
 
+    def accuracy(self, model: TeacherStudent, omega: np.ndarray, rtol: float = 1e-8) -> float:
+        """Return that of the averages of both activations; 0 where they are closed."""
+        readouts = model.student_readout, model.teacher_readout
+        return model.activation.accuracy(model.teacher_activation, omega, *readouts, model.noise_variance, rtol)
+
     def scalar_drift(self, model: TeacherStudent, M: np.ndarray, Q: np.ndarray, scalars: np.ndarray) -> np.ndarray:
         r"""Return :math:`-\eta_v E[D\, \sigma_k] / (B (1 - \beta))`, shape (p,)."""
         sides = model.activation, model.teacher_activation, scalars, model.teacher_readout
@@ -78,6 +83,14 @@ class Gradient(Rule):
         mean_square = model.activation.squared_error
         P = model.teacher_overlap
         return mean_square(model.teacher_activation, readout, model.teacher_readout, M, Q, P) / 2
+
+    def floor(self, model: TeacherStudent) -> float:
+        """Return half the variance of the label noise."""
+        return model.noise_variance / 2
+
+    def output_error(self, model: TeacherStudent, y_hat: np.ndarray, y: np.ndarray) -> np.ndarray:
+        """Return D of given samples."""
+        return y_hat - y
 
     def loss_slopes(
         self, model: TeacherStudent, M: np.ndarray, Q: np.ndarray, P: np.ndarray

@@ -16,6 +16,7 @@ from .._parameters import plain
 from ..activations import Activation
 from ..model import TeacherStudent
 from ..overlaps import Overlaps
+from ..rules import Rule
 
 __all__ = ["Grid", "GridLike", "exact_text", "make_grid", "point_seed"]
 
@@ -165,7 +166,7 @@ def _plain(name, value):
         return _checks.number(name, value) if isinstance(value, Fraction) else float(value)
     if isinstance(value, np.ndarray):
         return _plain(name, value.tolist())
-    if isinstance(value, Activation):
+    if isinstance(value, (Activation, Rule)):
         return plain(value)
     if isinstance(value, TeacherStudent):
         return {"TeacherStudent": value.to_dict()}

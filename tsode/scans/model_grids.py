@@ -9,6 +9,7 @@ import numpy as np
 from .. import _checks
 from ..activations import Activation
 from ..model import TeacherStudent, parameters
+from ..rules import Rule
 
 __all__ = ["DEFAULTS", "PARAMETERS", "check_runs", "model_grid", "stream"]
 
@@ -50,9 +51,9 @@ def model_grid(grid: Mapping[str, Any], dimension: bool = True) -> dict[str, lis
         if about.get("rare") and name not in grid:
             continue
         values = grid.get(name, about["default"])
-        if not isinstance(values, (Iterable, Real, Activation)):
+        if not isinstance(values, (Iterable, Real, Activation, Rule)):
             raise TypeError(f"`{name}` must be a value or a sequence of values, but is {type(values).__name__}")
-        values = [values] if isinstance(values, (str, Real, Mapping, Activation)) else list(values)
+        values = [values] if isinstance(values, (str, Real, Mapping, Activation, Rule)) else list(values)
         if about["kind"] is int:
             values = [_checks.integer(name, value, minimum=1) for value in values]
         elif about["kind"] is float:
