@@ -93,7 +93,8 @@ def simulate(
     until : float or function of (M, Q), optional
         Each run stops at the first recorded time, the start included, at which its excess loss is below this number,
         or the function is true for it: it takes the overlaps of n runs, shapes (n, p, p_star) and (n, p, p), and
-        returns n truth values. :func:`tsode.escaped` makes one. Runs that have stopped make room: what is left goes together.
+        returns n truth values. :func:`tsode.escaped` makes one. Runs that have stopped make room: what is left goes
+        together.
     observables : dict of str to function, optional
         What to record beside the overlaps: functions of M and Q as above, that return one number or array a run,
         shape (n, ...); or, with the engine "weights", functions of W and W* marked by :func:`tsode.of_weights`.
