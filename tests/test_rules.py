@@ -146,8 +146,10 @@ def one_step(model, start, slope, samples, rng):
     return change.mean(axis=0), change.std(axis=0) / np.sqrt(samples)
 
 
-@pytest.mark.parametrize("noise", [0.0, 0.3])
-@pytest.mark.parametrize("widths", [(1, 1), (2, 2), pytest.param((3, 2), marks=pytest.mark.slow)])
+@pytest.mark.parametrize(("widths", "noise"), [
+    ((1, 1), 0.3), ((2, 2), 0.0),
+    *(pytest.param(*case, marks=pytest.mark.slow) for case in [((1, 1), 0.0), ((2, 2), 0.3), ((3, 2), 0.3)]),
+])  # fmt: skip
 @all_losses
 def test_rates_are_those_of_fresh_samples(name, widths, noise):
     """Within 4.5 standard errors of 1e5 samples and 3e-3, the error of Sobol' points."""
@@ -369,7 +371,7 @@ def test_grids_take_rules():
 def test_tolerance_is_loosened_where_averages_jump():
     """And the trajectory says so; smooth averages are solved to what was asked for."""
     start = tsode.Overlaps(np.eye(2) / 2, np.eye(2))
-    assert "rtol=0.001" in tsode.integrate(model_of("hinge"), start, 0.1).engine
+    assert "rtol=0.001" in tsode.integrate(model_of("hinge"), start, 0.01).engine
     start = tsode.Overlaps([[0.3]], [[1.0]])
     assert "rtol=1e-08" in tsode.integrate(model_of("hinge", 1, 1), start, 0.1).engine
 
