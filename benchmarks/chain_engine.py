@@ -103,6 +103,20 @@ def forced(call, in_blocks):
     return run
 
 
+def trained(report):
+    """What batches, momentum and a trained readout cost, in units of plain SGD."""
+    plain = tsode.TeacherStudent(8, 4, 0.2)
+    cases = {f"batch of {size}": plain.replace(batch_size=size) for size in (2, 8, 64, 256)}
+    cases["momentum"] = plain.replace(momentum=0.5, learning_rate=0.1)
+    cases["trained readout"] = plain.replace(readout_learning_rate=0.2)
+    for case, model in cases.items():
+        for runs in (1, 16):
+            count = 1_280_000 // (1 if runs == 16 else 8)
+            other, one = paired([samples(each, 10_000, runs, count) for each in (model, plain)], repeat=9)
+            note = f"time of a sample over that of plain SGD, {1e9 * one / count:.4g} ns, p = 8, p* = 4"
+            report.add(f"{case}, {runs} runs", other / one, "ratio", "", note)
+
+
 def many(report):
     """What 64 models cost in one call, in units of as many runs of one model."""
     models = [tsode.TeacherStudent(4, 2, rate, 0.1) for rate in np.linspace(0.1, 0.3, 64)]
@@ -151,6 +165,7 @@ if __name__ == "__main__":
     dimension(table)
     widths(table)
     blocks(table)
+    trained(table)
     many(table)
     stopped(table)
     if numba.config.NUMBA_NUM_THREADS >= 2 and (os.cpu_count() or 1) >= 2:

@@ -16,7 +16,6 @@ from .rules import Stored as StoredRule
 if TYPE_CHECKING:
     import xarray
 
-    from .trajectory import Trajectory
 
 __all__ = ["LAYOUT", "fields_of", "to_arrays", "to_dataset", "variables"]
 
@@ -32,7 +31,7 @@ LAYOUT = {
 }  # after the runs
 
 
-def to_arrays(trajectory: Trajectory) -> dict[str, np.ndarray]:
+def to_arrays(trajectory: Any) -> dict[str, np.ndarray]:
     """Return all of it as a dict of arrays, the provenance as one JSON string."""
     header = {
         "format": FORMAT,
@@ -64,7 +63,7 @@ def from_file(model: TeacherStudent) -> bool:
     return not any(isinstance(part, (Stored, StoredRule)) for part in parts)
 
 
-def known_loss(trajectory: Trajectory) -> dict[str, np.ndarray]:
+def known_loss(trajectory: Any) -> dict[str, np.ndarray]:
     """Return the excess loss by its name, or nothing where it is not known."""
     try:
         return {"excess_loss": trajectory.excess_loss}
@@ -99,7 +98,7 @@ def fields_of(arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
     )
 
 
-def to_dataset(trajectory: Trajectory) -> xarray.Dataset:
+def to_dataset(trajectory: Any) -> xarray.Dataset:
     """Return an ``xarray.Dataset`` with dimensions (run,) alpha, student, student_2, teacher."""
     try:
         import xarray

@@ -3,32 +3,28 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from . import _checks
 from ._display import Report
-from ._files import read_npz, remove_stale, write_npz
 from ._parameters import describe
 from ._states import unfold
 from ._trajectory_checks import check_ends, check_observed, check_seed, check_state, own_array, position
-from ._trajectory_forms import fields_of, to_arrays, to_dataset
-from ._types import PathLike
+from ._trajectory_files import Files
 from .model import TeacherStudent, check_model
 from .overlaps import Overlaps
 
 if TYPE_CHECKING:
-    import xarray
+    pass
 
 __all__ = ["Trajectory", "check_trajectory"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Trajectory(Report):
+class Trajectory(Files, Report):
     r"""Overlaps at the recorded times of one ODE solution or of several SGD runs.
 
     The run axis "..." is one axis of length R in what ``simulate`` returns, and absent from ``integrate``.
@@ -188,144 +184,6 @@ class Trajectory(Report):
         if np.isnan(self.Q[at]).any():
             raise ValueError(f"`index` must be a time before the end of run {run}, but is {index}")
         return Overlaps(self.M[at], self.Q[at], self.model.teacher_overlap)
-
-    def save(self, path: PathLike) -> Path:
-        """Write all of it to one ``.npz`` file, which appears only when it is complete.
-
-        Parameters
-        ----------
-        path : path-like
-            File to write; ".npz" is appended if it has no suffix.
-
-        Returns
-        -------
-        pathlib.Path
-            The file written.
-
-        Raises
-        ------
-        TypeError, ValueError, OSError
-            If `path` is no path or one of another suffix, or nothing can be written there; a file that was there
-            before is then as it was.
-
-        Examples
-        --------
-        >>> import tsode
-        >>> model = tsode.TeacherStudent(p=2, p_star=1, learning_rate=0.2)
-        >>> start = tsode.Overlaps.random(model, N=100, rng=0)
-        >>> ode = tsode.integrate(model, start, 30.0)
-        >>> import tempfile
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     ode.save(f"{folder}/run").name
-        'run.npz'
-        """
-        path = _checks.file_path("path", path, (".npz",), "; `to_xarray().to_netcdf(...)` writes netCDF")
-        remove_stale(path.parent)
-        write_npz(path, self.to_arrays())
-        return path
-
-    @classmethod
-    def load(cls, path: PathLike) -> Trajectory:
-        """Read what :meth:`save` wrote; nothing in the file is ever executed.
-
-        Parameters
-        ----------
-        path : path-like
-            File to read.
-
-        Returns
-        -------
-        Trajectory
-
-        Raises
-        ------
-        OSError
-            If there is no such file (FileNotFoundError), or it cannot be read.
-        TypeError, ValueError
-            If `path` is no path; if the file is truncated, or no trajectory, or of a newer format.
-
-        Examples
-        --------
-        >>> import tsode
-        >>> model = tsode.TeacherStudent(p=2, p_star=1, learning_rate=0.2)
-        >>> start = tsode.Overlaps.random(model, N=100, rng=0)
-        >>> ode = tsode.integrate(model, start, 30.0)
-        >>> import tempfile
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     again = tsode.Trajectory.load(ode.save(f"{folder}/run"))
-        >>> bool((again.M == ode.M).all()), again.model == ode.model
-        (True, True)
-        """
-        return read_npz(_checks.file_path("path", path), cls.from_arrays)
-
-    def to_arrays(self) -> dict[str, np.ndarray]:
-        """Return all of it as a dict of arrays, the provenance as one JSON string.
-
-        Examples
-        --------
-        >>> import tsode
-        >>> model = tsode.TeacherStudent(p=2, p_star=1, learning_rate=0.2)
-        >>> start = tsode.Overlaps.random(model, N=100, rng=0)
-        >>> ode = tsode.integrate(model, start, 30.0)
-        >>> sorted(ode.to_arrays())
-        ['M', 'Q', 'alpha', 'header', 'status', 'stopped_at']
-        """
-        return to_arrays(self)
-
-    @classmethod
-    def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> Trajectory:
-        """Return the trajectory of :meth:`to_arrays`.
-
-        Parameters
-        ----------
-        arrays : mapping of str to ndarray
-            What `to_arrays` returned.
-
-        Returns
-        -------
-        Trajectory
-
-        Raises
-        ------
-        TypeError, ValueError
-            If something is missing or does not fit, or the format is newer than this version knows.
-
-        Examples
-        --------
-        >>> import tsode
-        >>> model = tsode.TeacherStudent(p=2, p_star=1, learning_rate=0.2)
-        >>> start = tsode.Overlaps.random(model, N=100, rng=0)
-        >>> ode = tsode.integrate(model, start, 30.0)
-        >>> tsode.Trajectory.from_arrays(ode.to_arrays()).engine == ode.engine
-        True
-        """
-        arrays = dict(_checks.instance("arrays", arrays, Mapping, "a mapping of str to ndarray"))
-        trajectory = cls(**fields_of(arrays))
-        if "excess_loss" in arrays:  # of an activation that the file does not hold
-            loss, shape = _checks.real_array("excess_loss", arrays["excess_loss"]), trajectory.M.shape[:-2]
-            if loss.shape != shape:
-                raise ValueError(f"`excess_loss` must have shape {shape}, but has {loss.shape}")
-            trajectory.__dict__["excess_loss"] = loss
-        return trajectory
-
-    def to_xarray(self) -> xarray.Dataset:
-        """Return an ``xarray.Dataset`` with dimensions (run,) alpha, student, student_2, teacher.
-
-        Raises
-        ------
-        ImportError
-            If xarray (extra ``scan``) is not installed.
-
-        Examples
-        --------
-        >>> import tsode
-        >>> model = tsode.TeacherStudent(p=2, p_star=1, learning_rate=0.2)
-        >>> start = tsode.Overlaps.random(model, N=100, rng=0)
-        >>> ode = tsode.integrate(model, start, 30.0)
-        >>> dict(ode.to_xarray().sizes)
-        {'alpha': 201, 'student': 2, 'teacher': 1, 'student_2': 2}
-        """
-        return to_dataset(self)
 
     def _rows(self):
         try:

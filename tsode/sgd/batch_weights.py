@@ -23,7 +23,8 @@ from .._compiled import call_step
 from .products import ROWS, add_products, learn
 from .random_numbers import GAUSSIAN, fill
 from .sample_rates import sample_rates
-from .weights import WeightsRun, draw, write
+from .weights import WeightsRun, write
+from .weights_kernels import draw
 
 __all__ = ["BatchWeightsRun"]
 
