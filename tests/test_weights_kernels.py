@@ -8,7 +8,7 @@ from streams import Generator
 from twins import python_twin
 
 import tsode
-from tsode.sgd import weights
+from tsode.sgd import weights, weights_kernels
 from tsode.sgd.random_numbers import LAWS
 
 NARROW = 32  # a width of tiles that makes many of them at a small N
@@ -152,7 +152,8 @@ def test_kernels_agree_with_their_python_twins(model, monkeypatch):
         run = weights.WeightsRun(model, generic_start(model), 90, np.random.SeedSequence(1), "gaussian", 1e8)
         if python:
             for name in ("draw", "add_products", "learn", "sample_kernel", "block_kernel", "advance_kernel"):
-                monkeypatch.setattr(weights, name, python_twin(getattr(weights, name)))
+                monkeypatch.setattr(weights_kernels, name, python_twin(getattr(weights_kernels, name)))
+            monkeypatch.setattr(weights, "advance_kernel", weights_kernels.advance_kernel)
             monkeypatch.setattr(run.rule, "pointer", run.rule.plain)
         assert run.advance(21)
         results.append(run.W)

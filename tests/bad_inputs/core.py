@@ -247,7 +247,7 @@ CASES = {
     "best rates for losses": (best([0, 1], weights=[2, -1]), ValueError, "`weights` must not be negative, and not all"),
     "best rates of averages by NumPy": (
         lambda: tsode.optimal_schedule(MODEL.replace(activation="relu", teacher_activation="erf"), START, 1.0),
-        ValueError, "`model` must have activations with compiled averages, but has ReLU",
+        ValueError, "`model` must have activations with compiled averages and the rule",
     ),
     "derivatives at rates that change between the times": (
         lambda: tsode.gradient(MODEL.replace(learning_rate=[(0, 0.1), (0.5, 0.2)]), START, [0, 1]), ValueError,

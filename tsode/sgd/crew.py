@@ -11,7 +11,7 @@ from typing import Any
 from threadpoolctl import threadpool_limits
 
 from .._progress import progress_bar
-from .engines import Group, begin, together
+from .engines import Group, put_together, together
 from .forecast import Forecast
 from .records import Records
 from .setting import Setting
@@ -26,15 +26,15 @@ def run_all(
     every: Sequence[Records], setting: Setting, threads: int, progress: bool, save: Callable[[], object] | None = None
 ) -> None:
     """Let all runs run that have not ended, in so many threads; call `save` before, and once a minute."""
-    groups = [(records, rows) for records in every for rows in together(records, setting, threads)]
-    total = sum(int(records.steps[-1] - records.first(run)) for records, rows in groups for run in rows)
+    works = [(records, lists) for records in every for lists in together(records, setting, threads)]
+    total = sum(int(each.steps[-1] - each.first(run)) for each, lists in works for rows in lists for run in rows)
     bar = progress_bar(progress, total=total, desc="SGD", unit=" samples", unit_scale=True)
     crew = _Crew(setting, bar, Forecast(total, bar))
-    if save and groups:
+    if save and works:
         save()
-    with bar, threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(max(1, min(threads, len(groups)))) as pool:
+    with bar, threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(max(1, min(threads, len(works)))) as pool:
         try:
-            futures = [pool.submit(crew.run, records, rows) for records, rows in groups]
+            futures = [pool.submit(crew.run, records, lists) for records, lists in works]
             if save:
                 crew.save_meanwhile(futures, save)
             for future in futures:
@@ -69,39 +69,38 @@ class _Crew:
                 self.asked += 1
                 pause = max(EVERY, SHARE * (time.monotonic() - began))
 
-    def run(self, records: Records, rows: Sequence[int]) -> None:
-        """Let runs that go together go from record to record."""
+    def run(self, records: Records, lists: Sequence[Sequence[int]]) -> None:
+        """Let groups of runs go from record to record, side by side; what is left of them is put together."""
         if self.stop.is_set():
             return
-        engine, group, steps = begin(records, rows, self.setting), Group(records, rows), records.steps
-        for i in range(int(steps.searchsorted(engine.step)), len(steps)):
-            if not self._advance(engine, group, int(steps[i])):
+        groups, steps = [Group(records, rows, self.setting) for rows in lists], records.steps
+        for i in range(int(steps.searchsorted(groups[0].engine.step)), len(steps)):
+            for group in groups:
+                if not self._advance(group, int(steps[i])):
+                    for each in groups:
+                        each.keep()
+                    return
+                group.record(i)
+            groups = put_together([group for group in groups if len(group.rows)], self.setting)
+            if not groups:
                 return
-            group.record(i, engine)
-            if not len(group.rows):
-                return
-            if len(group.rows) == 1 < engine.runs:  # the last one of a group is quicker alone
-                group.keep(engine)
-                self.run(records, group.rows.tolist())
-                return
-        group.complete(engine)
+        for group in groups:
+            group.complete()
 
-    def _advance(self, engine, group, step):
-        """Let an engine come to a sample; return False where it is stopped before, or no run is left."""
-        while engine.step < step:
-            stopped, asked = self.stop.is_set(), self.asked
-            if stopped or group.answered < asked:
-                group.keep(engine)
-                group.answered = asked
-            if stopped:
+    def _advance(self, group, step):
+        """Let a group come to a sample, if its runs do not end before; return False where it is stopped."""
+        engine = group.engine
+        while engine.step < step and len(group.rows):
+            if self.stop.is_set():
                 return False
+            if group.answered < self.asked:
+                group.answered = self.asked
+                group.keep()
             before = engine.step
             engine.advance(step)
             samples = (engine.step - before) * engine.runs
             with self.lock:
                 self.bar.update(samples)
                 self.forecast.add(samples)
-            group.look(engine)
-            if not len(group.rows):
-                return False
+            group.look()
         return True

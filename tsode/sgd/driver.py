@@ -84,7 +84,8 @@ def simulate(
         Law of the inputs' independent components (mean 0, variance 1), or real rows, each used once and in
         order, for a single run. The labels come from the teacher in any case.
     progress : bool
-        Show a progress bar where a person watches (a terminal or a notebook).
+        Show a progress bar where a person watches (a terminal or a notebook). It says after two seconds how long the
+        call will take, if that is more than a minute; so does the logger "tsode", at level INFO, in any case.
     precision : {"double", "single"}
         Of weights and inputs, for the engine "weights"; overlaps are recorded in double precision in any case.
         "single" halves the memory and is faster, most of all for wide networks. The same seed draws the same inputs,
@@ -92,7 +93,8 @@ def simulate(
     until : float or function of (M, Q), optional
         Each run stops at the first recorded time, the start included, at which its excess loss is below this number,
         or the function is true for it: it takes the overlaps of n runs, shapes (n, p, p_star) and (n, p, p), and
-        returns n truth values. :func:`tsode.escaped` makes one. Runs that have stopped cost nothing more.
+        returns n truth values. :func:`tsode.escaped` makes one. Runs that have stopped make room: what is left goes
+        together.
     observables : dict of str to function, optional
         What to record beside the overlaps: functions of M and Q as above, that return one number or array a run,
         shape (n, ...); or, with the engine "weights", functions of W and W* marked by :func:`tsode.of_weights`.
@@ -146,6 +148,8 @@ def simulate(
     >>> sgd = tsode.simulate(model, None, alpha=[0.0, 1.0, 2.0], N=500, runs=3, seed=1)
     >>> sgd.M.shape, sgd.loss.shape
     ((3, 3, 2, 1), (3, 3))
+    >>> tsode.simulate(model, sgd, [3.0, 4.0]).alpha
+    array([0., 1., 2., 3., 4.])
     """
     check_model(model)
     progress = _checks.flag("progress", progress)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from .._lanes import WIDTH
 from ..conditions import met
 from ..model import later
 from .batch_weights import BatchWeightsRun
@@ -19,7 +20,9 @@ from .setting import Setting
 from .weights import WeightsRun
 from .wide_chain import WideRun
 
-__all__ = ["Group", "begin", "together"]
+__all__ = ["Group", "put_together", "together"]
+
+HALF = 0.5  # time of a run alone, over that of a group
 
 
 def kind_of(records: Records, setting: Setting) -> tuple[Any, bool]:
@@ -34,15 +37,33 @@ def kind_of(records: Records, setting: Setting) -> tuple[Any, bool]:
     return (WideRun, False) if records.blocks else (ChainRuns, True)
 
 
-def together(records: Records, setting: Setting, threads: int) -> Iterator[list[int]]:
-    """Yield the runs that are to be done, those that go together as one list."""
+def together(records: Records, setting: Setting, threads: int) -> Iterator[list[list[int]]]:
+    """Yield the runs that are to be done, as one piece of work what a thread does: a list of groups in lockstep.
+
+    With a condition to end them, the groups of a thread go side by side, and fill up as runs end.
+    """
     steps: dict[int, list[int]] = {}
     for run in records.to_do:  # those that go on from different samples do not go together
         steps.setdefault(records.first(run), []).append(run)
     lockstep = kind_of(records, setting)[1]
     for runs in steps.values():
         ranges = groups(len(runs), threads) if lockstep else [range(i, i + 1) for i in range(len(runs))]
-        yield from (runs[each.start : each.stop] for each in ranges)
+        found = [runs[each.start : each.stop] for each in ranges]
+        count = threads if lockstep and records.wishes.until is not None else len(found)
+        yield from (found[i::count] for i in range(min(count, len(found))))
+
+
+def put_together(every: list[Group], setting: Setting) -> list[Group]:
+    """Return groups that take less time, if there are some, with the runs that are left in these."""
+    if not every or not kind_of(every[0].records, setting)[1]:
+        return every
+    left = [row for group in every for row in group.rows.tolist()]
+    cost = sum(1.0 if group.engine.runs > 1 else HALF for group in every)
+    if cost <= (HALF if len(left) == 1 else -(-len(left) // WIDTH)):
+        return every
+    for group in every:
+        group.keep()
+    return [Group(every[0].records, left[i : i + WIDTH], setting) for i in range(0, len(left), WIDTH)]
 
 
 def begin(records: Records, rows: Sequence[int], setting: Setting) -> Any:
@@ -82,48 +103,52 @@ class Group:
         Where they are recorded.
     rows : list of int
         Their places there.
+    setting : Setting
+        How they are computed.
     """
 
-    def __init__(self, records: Records, rows: Sequence[int]) -> None:
+    def __init__(self, records: Records, rows: Sequence[int], setting: Setting) -> None:
         self.records, self.rows, self.lanes = records, np.array(rows), np.arange(len(rows))
+        self.engine = begin(records, rows, setting)
         self.answered = 0  # how often states have been asked for and kept
 
-    def look(self, engine: Any) -> None:
+    def look(self) -> None:
         """Note how far the runs have come, and those that have ended on their way."""
+        engine = self.engine
         ended = engine.ended[self.lanes]
         self.records.reached[self.rows] = np.where(ended < 0, engine.step, ended)
         if engine.exhausted:
-            self.keep(engine)
+            self.keep()
         self._leave(ended >= 0, "exhausted" if engine.exhausted else "diverged")
 
-    def record(self, i: int, engine: Any) -> None:
+    def record(self, i: int) -> None:
         """Record the overlaps at time i; runs that meet their condition leave."""
-        self.look(engine)
+        self.look()
         records, wishes = self.records, self.records.wishes
-        M, Q = engine.overlaps()
+        M, Q = self.engine.overlaps()
         # A run beyond the limit that has not met its next sample yet ends here.
         fine = np.trace(Q, axis1=1, axis2=2)[self.lanes] < records.limit[self.rows]
         self._leave(~fine, "diverged")
         if not len(self.rows):
             return
-        M, Q, scalars = M[self.lanes], Q[self.lanes], engine.trained()[self.lanes]
-        blocks = [each[self.lanes] for each in engine.block_overlaps()] if records.M_blocks.size else []
-        observed = {name: values(name, one, engine, M, Q) for name, one in wishes.observables.items()}
+        M, Q, scalars = M[self.lanes], Q[self.lanes], self.engine.trained()[self.lanes]
+        blocks = [each[self.lanes] for each in self.engine.block_overlaps()] if records.M_blocks.size else []
+        observed = {name: values(name, one, self.engine, M, Q) for name, one in wishes.observables.items()}
         records.write(i, self.rows, (M, Q, scalars, *blocks), observed)
         if wishes.until is not None:
             reached = met(wishes.until, [records.runs[row].model for row in self.rows], M, Q, scalars)
-            self.keep(engine, reached)
+            self.keep(reached)
             self._leave(reached, "reached")
 
-    def keep(self, engine: Any, which: Any = slice(None)) -> None:
+    def keep(self, which: Any = slice(None)) -> None:
         """Keep what runs need to go on."""
         if self.records.wishes.keep:
             for row, lane in zip(self.rows[which], self.lanes[which]):
-                self.records.keep(row, engine, lane)
+                self.records.keep(row, self.engine, lane)
 
-    def complete(self, engine: Any) -> None:
+    def complete(self) -> None:
         """Note that the runs have come to the last time."""
-        self.keep(engine)
+        self.keep()
         self._leave(np.ones(len(self.rows), dtype=bool), "completed")
 
     def _leave(self, gone, status):
