@@ -125,7 +125,7 @@ def test_deviation_from_the_ode_falls_as_one_over_root_N():
     [
         {"rule": rules.Normalised(rules.Gradient()), "activation": "erf"},
         {"rule": rules.Clipped(rules.Gradient(), norm=0.5), "noise_variance": 0.0},
-        {"activation": "relu", "readout_learning_rate": 0.2, "weight_decay": 0.2},
+        {"activation": "erf", "readout_learning_rate": 0.2, "weight_decay": 0.2},
         {"activation": "erf", "constraint": "spherical"},
     ],
 )
