@@ -64,7 +64,16 @@ def calls():
     run = {"runs": 2, "seed": 0, "engine": "chain", "progress": False}
     right = {
         "tsode.Overlaps": {"M": START.M, "Q": START.Q, "P": START.P},
-        "tsode.Overlaps.from_weights": {"W": W, "W_star": W_STAR},
+        "tsode.Inputs": {"eigenvalues": [1.0, 2.0], "fractions": [1.0, 0.0], "counts": [0, 1]},
+        "tsode.Inputs.power_law": {"exponent": 1.0, "blocks": 3},
+        "tsode.Inputs.spiked": {"spikes": [2.0], "bulk": 1.0},
+        "tsode.Inputs.from_data": {"X": X, "blocks": 2},
+        "tsode.Inputs.sizes": {"N": 20},
+        "tsode.Inputs.scales": {"N": 20},
+        "tsode.Overlaps.from_blocks": {
+            "inputs": tsode.Inputs([1.0], [1]), "M": [START.M], "Q": [START.Q], "P": [START.P]
+        },
+        "tsode.Overlaps.from_weights": {"W": W, "W_star": W_STAR, "inputs": None},
         "tsode.Overlaps.random": {"model": MODEL, "N": 20, "scale": 1.0, "rng": 0},
         "tsode.Overlaps.realise": {"N": 20, "rng": 0},
         "tsode.Study": {name: getattr(study(), name) for name in ("ode", "sgd", "escapes")},
@@ -74,6 +83,7 @@ def calls():
         "tsode.TeacherStudent.at": {"alpha": 1.0},
         "tsode.TeacherStudent.replace": {"p": 2},
         "tsode.Trajectory": {**trajectory, "N": None, "seed": None, "versions": {}, "observables": {}, "state": {}},
+        "tsode.Trajectory.loss_under": {"inputs": tsode.Inputs([1.0], [1])},
         "tsode.Trajectory.overlaps": {"index": 0, "run": None},
         "tsode.Trajectory.save": {"path": "run.npz"},
         "tsode.Trajectory.load": {"path": "run.npz"},
@@ -161,7 +171,13 @@ def calls():
         "tsode.scans.scan": {"function": lambda x: x, "grid": {"x": [1]}, **scan},
         "tsode.scans.stability": {"grid": widths, **scan},
     }  # fmt: skip
-    owners = {"Overlaps": START, "Trajectory": ode(), "Study": study(), "TeacherStudent": MODEL}
+    owners = {
+        "Inputs": tsode.Inputs([1.0, 2.0], [1, 1]),
+        "Overlaps": START,
+        "Trajectory": ode(),
+        "Study": study(),
+        "TeacherStudent": MODEL,
+    }
     owners |= {"Spectrum": SPECTRUM, "SpectralDensity": things.density()}
     return {name: (_bound(name, owners), given) for name, given in right.items()}
 

@@ -10,6 +10,7 @@ import pytest
 import tsode
 from tsode import activations, cli, hessian, manifold
 from tsode.closed_forms import NoClosedForm
+from tsode.inputs import Blocks
 
 SQUARE = tsode.TeacherStudent(3, 2, 0.3, 0.1)
 
@@ -34,6 +35,7 @@ TRAINED = {
     "decay": SQUARE.replace(weight_decay=0.1),
     "batches": SQUARE.replace(batch_size=3),
     "momentum": SQUARE.replace(momentum=0.5),
+    "inputs": SQUARE.replace(inputs=tsode.Inputs([1.5, 0.5], [1, 1])),
 }
 START = tsode.Overlaps.random(SQUARE, N=20, rng=0)
 W, W_STAR = START.realise(20, rng=1)
@@ -52,8 +54,16 @@ def ode(model):
 def grown(model):
     """Return overlaps that grow from the start, made up: not what any model does."""
     growth = np.linspace(0.5, 1.0, len(ALPHA))[:, None, None]
-    scalars = np.ones((len(ALPHA), len(model.rule.scalars(model))))
-    return tsode.Trajectory(model, ALPHA, growth * START.M, growth * START.Q, "completed", ALPHA[-1], scalars=scalars)
+    scalars, M, Q, blocks = (
+        np.ones((len(ALPHA), len(model.rule.scalars(model)))),
+        growth * START.M,
+        growth * START.Q,
+        None,
+    )
+    if model.inputs is not None:
+        halves = (np.stack([each, each], axis=-3) / 2 for each in (M, Q, START.P))
+        blocks = Blocks(*halves)
+    return tsode.Trajectory(model, ALPHA, M, Q, "completed", ALPHA[-1], scalars=scalars, blocks=blocks)
 
 
 def zero_modes(model):
@@ -175,6 +185,19 @@ def test_trained_readouts_have_no_fixed_points_and_derivatives(function):
     else:
         with pytest.raises(NoClosedForm, match="`model` must have"):
             function(model, *more)
+
+
+REFUSED = (
+    tsode.plateau, tsode.fixed_point, tsode.gradient, tsode.giant_steps, tsode.optimal_schedule,
+    manifold.layer_balance, hessian.along, hessian.null_space, hessian.population_gradient,
+    hessian.population_operator, hessian.population_spectrum, hessian.rotations,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("function", REFUSED, ids=lambda function: function.__name__)
+def test_what_is_for_isotropic_inputs_alone_says_so(function):
+    with pytest.raises(NoClosedForm, match="`model` must have isotropic inputs"):
+        OPEN[function](TRAINED["inputs"])
 
 
 @pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)

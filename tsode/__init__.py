@@ -43,6 +43,7 @@ _prepare_kernel_cache()  # Numba looks for a place when a kernel is defined, tha
 from . import activations, hessian, manifold, rules, scans, schedules
 from .closed_forms import NoClosedForm
 from .conditions import escaped
+from .inputs import Inputs
 from .model import TeacherStudent
 from .ode import giant_steps, gradient, integrate, integrate_many, optimal_schedule
 from .overlaps import Overlaps
@@ -56,6 +57,7 @@ if _typing.TYPE_CHECKING:
     from . import plot
 
 __all__ = [
+    "Inputs",
     "InputsExhausted",
     "NoClosedForm",
     "Overlaps",

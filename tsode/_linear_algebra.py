@@ -2,7 +2,7 @@
 
 import numpy as np
 
-__all__ = ["frobenius", "joint_matrix", "polar", "semidefinite_root"]
+__all__ = ["frobenius", "joint_matrix", "polar", "semidefinite_root", "weighted_sum"]
 
 
 def semidefinite_root(matrix: np.ndarray) -> np.ndarray:
@@ -30,3 +30,8 @@ def polar(matrix: np.ndarray) -> np.ndarray:
 def frobenius(matrix: np.ndarray) -> np.ndarray:
     """Return the Frobenius norm over the last two axes."""
     return np.sqrt(np.sum(np.square(matrix), axis=(-1, -2)))
+
+
+def weighted_sum(weights: np.ndarray, matrices: np.ndarray) -> np.ndarray:
+    """Return the sum of matrices times weights, shape (..., m, n) of shapes (B,) and (..., B, m, n)."""
+    return np.einsum("b,...bmn->...mn", weights, matrices)

@@ -9,11 +9,12 @@ import numpy as np
 
 from . import _checks
 from ._checks import NoClosedForm
+from .inputs import Inputs
 from .schedules import Later, Schedule
 
 Pair = TypeVar("Pair", bound="Scales")
 
-__all__ = ["Scales", "check_constant", "later", "with_rate"]
+__all__ = ["Scales", "check_constant", "check_isotropic", "later", "with_rate"]
 
 
 class Scales:
@@ -29,6 +30,7 @@ class Scales:
         readout_learning_rate: float
         batch_size: int
         momentum: float
+        inputs: Inputs | None
 
     @property
     def schedule(self) -> Schedule | None:
@@ -82,6 +84,11 @@ class Scales:
         return self.largest_rate / (self.batch_size * (1 - self.momentum))
 
     @property
+    def input_size(self) -> float:
+        r"""The limit of :math:`|x|^2 / N`, float: 1, or the mean variance of inputs with a covariance of their own."""
+        return 1.0 if self.inputs is None else float(self.inputs.fractions @ self.inputs.eigenvalues)
+
+    @property
     def natural_time(self) -> float:
         r"""Unit of time in which the model learns, :math:`1 / (\eta \max|v| \max|v^*|)` at the largest rate, float."""
         v, v_star = np.abs(self.student_readout).max(), np.abs(self.teacher_readout).max()
@@ -106,6 +113,16 @@ class Scales:
     def solution_size(self) -> float:
         """The tr M M^T of a student that has learned as many directions of the teacher as it can, P = 1, float."""
         return min(self.p, self.p_star) * self.solution_ratio
+
+
+def check_isotropic(model: Pair) -> Pair:
+    """Return `model` if its inputs have no covariance of their own."""
+    if model.inputs is None:
+        return model
+    raise NoClosedForm(
+        "`model` must have isotropic inputs here; take `model.replace(inputs=None)`, or integrate and simulate, which "
+        f"know others: it has {model.inputs!r}"
+    )
 
 
 def check_constant(model: Pair) -> Pair:

@@ -6,10 +6,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ._linear_algebra import weighted_sum
+
 if TYPE_CHECKING:
     from .model import TeacherStudent
+    from .overlaps import Overlaps
 
-__all__ = ["norm_positions", "pack", "scalars_of", "start_state", "unfold", "unpack"]
+__all__ = ["block_count", "blocks_of", "norm_positions", "pack", "scalars_of", "start_state", "unfold", "unpack"]
 
 
 def pack(M: np.ndarray, Q: np.ndarray) -> np.ndarray:
@@ -19,18 +22,35 @@ def pack(M: np.ndarray, Q: np.ndarray) -> np.ndarray:
 
 def unpack(states: np.ndarray, model: TeacherStudent) -> tuple[np.ndarray, np.ndarray]:
     """Return M, Q of flat states, shape (..., n)."""
+    if model.inputs is not None:
+        M, Q = blocks_of(states, model)
+        weights = model.inputs.eigenvalues
+        return weighted_sum(weights, M), weighted_sum(weights, Q)
     n, end = model.p * model.p_star, model.p * (model.p_star + model.p)
     lead = states.shape[:-1]
     return states[..., :n].reshape(*lead, model.p, model.p_star), states[..., n:end].reshape(*lead, model.p, model.p)
 
 
+def blocks_of(states: np.ndarray, model: TeacherStudent) -> tuple[np.ndarray, np.ndarray]:
+    """Return M and Q in each block of the inputs, of flat states, shape (..., n)."""
+    p, p_star, count, lead = model.p, model.p_star, block_count(model), states.shape[:-1]
+    n, end = count * p * p_star, count * p * (p_star + p)
+    return states[..., :n].reshape(*lead, count, p, p_star), states[..., n:end].reshape(*lead, count, p, p)
+
+
+def block_count(model: TeacherStudent) -> int:
+    """Return in how many blocks the inputs come; one where they are isotropic."""
+    return 1 if model.inputs is None else len(model.inputs)
+
+
 def scalars_of(states: np.ndarray, model: TeacherStudent) -> np.ndarray:
     """Return the trained scalars of flat states, shape (..., n_scalars)."""
-    return states[..., model.p * (model.p_star + model.p) :]
+    return states[..., block_count(model) * model.p * (model.p_star + model.p) :]
 
 
-def start_state(model: TeacherStudent, M: np.ndarray, Q: np.ndarray) -> np.ndarray:
+def start_state(model: TeacherStudent, start: Overlaps) -> np.ndarray:
     """Return the flat state at the start: these overlaps, and the model's values of trained scalars."""
+    M, Q = (start.M, start.Q) if start.blocks is None else start.blocks[:2]
     return np.concatenate([M.ravel(), Q.ravel(), model.rule.scalars(model)])
 
 

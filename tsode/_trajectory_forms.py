@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import _checks
+from ._trajectory_checks import own_array
 from .activations import Stored
+from .inputs import Blocks
 from .model import TeacherStudent
 from .rules import Stored as StoredRule
 
@@ -53,6 +55,10 @@ def to_arrays(trajectory: Any) -> dict[str, np.ndarray]:
         "stopped_at": np.asarray(trajectory.stopped_at, dtype=np.float64),
         **{f"observables.{name}": array for name, array in trajectory.observables.items()},
         **{f"state.{name}": array for name, array in (trajectory.state or {}).items()},
+        **{
+            f"blocks.{name}": array
+            for name, array in (trajectory.blocks._asdict() if trajectory.blocks else {}).items()
+        },
     }
 
 
@@ -94,6 +100,7 @@ def fields_of(arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
         gradient_flow=header.get("gradient_flow", "gradient flow" in header["engine"]),
         observables=observables,
         state=state or None,
+        blocks=Blocks(*(own_array(name, arrays[f"blocks.{name}"]) for name in "MQP")) if "blocks.M" in arrays else None,
         **{name: header[name] for name in ("N", "seed", "engine", "versions")},
     )
 
@@ -135,6 +142,9 @@ def variables(trajectory):
     hidden |= set() if trajectory.scalars.size else {"readout"}
     known = {name: dims for name, dims in LAYOUT.items() if name not in hidden}
     found = {name: ((*lead, *dims), np.asarray(getattr(trajectory, name))) for name, dims in known.items()}
+    if trajectory.blocks is not None:
+        found["M_blocks"] = ((*lead, "alpha", "block", "student", "teacher"), trajectory.blocks.M)
+        found["Q_blocks"] = ((*lead, "alpha", "block", "student", "student_2"), trajectory.blocks.Q)
     for name, array in trajectory.observables.items():
         own = (f"{name}_{i}" for i in range(array.ndim - len(lead) - 1))
         found[name] = ((*lead, "alpha", *own), array)

@@ -14,13 +14,23 @@ from ._display import Report
 from ._loss import Loss
 from ._model_forms import Forms
 from ._parameters import about, describe, is_default, overlap, readout, short, width
-from ._scales import Scales, check_constant, later, with_rate
+from ._scales import Scales, check_constant, check_isotropic, later, with_rate
 from .activations import SHIPPED, TEACHERS, Activation, NoClosedForm, activation_of, stored_activation
+from .inputs import Inputs, inputs_of
 from .rules import SHIPPED as RULES
 from .rules import Rule, rule_of, stored_rule
 from .schedules import Schedule, rate_of, stored_rate
 
-__all__ = ["CONSTRAINTS", "TeacherStudent", "check_constant", "check_model", "later", "parameters", "with_rate"]
+__all__ = [
+    "CONSTRAINTS",
+    "TeacherStudent",
+    "check_constant",
+    "check_isotropic",
+    "check_model",
+    "later",
+    "parameters",
+    "with_rate",
+]
 
 CONSTRAINTS = ("free", "spherical")
 
@@ -86,6 +96,9 @@ class TeacherStudent(Forms, Loss, Scales, Report):
     momentum : float
         :math:`0 \le \beta < 1`: a step is that of the batch and :math:`\beta` times the step before, also of a trained
         readout; decays are no part of it.
+    inputs : Inputs, optional
+        Covariance of the inputs; the identity by default. `teacher_overlap` is the covariance of the teacher's
+        preactivations in any case.
 
     Raises
     ------
@@ -161,6 +174,9 @@ class TeacherStudent(Forms, Loss, Scales, Report):
         "momentum", "what is kept of the last step", "β",
         lambda name, value, _: _checks.number(name, value, minimum=0.0, maximum=0.999999),
         title="run", rare=True, metavar="BETA", plural="values of the momentum"))
+    inputs: Inputs | None = field(default=None, metadata=about(
+        "inputs", "covariance of the inputs", "", lambda name, value, _: inputs_of(value), load=inputs_of,
+        title="run", rare=True))
 
     if TYPE_CHECKING:  # what is taken is more than what is held
 
@@ -173,7 +189,7 @@ class TeacherStudent(Forms, Loss, Scales, Report):
             teacher_activation: str | dict[str, Any] | Activation | None = None,
             rule: str | dict[str, Any] | Rule = "gradient",
             readout_learning_rate: float = 0.0, weight_decay: float = 0.0, readout_decay: float = 0.0,
-            batch_size: int = 1, momentum: float = 0.0,
+            batch_size: int = 1, momentum: float = 0.0, inputs: Inputs | None = None,
         ) -> None: ...
     # fmt: on
 
@@ -208,13 +224,13 @@ class TeacherStudent(Forms, Loss, Scales, Report):
             self.teacher_activation == self.activation
             and self.rule == rule_of("gradient")
             and self.is_sample_by_sample
-            and not (self.schedule or self.readout_learning_rate or self.weight_decay)
+            and not (self.schedule or self.readout_learning_rate or self.weight_decay or self.inputs)
         )
 
     @functools.cached_property
     def theory(self) -> Any:
         """What is known in closed form: see :func:`tsode.closed_forms.closed_forms`."""
-        check_constant(self)
+        check_isotropic(check_constant(self))
         if not self.is_plain:
             raise NoClosedForm(
                 "`model` must have one activation on both sides, the rule 'gradient', a fixed readout, no decay, "

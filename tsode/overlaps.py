@@ -2,7 +2,7 @@ r"""The order parameters of a teacher-student pair, and the weights that they be
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,18 +10,23 @@ from numpy.typing import ArrayLike
 
 from . import _checks
 from ._display import Report
+from ._frames import frame, random_frame, realised, root_of_rank
 from ._linear_algebra import joint_matrix, semidefinite_root
 from ._random import generator
 from ._types import Seed
+from .inputs import Blocks, Inputs, teacher_blocks
 from .model import TeacherStudent, check_model
 
 __all__ = [
     "LARGEST_WEIGHT",
     "Overlaps",
+    "block_frames",
     "check_scale",
     "check_start",
     "impose_overlaps",
+    "random_frames",
     "random_rows",
+    "random_teacher",
 ]
 
 LARGEST_WEIGHT = 1e12  # far from overflow also in squares that are summed up
@@ -34,6 +39,10 @@ class Overlaps(Report):
     .. math::
         M = W W^{*T} / N, \qquad Q = W W^T / N, \qquad P = W^* W^{*T} / N .
 
+    For inputs with a covariance of their own they are the covariance of the preactivations, the sums over the blocks of
+    the inputs of the same in each block, times its variance: :meth:`from_weights`, :meth:`from_blocks` and
+    :meth:`random` make those.
+
     Parameters
     ----------
     M : array_like, shape (p, p_star)
@@ -42,6 +51,14 @@ class Overlaps(Report):
         Student-student overlap, symmetric.
     P : array_like, shape (p_star, p_star), optional
         Teacher-teacher overlap; the identity by default.
+
+    Attributes
+    ----------
+    blocks : Blocks or None
+        M, Q and P in each block of the inputs, shapes (B, p, p_star), (B, p, p) and (B, p_star, p_star); None where the
+        inputs are isotropic.
+    inputs : Inputs or None
+        The covariance of the inputs that they are for, where it is not isotropic.
 
     Raises
     ------
@@ -59,6 +76,8 @@ class Overlaps(Report):
     M: np.ndarray
     Q: np.ndarray
     P: np.ndarray = None  # type: ignore[assignment]  # an array once it is made
+    blocks: Blocks | None = field(default=None, init=False)
+    inputs: Inputs | None = field(default=None, init=False)
 
     if TYPE_CHECKING:  # what is taken is more than what is held
 
@@ -93,13 +112,55 @@ class Overlaps(Report):
         return joint_matrix(self.M, self.Q, self.P)
 
     @classmethod
-    def from_weights(cls, W: ArrayLike, W_star: ArrayLike) -> Overlaps:
+    def from_blocks(cls, inputs: Inputs, M: ArrayLike, Q: ArrayLike, P: ArrayLike) -> Overlaps:
+        """Return the overlaps for inputs of some covariance, given those in each of its blocks.
+
+        Parameters
+        ----------
+        inputs : Inputs
+            The covariance.
+        M, Q, P : array_like, shapes (B, p, p_star), (B, p, p), (B, p_star, p_star)
+            W^b W*^bT / N and so on, W^b being the columns of W that belong to block b.
+
+        Returns
+        -------
+        Overlaps
+
+        Raises
+        ------
+        TypeError, ValueError
+            If `inputs` is none; if the overlaps of a block are none, as in the class.
+
+        Examples
+        --------
+        >>> from tsode import Inputs
+        >>> halves = Inputs([1.5, 0.5], [1, 1])
+        >>> start = Overlaps.from_blocks(halves, M=[[[0.2]], [[0.0]]], Q=[[[0.5]], [[0.5]]], P=[[[0.5]], [[0.5]]])
+        >>> start.M, start.Q
+        (array([[0.3]]), array([[1.]]))
+        """
+        _checks.instance("inputs", inputs, Inputs, "a tsode.Inputs")
+        count = len(inputs)
+        M = _checks.float_array("M", M, (count, None, None), "(B, p, p_star)")
+        Q = _checks.float_array("Q", Q, (count, M.shape[1], M.shape[1]), "(B, p, p)")
+        P = _checks.float_array("P", P, (count, M.shape[2], M.shape[2]), "(B, p_star, p_star)")
+        each = [cls(*matrices) for matrices in zip(M, Q, P)]
+        blocks = Blocks(*(np.array([getattr(one, name) for one in each]) for name in ("M", "Q", "P")))
+        found = cls(*blocks.covariance(inputs))
+        object.__setattr__(found, "blocks", blocks)
+        object.__setattr__(found, "inputs", inputs)
+        return found
+
+    @classmethod
+    def from_weights(cls, W: ArrayLike, W_star: ArrayLike, inputs: Inputs | None = None) -> Overlaps:
         """Return the overlaps of given weights.
 
         Parameters
         ----------
         W, W_star : array_like, shapes (p, N), (p_star, N)
             Weights of student and teacher.
+        inputs : Inputs, optional
+            Covariance of the inputs, whose blocks of columns follow each other; isotropic by default.
 
         Returns
         -------
@@ -124,7 +185,13 @@ class Overlaps(Report):
         for name, weights in (("W", W), ("W_star", W_star)):
             if weights.size == 0:
                 raise ValueError(f"`{name}` must have at least one row and one column, but has shape {weights.shape}")
-        return cls(W @ W_star.T / N, W @ W.T / N, W_star @ W_star.T / N)
+        if inputs is None:
+            return cls(W @ W_star.T / N, W @ W.T / N, W_star @ W_star.T / N)
+        _checks.instance("inputs", inputs, Inputs, "a tsode.Inputs or None")
+        ends = np.cumsum(inputs.sizes(N))[:-1]
+        pairs = list(zip(np.split(W, ends, axis=1), np.split(W_star, ends, axis=1)))
+        products = [(w @ w_star.T / N, w @ w.T / N, w_star @ w_star.T / N) for w, w_star in pairs]
+        return cls.from_blocks(inputs, *map(np.array, zip(*products)))
 
     @classmethod
     def random(cls, model: TeacherStudent, N: int, scale: float = 1.0, rng: Seed = None) -> Overlaps:
@@ -132,8 +199,8 @@ class Overlaps(Report):
 
         The draw has the exact law at dimension N and costs nothing in N: the part of W in the span of the
         teacher is Gaussian, the Gram matrix of the rest a Wishart matrix with N - p* degrees of freedom,
-        drawn through its triangular factor (Bartlett 1933). Under the spherical constraint the rows are
-        rescaled to norm sqrt(N).
+        drawn through its triangular factor (Bartlett 1933), in each block of the inputs. Under the
+        spherical constraint the rows are rescaled to norm sqrt(N).
 
         Parameters
         ----------
@@ -167,6 +234,9 @@ class Overlaps(Report):
         N = _checks.integer("N", N, minimum=model.p + model.p_star)
         scale = check_scale(scale)
         rng = generator("rng", rng)
+        if model.inputs is not None:
+            joints, p = np.array([rows @ rows.T for rows in random_frames(model, N, scale, rng)]), model.p
+            return cls.from_blocks(model.inputs, joints[:, :p, p:], joints[:, :p, :p], joints[:, p:, p:])
         rows = random_rows(model, N, scale, rng)
         A, L = rows[:, : model.p_star], rows[:, model.p_star :]
         return cls(A @ semidefinite_root(model.teacher_overlap).T, A @ A.T + L @ L.T, model.teacher_overlap)
@@ -202,6 +272,11 @@ class Overlaps(Report):
         width = self.p + self.p_star
         N = _checks.integer("N", N, minimum=width)
         _checks.memory("`N`", width * N)
+        if self.inputs is not None:
+            rng = generator("rng", rng)
+            sized = zip(block_frames(self, N), self.inputs.sizes(N))
+            weights = np.sqrt(N) * np.hstack([realised(rows, int(size), rng) for rows, size in sized])
+            return weights[: self.p], weights[self.p :]
         weights = generator("rng", rng).standard_normal((width, N))
         impose_overlaps(weights[None], N, self.joint)
         return weights[: self.p], weights[self.p :]
@@ -233,6 +308,34 @@ def random_rows(model: TeacherStudent, N: int, scale: float, rng: np.random.Gene
     L[np.diag_indices(p)] = np.sqrt(rng.chisquare(N - p_star - np.arange(p)))
     rows = np.hstack([A, L]) * (scale / np.sqrt(N))
     return rows / np.linalg.norm(rows, axis=1, keepdims=True) if model.spherical else rows
+
+
+def random_frames(model: TeacherStudent, N: int, scale: float, rng: np.random.Generator) -> list[np.ndarray]:
+    """Return random weights / sqrt(N) of a student, and the teacher, in each block: see :mod:`tsode._frames`."""
+    inputs, p = model.inputs, model.p
+    assert inputs is not None
+    blocks = teacher_blocks(inputs, model.teacher_overlap)
+    found = [random_frame(P, p, int(size), rng) for P, size in zip(blocks, inputs.sizes(N))]
+    norms = sum(np.square(rows[:p]).sum(axis=1) for rows in found) / N if model.spherical else np.ones(p)
+    for rows in found:
+        rows[:p] *= (scale if not model.spherical else 1.0) / np.sqrt(N * norms)[:, None]
+    return found
+
+
+def random_teacher(model: TeacherStudent, N: int, rng: np.random.Generator) -> np.ndarray:
+    """Return weights of a teacher in random directions of each block, shape (p_star, N)."""
+    inputs = model.inputs
+    assert inputs is not None
+    pairs = [(P, int(size)) for P, size in zip(teacher_blocks(inputs, model.teacher_overlap), inputs.sizes(N))]
+    return np.sqrt(N) * np.hstack([realised(root_of_rank(P, size), size, rng) for P, size in pairs])
+
+
+def block_frames(start: Overlaps, N: int) -> list[np.ndarray]:
+    """Return rows of student and teacher in each block that have given overlaps: see :mod:`tsode._frames`."""
+    assert start.blocks is not None
+    assert start.inputs is not None
+    joints = joint_matrix(*start.blocks)
+    return [frame(joint, start.p, int(size)) for joint, size in zip(joints, start.inputs.sizes(N))]
 
 
 def impose_overlaps(tiles: np.ndarray, N: int, joint: np.ndarray) -> None:
@@ -272,7 +375,12 @@ def check_start(model: TeacherStudent, start: Overlaps, name: str = "start") -> 
     # equal ones first, which takes a tenth of the time
     if not ((start.P == P).all() or np.allclose(start.P, P, rtol=1e-9, atol=1e-9)):
         raise ValueError(f"`{name}` must have the model's `teacher_overlap` as its P, but has another")
-    norms = np.diagonal(start.Q)
+    if start.inputs != model.inputs:
+        raise ValueError(
+            f"`{name}` must be overlaps for the model's `inputs`, as Overlaps.random(model, N), from_blocks(inputs, "
+            f"...) and from_weights(W, W_star, inputs) make them, but is for {start.inputs or 'isotropic ones'}"
+        )
+    norms = np.diagonal(start.Q if start.blocks is None else start.blocks.Q.sum(axis=0))
     if model.spherical and not np.allclose(norms, 1.0, rtol=0, atol=1e-9):
         raise ValueError(
             f"`{name}` must have Q_kk = 1 under the spherical constraint, but has {norms[np.argmax(abs(norms - 1))]:g}"

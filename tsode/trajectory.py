@@ -14,6 +14,7 @@ from ._parameters import describe
 from ._states import unfold
 from ._trajectory_checks import check_ends, check_observed, check_seed, check_state, own_array, position
 from ._trajectory_files import Files
+from .inputs import Blocks, Inputs, check_blocks
 from .model import TeacherStudent, check_model
 from .overlaps import Overlaps
 
@@ -59,6 +60,10 @@ class Trajectory(Files, Report):
         What else was recorded, by name.
     state : dict of str to ndarray, or None
         What :func:`tsode.simulate` needs to continue the runs: weights, generators and numbers drawn in advance.
+    blocks : Blocks or None
+        Overlaps in each block of the model's inputs, shapes (..., T, B, p, p_star), (..., T, B, p, p) and, of the
+        teacher, (B, p_star, p_star): M and Q are their sums times the variances, the covariance of the preactivations.
+        None where the inputs are isotropic.
 
     Raises
     ------
@@ -80,6 +85,7 @@ class Trajectory(Files, Report):
     scalars: np.ndarray = None  # type: ignore[assignment]  # an array once it is made
     observables: dict[str, np.ndarray] = field(default_factory=dict)
     state: dict[str, np.ndarray] | None = None
+    blocks: Blocks | None = None
 
     def __post_init__(self) -> None:
         model = check_model(self.model)
@@ -104,6 +110,7 @@ class Trajectory(Files, Report):
         _checks.flag("gradient_flow", self.gradient_flow)
         check_observed((*lead, len(alpha)), self.observables)
         check_state(self.state)
+        check_blocks(self.blocks, model.inputs, M, Q, model.teacher_overlap)
         for name, array in (("alpha", _checks.times(alpha)), ("M", M), ("Q", Q), ("scalars", scalars)):
             array.setflags(write=False)
             object.__setattr__(self, name, array)
@@ -183,7 +190,52 @@ class Trajectory(Files, Report):
         at = index if run is None else (position("run", run, self.M.shape[0], "runs"), index)
         if np.isnan(self.Q[at]).any():
             raise ValueError(f"`index` must be a time before the end of run {run}, but is {index}")
+        if self.blocks is not None and self.model.inputs is not None:
+            return Overlaps.from_blocks(self.model.inputs, self.blocks.M[at], self.blocks.Q[at], self.blocks.P)
         return Overlaps(self.M[at], self.Q[at], self.model.teacher_overlap)
+
+    def loss_under(self, inputs: Inputs) -> np.ndarray:
+        r"""Return the excess loss on test inputs of another covariance, on the same blocks of coordinates.
+
+        It is the loss at the overlaps :math:`\sum_b s_b'^2 M^b` and so on, the variances being those of `inputs`.
+
+        Parameters
+        ----------
+        inputs : Inputs
+            The covariance of the test inputs, with as many blocks as the model's. Only its eigenvalues matter: which
+            coordinates a block has is what the model says.
+
+        Returns
+        -------
+        ndarray, shape (..., T)
+
+        Raises
+        ------
+        TypeError, ValueError
+            If `inputs` is none, or of another number of blocks; if the model's inputs have none.
+
+        Examples
+        --------
+        >>> import tsode
+        >>> halves = tsode.Inputs([1.0, 1.0], [1, 1])
+        >>> model = tsode.TeacherStudent(p=2, p_star=1, learning_rate=0.2, inputs=halves)
+        >>> ode = tsode.integrate(model, tsode.Overlaps.random(model, N=100, rng=0), 100.0)
+        >>> tested = ode.loss_under(tsode.Inputs([1.9, 0.1], [1, 1]))
+        >>> bool(abs(tested[0] / ode.excess_loss[0] - 1) > 0.01), bool(tested[-1] < 1e-4)
+        (True, True)
+        """
+        _checks.instance("inputs", inputs, Inputs, "a tsode.Inputs")
+        if self.blocks is None:
+            raise ValueError(
+                "`model` must have inputs with blocks for a loss under others, as Inputs([1, 1], [1, 1]) for isotropic"
+                " ones in two, but has none"
+            )
+        if len(inputs) != self.blocks.M.shape[-3]:
+            raise ValueError(
+                f"`inputs` must have {self.blocks.M.shape[-3]} blocks as those of the model, but has {len(inputs)}"
+            )
+        M, Q, P = self.blocks.covariance(inputs)
+        return self.model.replace(teacher_overlap=P, inputs=None).excess_loss(M, Q, self.readout)
 
     def _rows(self):
         try:

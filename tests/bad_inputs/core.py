@@ -14,6 +14,9 @@ from tsode import activations, rules, schedules
 SHIPPED, TEACHERS = (", ".join(map(repr, names)) for names in (activations.SHIPPED, activations.TEACHERS))
 ROWS = np.ones((5, 20))
 nan = float("nan")
+HALVES = tsode.Inputs([1.5, 0.5], [1, 1])
+ONE = tsode.Inputs([1.0, 2.0], [1, 0], [0, 1])
+FULL = [START.M, START.M], [START.Q, START.Q], [START.P, 0 * START.P]
 
 
 def make(**changes):
@@ -87,6 +90,53 @@ CASES = {
     "no giant step": (lambda: tsode.giant_steps(MODEL, START, 0), ValueError, "`steps` must be at least 1, but is 0"),
     "giant steps of nothing": (
         lambda: tsode.giant_steps(MODEL, START, 3, 0.0), ValueError, "`samples` must be larger than 0, but is 0"
+    ),
+    "inputs of a word": (make(inputs="white"), TypeError, "`inputs` must be a tsode.Inputs or None, but is str"),
+    "inputs of negative variance": (
+        lambda: tsode.Inputs([1.0, -1.0], [1, 1]), ValueError, "`eigenvalues` must be numbers of at least 0"
+    ),
+    "inputs of no variance": (
+        lambda: tsode.Inputs([0.0, 2.0], [1, 0], [0, 1]), ValueError, "`eigenvalues` must be larger than 0 in at least"
+    ),
+    "inputs with an empty block": (
+        lambda: tsode.Inputs([1.0, 2.0], [1, 0]), ValueError, "in block 1 they are 0 and 0"
+    ),
+    "inputs with half a coordinate": (
+        lambda: tsode.Inputs([1.0, 2.0], [1, 0], [0, 0.5]), ValueError, "`counts` must be whole numbers"
+    ),
+    "inputs with too many fractions": (
+        lambda: tsode.Inputs([1.0], [1, 1]), ValueError, "`fractions` must have shape (B,) = (1,), but has shape (2,)"
+    ),
+    "spectrum that grows": (lambda: tsode.Inputs.power_law(-1, 3), ValueError, "`exponent` must be at least 0, but is"),
+    "spikes without a bulk": (lambda: tsode.Inputs.spiked([2.0], 0), ValueError, "`bulk` must be larger than 0, but i"),
+    "spectrum of one row": (lambda: tsode.Inputs.from_data(ROWS[:1], 2), ValueError, "`X` must have at least tw"),
+    "spectrum of equal rows": (lambda: tsode.Inputs.from_data(ROWS, 2), ValueError, "`X` must have rows that differ"),
+    "sizes in few dimensions": (
+        lambda: tsode.Inputs([1, 1], [1, 1]).sizes(1), ValueError, "`N` must be so large that every block of the inputs"
+    ),
+    "scales of no dimension": (lambda: tsode.Inputs([1], [1]).scales(0), ValueError, "`N` must be at least 1, but is"),
+    "blocks of no inputs": (
+        lambda: tsode.Overlaps.from_blocks(None, [START.M], [START.Q], [START.P]), TypeError,
+        "`inputs` must be a tsode.Inputs, but is NoneType"
+    ),
+    "blocks too many": (
+        lambda: tsode.Overlaps.from_blocks(HALVES, [START.M], [START.Q], [START.P]), ValueError,
+        "`M` must have shape (B, p, p_star) = (2, any, any), but has shape (1, 2, 1)"
+    ),
+    "start without blocks": (ode(MODEL.replace(inputs=HALVES)), ValueError, "`start` must be overlaps for the model's"),
+    "start with blocks": (
+        ode(start=tsode.Overlaps.random(MODEL.replace(inputs=HALVES), 20, rng=0)), ValueError,
+        "`start` must be overlaps for the model's `inputs`"
+    ),
+    "chain of more than a block has room for": (
+        sgd(MODEL.replace(inputs=ONE), tsode.Overlaps.from_blocks(ONE, *FULL), engine="chain"), ValueError,
+        "in a block of 1 coordinates overlaps must have at most this rank, but have more"
+    ),
+    "loss under nothing": (
+        lambda: ode()().loss_under(None), TypeError, "`inputs` must be a tsode.Inputs, but is NoneType"
+    ),
+    "loss under inputs without blocks": (
+        lambda: ode()().loss_under(HALVES), ValueError, "`model` must have inputs with blocks for a loss under others"
     ),
     "batch is empty": (make(batch_size=0), ValueError, "`batch_size` must be at least 1, but is 0"),
     "momentum of one": (make(momentum=1), ValueError, "`momentum` must be at most 0.999999, but is 1"),

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .. import _checks
-from ..model import TeacherStudent, check_model
+from ..model import TeacherStudent, check_isotropic, check_model
 from ..overlaps import LARGEST_WEIGHT, Overlaps
 from .landscape import Point
 from .readout import with_readout
@@ -175,6 +175,8 @@ def check_weights(
 ) -> np.ndarray | tuple[np.ndarray, np.ndarray]:
     """Return W / sqrt(N) and W_star / sqrt(N), or the first alone, after checking shapes and constraint."""
     check_model(model)
+    if W_star:
+        check_isotropic(model)
     W = _checks.float_array("W", W, (model.p, None), "(p, N)", LARGEST_WEIGHT)
     if W.shape[1] == 0:
         raise ValueError(f"`W` must have at least one column, but has shape {W.shape}")

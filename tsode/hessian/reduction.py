@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .. import _checks
-from ..model import TeacherStudent, check_model
+from ..model import TeacherStudent, check_isotropic, check_model
 from ..overlaps import Overlaps, check_start
 from .landscape import Point
 from .spectrum import Spectrum
@@ -54,7 +54,7 @@ class Reduction:
     @classmethod
     def of(cls, model: TeacherStudent, overlaps: Overlaps, N: int) -> Reduction:
         """Return the reduction at given overlaps and input dimension; checks the arguments."""
-        overlaps = check_start(check_model(model), overlaps, "overlaps")
+        overlaps = check_start(check_isotropic(check_model(model)), overlaps, "overlaps")
         N = _checks.integer("N", N, minimum=model.p + model.p_star)
         rows = _span_coordinates(overlaps.joint)
         p, r = model.p, rows.shape[1]

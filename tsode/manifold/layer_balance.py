@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from .._checks import NoClosedForm
-from ..model import check_constant
+from ..model import check_constant, check_isotropic
 from ..trajectory import Trajectory, check_trajectory
 
 __all__ = ["layer_balance"]
@@ -47,7 +47,7 @@ def layer_balance(trajectory: Trajectory) -> np.ndarray:
     >>> bool(abs(balance - balance[0]).max() < 1e-6)
     True
     """
-    model = check_constant(check_trajectory(trajectory).model)
+    model = check_isotropic(check_constant(check_trajectory(trajectory).model))
     if model.activation.degree is None or not model.readout_learning_rate:
         raise NoClosedForm(
             "`trajectory` must be of a homogeneous activation with a trained readout, but its model has "

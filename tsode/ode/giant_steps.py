@@ -21,7 +21,7 @@ from .. import _checks
 from .._divergence import divergence_limit
 from .._linear_algebra import joint_matrix
 from .._versions import versions
-from ..model import TeacherStudent, check_constant, check_model
+from ..model import TeacherStudent, check_constant, check_isotropic, check_model
 from ..overlaps import Overlaps, check_start
 from ..trajectory import Trajectory
 from .rates import Rates
@@ -70,7 +70,7 @@ def giant_steps(model: TeacherStudent, start: Overlaps, steps: int, samples: flo
     >>> float(tsode.giant_steps(model, start, 10, samples=2.0).alpha[-1])
     20.0
     """
-    check_start(check_constant(check_model(model)), start)
+    check_start(check_isotropic(check_constant(check_model(model))), start)
     steps = _checks.integer("steps", steps, minimum=1)
     samples = _checks.number("samples", samples, above=0.0)
     if not model.is_sample_by_sample or model.weight_decay or model.readout_decay:

@@ -12,7 +12,7 @@ from .. import _checks
 from .._display import Report
 from .._parameters import describe
 from .._states import norm_positions, unpack
-from ..model import TeacherStudent, check_model, with_rate
+from ..model import TeacherStudent, check_isotropic, check_model, with_rate
 from ..overlaps import Overlaps, check_start
 from . import dop853
 from .adjoint import backward, forward, pullback_function
@@ -134,7 +134,7 @@ def gradient(
     >>> bool((found.learning_rates < 0).all())  # more would have learned faster
     True
     """
-    check_start(check_model(model), start)
+    check_start(check_isotropic(check_model(model)), start)
     alpha = _checks.times(alpha)
     if len(alpha) < 2:
         raise ValueError(f"`alpha` must hold at least two times, but holds {len(alpha)}")

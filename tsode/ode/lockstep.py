@@ -93,7 +93,7 @@ def begin(
     options: Options,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return the work and control arrays and the array of records that :func:`tsode.ode.dop853.advance` takes."""
-    count, first = len(models), np.array([start_state(model, start.M, start.Q) for model, start in zip(models, starts)])
+    count, first = len(models), np.array([start_state(model, start) for model, start in zip(models, starts)])
     n = first.shape[1]
     work, control = aligned((dop853.ROWS * n, lanes)), aligned((dop853.CONTROL, lanes))
     work[:n] = first[0][:, None]

@@ -81,7 +81,8 @@ def integrate_many(
     chunks = list(_chunks(models, alpha, options))
     together = [chunk for chunk in chunks if len(chunk) > 1]
     for chunk, solutions in zip(together, _in_threads(models, starts, alpha, options, together)):
-        for i, trajectory in zip(chunk, trajectories([models[i] for i in chunk], alpha, solutions, options)):
+        one, first = [models[i] for i in chunk], [starts[i] for i in chunk]
+        for i, trajectory in zip(chunk, trajectories(one, first, alpha, solutions, options)):
             found[i] = trajectory
     for (i,) in (chunk for chunk in chunks if len(chunk) == 1):
         found[i] = integrate(models[i], starts[i], alpha, *options)

@@ -18,7 +18,7 @@ from .._display import Report
 from .._lanes import WIDTH
 from .._parameters import describe
 from .._states import pack, unpack
-from ..model import TeacherStudent, check_model, with_rate
+from ..model import TeacherStudent, check_isotropic, check_model, with_rate
 from ..overlaps import Overlaps, check_start
 from ..schedules import Table
 from .gradient import Diverged, differentiable, differentiate, weights_of
@@ -134,7 +134,7 @@ def optimal_schedule(
     (0.0071, 0.01, 0.0159)
     >>> ode = tsode.integrate(model.replace(learning_rate=best.schedule), start, 60.0)
     """
-    check_start(check_model(model), start)
+    check_start(check_isotropic(check_model(model)), start)
     alpha = _checks.times(alpha, PIECES + 1)
     if len(alpha) < 2:
         raise ValueError(f"`alpha` must hold at least two times, but holds {len(alpha)}")
@@ -228,7 +228,7 @@ class _Search:
             ).stopped_at is not None and rate > self.bounds[0]:  # the piece is too long for it
                 rate = max(rate / 2, self.bounds[0])
             rates.append(rate)
-            now = overlaps_of(model, solution.states[-1])
+            now = overlaps_of(model, solution.states[-1], now)
         return np.array(rates)
 
     def descend(self, rates: np.ndarray) -> tuple[float, np.ndarray]:

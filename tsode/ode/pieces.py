@@ -8,7 +8,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from .._states import scalars_of, unpack
+from .._states import blocks_of, scalars_of, unpack
+from ..inputs import Blocks
 from ..model import TeacherStudent, with_rate
 from ..overlaps import Overlaps
 from .result import Options, Solution
@@ -61,7 +62,7 @@ def in_pieces(
             stopped[i] = solution.stopped_at
             if solution.stopped_at is None:
                 now[i], models[i] = (
-                    overlaps_of(models[i], solution.states[-1]),
+                    overlaps_of(models[i], solution.states[-1], now[i]),
                     _trained(models[i], solution.states[-1]),
                 )
     return [Solution(np.concatenate(parts), end) for parts, end in zip(states, stopped)]
@@ -79,11 +80,12 @@ def _pieces(model, alpha):
     return found
 
 
-def overlaps_of(model: TeacherStudent, state: np.ndarray) -> Overlaps:
-    """Return the overlaps of a state that was computed here: nothing is checked."""
+def overlaps_of(model: TeacherStudent, state: np.ndarray, start: Overlaps) -> Overlaps:
+    """Return the overlaps of a state that was computed here from a start: nothing is checked."""
     found = object.__new__(Overlaps)
     M, Q = unpack(state, model)
-    vars(found).update(M=M, Q=Q, P=model.teacher_overlap)
+    blocks = start.blocks and Blocks(*blocks_of(state, model), start.blocks.P)
+    vars(found).update(M=M, Q=Q, P=model.teacher_overlap, blocks=blocks, inputs=start.inputs)
     return found
 
 

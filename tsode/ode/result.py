@@ -9,10 +9,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .._linear_algebra import joint_matrix
-from .._states import scalars_of, unpack
+from .._states import blocks_of, scalars_of, unpack
 from .._versions import versions
 from ..conditions import Condition, met
+from ..inputs import Blocks
 from ..model import TeacherStudent
+from ..overlaps import Overlaps
 from ..trajectory import Trajectory
 
 __all__ = ["Options", "Solution", "first_met", "trajectories"]
@@ -45,6 +47,7 @@ class Solution(NamedTuple):
 
 def trajectories(
     models: Sequence[TeacherStudent],
+    starts: Sequence[Overlaps],
     alpha: np.ndarray,
     solutions: Sequence[Solution],
     options: Options,
@@ -58,7 +61,7 @@ def trajectories(
         At `stacklevel`, if no weights have the overlaps of a solution.
     """
     engine, found = str(options), []
-    for model, (states, stopped_at) in zip(models, solutions):
+    for model, start, (states, stopped_at) in zip(models, starts, solutions):
         status, end = ("completed", float(alpha[-1])) if stopped_at is None else ("diverged", stopped_at)
         if options.until is not None and (reached := first_met(options.until, model, states)) is not None:
             states, status, end = states[: reached + 1], "reached", float(alpha[reached])
@@ -70,6 +73,7 @@ def trajectories(
                 M=M,
                 Q=Q,
                 scalars=scalars_of(states, model),
+                blocks=start.blocks and Blocks(*blocks_of(states, model), start.blocks.P),
                 status=status,
                 stopped_at=end,
                 engine=engine,

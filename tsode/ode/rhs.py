@@ -28,10 +28,11 @@ from numba import njit
 from .._compiled import call
 from .._linear_algebra import joint_matrix
 from .._states import pack, unpack
+from ..activations.error_averages import Averages
 from ..model import TeacherStudent
 from .rates import Rates, beside
 
-__all__ = ["derivatives", "has_loops", "right_hand_side"]
+__all__ = ["derivatives", "has_loops", "loops_for_weights", "right_hand_side", "with_schedule"]
 
 # Student width from which the matrix products outrun the loops of the compiled kernel (benchmarks/ode_widths.py).
 BLAS_WIDTH = 52
@@ -41,10 +42,11 @@ def has_loops(model: TeacherStudent) -> bool:
     """Return whether the right-hand side of a model runs in compiled loops, and not through matrix products."""
     averages = model.rule.averages(model)
     whole = averages.outputs is not None or not len(model.rule.scalars(model))
-    return whole and _loops_for_weights(averages, model.p)
+    return model.inputs is None and whole and loops_for_weights(averages, model.p)
 
 
-def _loops_for_weights(averages, p):
+def loops_for_weights(averages: Averages, p: int) -> bool:
+    """Return whether J and K come from compiled loops."""
     return averages.drift is not None and (p < BLAS_WIDTH or averages.drift_arrays is None)
 
 
@@ -66,8 +68,14 @@ def right_hand_side(
     -------
     callable
     """
+    return with_schedule(model, *_of_constant(model.fastest, gradient_flow, rtol))
+
+
+def with_schedule(
+    model: TeacherStudent, function: Callable[[float, np.ndarray], np.ndarray], parameters: np.ndarray
+) -> Callable[[float, np.ndarray], np.ndarray]:
+    """Return a right-hand side with the learning rate of each time, the first of the parameters that it reads."""
     schedule, largest = model.schedule, model.largest_rate
-    function, parameters = _of_constant(model.fastest, gradient_flow, rtol)
     if schedule is None:
         return function
     effective = parameters[0] / largest
@@ -104,7 +112,7 @@ def _with_arrays(model, gradient_flow, rtol):
     """Return the same where matrix products take part in it, or a trained readout has no loops."""
     averages, parameters = model.rule.averages(model), model.rule.average_parameters(model, rtol)
     n, rates_beside, n_scalars = model.p * (model.p + model.p_star), beside(model), len(model.rule.scalars(model))
-    if _loops_for_weights(averages, model.p):
+    if loops_for_weights(averages, model.p):
         rates = Rates([model.replace(readout_learning_rate=0.0)], gradient_flow, lanes=1, rtol=rtol)
         parameters = rates.arrays[1]
 

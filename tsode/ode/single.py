@@ -10,11 +10,12 @@ from numpy.typing import ArrayLike
 
 from .. import _checks
 from .._divergence import divergence_limit
-from .._states import norm_positions, start_state, unpack
+from .._states import blocks_of, start_state, unpack
 from ..conditions import check_condition
 from ..model import TeacherStudent, check_model
 from ..overlaps import Overlaps, check_start
 from ..trajectory import Trajectory
+from .blocks import block_right_hand_side
 from .lockstep import solve
 from .pieces import in_pieces
 from .result import Options, Solution, trajectories
@@ -116,7 +117,7 @@ def integrate(
     solutions = [solve_one(model, start, alpha, options)]
     if not in_loops(model, alpha, options):
         options = reachable(model, start, options)
-    return trajectories([model], alpha, solutions, options)[0]
+    return trajectories([model], [start], alpha, solutions, options)[0]
 
 
 def solve_one(model: TeacherStudent, start: Overlaps, alpha: np.ndarray, options: Options) -> Solution:
@@ -149,19 +150,19 @@ def _solve(model, start, alpha, options):
     """Return the Solution of one of SciPy's methods, up to the last finite state."""
     from scipy.integrate import solve_ivp  # half of the package's import time, if it stood above
 
-    state = start_state(model, start.M, start.Q)
+    state = start_state(model, start)
     if len(alpha) == 1:
         return Solution(state[None].copy(), None)
-    rhs, options = right_hand_side(model, options.gradient_flow, options.rtol), reachable(model, start, options)
-    limit = divergence_limit(model, start.Q)
-    diagonal = norm_positions(model)
+    options, limit = reachable(model, start, options), divergence_limit(model, start.Q)
+    flow, blocks = (options.gradient_flow, options.rtol), start.blocks
+    rhs = right_hand_side(model, *flow) if blocks is None else block_right_hand_side(model, blocks.P, *flow)
 
     reached = alpha[0]
 
     def too_large(time, y):
         nonlocal reached  # where a step becomes too small for rounding before the event, this is the end
         reached = time
-        return limit - y[diagonal].sum()
+        return limit - unpack(y, model)[1].trace()
 
     too_large.terminal = True
     with _quiet():
@@ -170,7 +171,7 @@ def _solve(model, start, alpha, options):
             events=too_large, rtol=options.rtol, atol=options.atol,
         )  # fmt: skip
     states = np.ascontiguousarray(solution.y.T) if len(solution.y) else state[None].copy()  # where the first step fails
-    Q = unpack(states, model)[1]
+    Q = blocks_of(states, model)[1]
     Q[:] = (Q + np.swapaxes(Q, -1, -2)) / 2  # implicit methods keep the symmetry only to their tolerance
     states[0] = state  # LSODA and BDF interpolate even their first point
     finite = np.isfinite(states).all(axis=1)

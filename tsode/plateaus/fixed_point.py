@@ -16,7 +16,7 @@ from .. import _checks
 from .._display import Report
 from .._parameters import describe
 from .._states import pack, unpack
-from ..model import TeacherStudent, check_model
+from ..model import TeacherStudent, check_isotropic, check_model
 from ..overlaps import Overlaps, check_start
 from .continuation import Continuation, follow
 from .search import LONGEST, Search
@@ -191,7 +191,7 @@ def fixed_point(model: TeacherStudent, start: Overlaps, relax: float = 0.0, grad
     >>> found.verdict, found.unstable, round(found.escape_rate / 0.1, 6)
     ('saddle', 1, 0.065316)
     """
-    check_start(check_model(model), start)
+    check_start(check_isotropic(check_model(model)), start)
     relax = _checks.number("relax", relax, minimum=0.0)
     search = Search(model, start, _checks.flag("gradient_flow", gradient_flow))
     y = _found(search, start, relax, attracting=False)

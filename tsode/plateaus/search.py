@@ -24,7 +24,7 @@ from .._checks import NoClosedForm
 from .._linear_algebra import joint_matrix
 from .._parameters import describe
 from .._states import pack, unpack
-from ..model import TeacherStudent, check_constant
+from ..model import TeacherStudent, check_constant, check_isotropic
 from ..ode import integrate
 from ..ode.rhs import right_hand_side
 from ..overlaps import Overlaps
@@ -86,7 +86,7 @@ class Search:
 
     def at(self, model: TeacherStudent) -> Search:
         """Look at this model from now on, which differs in its learning rate alone."""
-        self.model = check_constant(model)
+        self.model = check_isotropic(check_constant(model))
         self.function: Callable[[float, np.ndarray], np.ndarray] = right_hand_side(model, self.gradient_flow)
         return self
 

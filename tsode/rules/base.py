@@ -95,7 +95,7 @@ class Rule(ABC):
             Trained scalars.
         """
         change, scalar_change = np.empty_like(lam), np.empty((len(scalars), lam.shape[1]))
-        size = np.ones((1, lam.shape[1]))
+        size = np.full((1, lam.shape[1]), model.input_size)
         self.step(model)(lam, mu, noise, size, scalars, self.parameters(model), change, scalar_change)
         return [(1.0, change, scalar_change)]
 

@@ -69,7 +69,7 @@ class Clipped(Wrapped):
         """Return the outcomes of the other rule, clipped."""
         found = []
         for odds, C, d in self.rule.outcomes(model, lam, mu, noise, scalars):
-            length = np.sqrt(np.square(C).sum(axis=0) + TINY)
+            length = np.sqrt(model.input_size * np.square(C).sum(axis=0) + TINY)
             scale = np.minimum(1.0, self.norm * model.learning_rate / length)
             found.append((odds, scale * C, scale * d))
         return found

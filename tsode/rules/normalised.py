@@ -74,7 +74,7 @@ class Normalised(Wrapped):
         return self.rule.accuracy(self._slower(model), omega, rtol)
 
     def _slower(self, model):
-        return model.replace(rule=self.rule, learning_rate=model.largest_rate / (1 + self.offset))
+        return model.replace(rule=self.rule, learning_rate=model.largest_rate / (model.input_size + self.offset))
 
 
 @functools.lru_cache

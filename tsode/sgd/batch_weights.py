@@ -56,8 +56,8 @@ class BatchWeightsRun(WeightsRun):
 
     def _advance_law(self, stop):
         reached = advance_batches(
-            self.W, self.X, self.numbers, self.noise, self.state, self.noise_state, self.law, self.step, stop,
-            *self._constants(stop),
+            self.W, self.X, self.numbers, self.scales, self.noise, self.state, self.noise_state, self.law, self.step,
+            stop, *self._constants(stop),
         )  # fmt: skip
         self.step, done = reached, reached == stop
         return done
@@ -88,7 +88,7 @@ class BatchWeightsRun(WeightsRun):
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def advance_batches(
-    W, X, numbers, noise, state, noise_state, law, step, stop, moves, scalar_moves, batch, rule, parameters,
+    W, X, numbers, scales, noise, state, noise_state, law, step, stop, moves, scalar_moves, batch, rule, parameters,
     learning_rates, scalars, N, weight_decay, readout_decay, momentum, spherical, limit,
 ):  # fmt: skip
     """Run samples `step` to `stop` of one stream; return the number reached, smaller if the run diverged."""
@@ -96,7 +96,7 @@ def advance_batches(
     while step < stop:
         first = step % block
         if first == 0:
-            draw(state, law, N, numbers, X)
+            draw(state, law, N, numbers, scales, X)
         offset = (step - first) % noise.shape[0]
         if first == 0 and offset == 0 and noise.size > 0:
             fill(noise_state, noise.reshape(noise.size), GAUSSIAN)

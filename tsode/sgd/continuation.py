@@ -101,7 +101,7 @@ def take_up(
     others = [name for name, value in ours.items() if getattr(past, name) != value]
     if not others and not np.array_equal(past.alpha, records.alpha[: len(past.alpha)]):
         others = ["alpha"]
-    if not others and not _starts_alike(past, first.start):
+    if not others and not _starts_alike(past, first.start, first.model.inputs):
         others = ["start"]
     if others:
         raise ValueError(f"`path` must be a file of this very call, or none yet, but {path} has another {others[0]}")
@@ -128,11 +128,11 @@ def _is_done(past: Trajectory, alpha: np.ndarray) -> bool:
     return len(past.alpha) == len(alpha) or not np.any(np.asarray(past.status) == "completed")
 
 
-def _starts_alike(past, start):
+def _starts_alike(past, start, inputs):
     """Return whether the first overlaps are those of a start; a drawn start is that of the seed."""
     if start is None or np.isnan(past.Q[:, 0]).any():
         return True
-    first = start if isinstance(start, Overlaps) else Overlaps.from_weights(*start)
+    first = start if isinstance(start, Overlaps) else Overlaps.from_weights(*start, inputs)
     return all(
         np.allclose(have[:, 0], want, rtol=SAME, atol=SAME) for have, want in ((past.M, first.M), (past.Q, first.Q))
     )

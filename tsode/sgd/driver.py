@@ -132,6 +132,10 @@ def simulate(
 
     `loss` of the result is the population loss for Gaussian inputs, also where the inputs are not.
 
+    For a model with `inputs` of its own, a law gives each coordinate the standard deviation of its block, and the
+    blocks follow each other; rows are used as they are. Where the teacher is not given, by weights or blocks, it is
+    random: a block has then to have p_star coordinates, or be a spike, in which it has nothing.
+
     In single precision overlaps differ from those of double precision, on the same inputs, by 7e-9 at the start, 3e-7
     at alpha = 10 and 4e-6 at alpha = 60 (p = 4, N = 1000, free and spherical, through the escape, where errors are
     amplified): far below the deviations of SGD itself, of order 1/sqrt(N). It matters where overlaps are wanted to more

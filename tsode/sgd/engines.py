@@ -11,6 +11,7 @@ from .._lanes import WIDTH
 from ..conditions import met
 from ..model import later
 from .batch_weights import BatchWeightsRun
+from .block_chain import BlockRuns
 from .chain import ChainRuns, groups
 from .general_chain import GeneralRuns
 from .observables import values
@@ -29,6 +30,8 @@ def kind_of(records: Records, setting: Setting) -> tuple[Any, bool]:
     one_by_one = records.runs[0].model.is_sample_by_sample
     if setting.has_weights:
         return (WeightsRun if one_by_one else BatchWeightsRun), False
+    if records.runs[0].model.inputs is not None:
+        return BlockRuns, True
     if not one_by_one:
         return GeneralRuns, True
     return (WideRun, False) if records.blocks else (ChainRuns, True)
@@ -129,8 +132,9 @@ class Group:
         if not len(self.rows):
             return
         M, Q, scalars = M[self.lanes], Q[self.lanes], self.engine.trained()[self.lanes]
+        blocks = [each[self.lanes] for each in self.engine.block_overlaps()] if records.M_blocks.size else []
         observed = {name: values(name, one, self.engine, M, Q) for name, one in wishes.observables.items()}
-        records.write(i, self.rows, (M, Q, scalars), observed)
+        records.write(i, self.rows, (M, Q, scalars, *blocks), observed)
         if wishes.until is not None:
             reached = met(wishes.until, [records.runs[row].model for row in self.rows], M, Q, scalars)
             self.keep(reached)

@@ -73,7 +73,7 @@ class GeneralRuns:
         Sample at which a run diverged, or -1.
     """
 
-    HELD = ("rows", "scalars", "velocity", "numbers", "state", "redraw_state")
+    HELD: tuple[str, ...] = ("rows", "scalars", "velocity", "numbers", "state", "redraw_state")
     exhausted = False
 
     def __init__(
@@ -88,7 +88,9 @@ class GeneralRuns:
         self.model, self.N, self.runs, self.step = model, N, len(sequences), 0
         p, p_star, total, noises = model.p, model.p_star, row_count(model), model.rule.noises(model)
         last = (WIDTH,) if self.runs > 1 else ()
-        self.T = semidefinite_root(model.teacher_overlap)
+        T = semidefinite_root(model.teacher_overlap)
+        self.T = aligned((p_star, p_star, *last))
+        self.T.T[:] = T.T
         span, m = p_star + total, min(p, model.batch_size)
         columns = min(m, N - span)
         self.rows, self.wide = aligned((total, span, *last)), aligned((total, span + columns, *last))
@@ -106,7 +108,7 @@ class GeneralRuns:
             self.limit[here] = limits[run]
             self.state[here] = stream_state(numbers, SUBSTREAMS)
             self.redraw_state[here] = stream_state(redraws, 1)[:, 0]
-            self.rows[:p, : p_star + p][here] = start_rows(each, starts[run], N, self.T, start_sequence)
+            self.rows[:p, : p_star + p][here] = start_rows(each, starts[run], N, T, start_sequence)
         a_batch = (span + noises) * model.batch_size + m * columns
         self.batches, self.m, self.noises = max(1, NUMBERS // a_batch), m, noises
         count = -(-self.batches * a_batch // (2 * SUBSTREAMS)) * 2 * SUBSTREAMS
@@ -145,7 +147,8 @@ class GeneralRuns:
         """Return M, Q of the runs, shapes (runs, p, p_star) and (runs, p, p)."""
         rows = self.rows[: self.model.p]
         rows = np.moveaxis(rows.reshape(*rows.shape[:2], -1), 2, 0)[: self.runs].copy()
-        return rows[:, :, : self.model.p_star] @ self.T.T, rows @ np.swapaxes(rows, 1, 2)
+        T = semidefinite_root(self.model.teacher_overlap)
+        return rows[:, :, : self.model.p_star] @ T.T, rows @ np.swapaxes(rows, 1, 2)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -189,7 +192,7 @@ def general_kernel(
         inside(wide, C, numbers, first, a_sample, span, target, 1.0 / (batch * N))
         if m < batch:
             lower_triangle(C, 0, v)
-        outside(wide, C, numbers, root, m, span, target, 1.0 / (batch * N))
+        outside(wide, C, numbers, root, m, columns, span, target, 1.0 / (batch * N))
         finish(wide, p, momentum, spherical)
         lower_triangle(wide, T.shape[0], v)
         for k in range(rows.shape[0]):
@@ -246,8 +249,8 @@ def learn(
         longest = fma(load(lam, k), load(lam, k), longest)
     for r in range(p_star):
         total = 0.0 * rest
-        for q in range(p_star):
-            total = fma(T[r, q], load(numbers, place + q), total)
+        for q in range(T.shape[1]):
+            total = fma(load(T, r, q), load(numbers, place + q), total)
         store(mu, r, total)
     for j in range(span):
         x = load(numbers, place + j)
@@ -286,9 +289,8 @@ def inside(wide, C, numbers, first, a_sample, span, target, rate):
 
 
 @njit(inline="always", error_model="numpy")
-def outside(wide, C, numbers, root, m, span, target, rate):
+def outside(wide, C, numbers, root, m, columns, span, target, rate):
     """Write K F, K being the first columns of C, beside the columns of the span."""
-    columns = wide.shape[1] - span
     for k in range(C.shape[0]):
         for j in range(columns):
             total = 0.0 * load(C, k, 0)

@@ -12,6 +12,7 @@ from .._divergence import divergence_limit
 from .._random import run_sequence
 from .._versions import versions
 from ..conditions import Condition
+from ..inputs import Blocks, teacher_blocks
 from ..model import TeacherStudent
 from ..overlaps import Overlaps
 from ..trajectory import Trajectory
@@ -47,15 +48,20 @@ def runs_of(
     count: int,
 ) -> list[Run]:
     """Return the runs of one model, each on a child of the sequence."""
-    norms = (
-        start.Q
-        if isinstance(start, Overlaps)
-        else np.eye(model.p)
-        if start is None
-        else start[0] @ start[0].T / start[0].shape[1]
-    )
-    limit = divergence_limit(model, norms)
+    limit = divergence_limit(model, _first_norms(model, start))
     return [Run(model, start, run_sequence(sequence, i), limit) for i in range(count)]
+
+
+def _first_norms(model, start):
+    """Return Q of a start; of a random one its mean."""
+    inputs = model.inputs
+    if isinstance(start, Overlaps):
+        return start.Q
+    if start is None:
+        return np.eye(model.p) * model.input_size
+    W, N = start[0], start[0].shape[1]
+    W = W if inputs is None else W * inputs.scales(N)
+    return W @ W.T / N
 
 
 class Records:
@@ -88,6 +94,9 @@ class Records:
         self.M = np.full((count, times, model.p, model.p_star), np.nan)
         self.Q = np.full((count, times, model.p, model.p), np.nan)
         self.scalars = np.full((count, times, len(model.rule.scalars(model))), np.nan)
+        lead = count, times, 0 if model.inputs is None else len(model.inputs), model.p
+        self.M_blocks, self.Q_blocks = np.full((*lead, model.p_star), np.nan), np.full((*lead, model.p), np.nan)
+        self.P_blocks: np.ndarray | None = None  # where the start is not known
         self.observables: dict[str, np.ndarray] = {}
         self.status = np.full(count, "interrupted", dtype="<U11")
         self.reached = np.zeros(count, dtype=np.int64)
@@ -105,9 +114,10 @@ class Records:
         return max(0, int(self.step[run]))
 
     def write(self, i: int, rows: np.ndarray, state: tuple[np.ndarray, ...], observed: dict[str, np.ndarray]) -> None:
-        """Write what some runs have at time i: M, Q and scalars, and observables."""
+        """Write what some runs have at time i: M, Q, scalars and, if any, those of the blocks; and observables."""
         with self.lock:
-            self.M[rows, i], self.Q[rows, i], self.scalars[rows, i] = state
+            for array, value in zip((self.M, self.Q, self.scalars, self.M_blocks, self.Q_blocks), state):
+                array[rows, i] = value
             for name, value in observed.items():
                 if name not in self.observables:
                     self.observables[name] = np.full((len(self.runs), len(self.alpha), *value.shape[1:]), np.nan)
@@ -135,6 +145,8 @@ class Records:
         """
         count, held = len(past.alpha), past.state or {}
         self.M[:, :count], self.Q[:, :count], self.scalars[:, :count] = past.M, past.Q, past.scalars
+        if past.blocks is not None:
+            self.M_blocks[:, :count], self.Q_blocks[:, :count], self.P_blocks = past.blocks
         for name, array in past.observables.items():
             self.observables[name] = np.full((len(self.runs), len(self.alpha), *array.shape[2:]), np.nan)
             self.observables[name][:, :count] = array
@@ -151,10 +163,12 @@ class Records:
         If asked to `keep` it, it has what the runs need to go on.
         """
         with self.lock:
-            recorded = (self.M, self.Q, self.scalars, *self.observables.values())
-            M, Q, scalars, *observed = (array[rows, : self._kept(rows)] for array in recorded)
+            recorded = self.M, self.Q, self.scalars, self.M_blocks, self.Q_blocks, *self.observables.values()
+            every = [array[rows, : self._kept(rows)] for array in recorded]
             if self.to_do:  # what still changes
-                M, Q, scalars, *observed = (array.copy() for array in (M, Q, scalars, *observed))
+                every = [array.copy() for array in every]
+            M, Q, scalars, M_blocks, Q_blocks, *observed = every
+            P = self._teacher(rows)
             reached, status = self.reached[rows], self.status[rows].copy()
             met_at = self.alpha[np.minimum(np.searchsorted(self.steps, reached), len(self.alpha) - 1)]
             return Trajectory(
@@ -167,8 +181,18 @@ class Records:
                 ),
                 N=self.N, seed=seed, engine=str(setting), versions=versions(),
                 observables=dict(zip(self.observables, observed)),
+                blocks=None if P is None else Blocks(M_blocks, Q_blocks, P),
                 state=self._state(setting, rows) if keep else None,
             )  # fmt: skip
+
+    def _teacher(self, rows):
+        """Return the teacher's overlaps in each block of the inputs, or None where they have none."""
+        (model, start, *_), *_ = self.runs[rows]
+        if model.inputs is None or self.P_blocks is not None:
+            return self.P_blocks
+        if isinstance(start, tuple):
+            start = Overlaps.from_weights(*start, model.inputs)
+        return teacher_blocks(model.inputs, model.teacher_overlap) if start is None else start.blocks.P
 
     def _kept(self, rows):
         return max(1, int(np.isfinite(self.Q[rows, :, 0, 0]).any(axis=0).sum()))

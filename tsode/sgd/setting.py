@@ -9,7 +9,7 @@ import numpy as np
 
 from .. import _checks
 from ..model import TeacherStudent
-from ..overlaps import Overlaps, check_start
+from ..overlaps import Overlaps, block_frames, check_start, random_frames
 from .general_chain import row_count
 from .random_numbers import LAWS
 from .weights import PRECISIONS, block_size
@@ -88,12 +88,15 @@ def check_any_start(
 ) -> Overlaps | tuple[np.ndarray, np.ndarray] | None:
     """Return a start that fits: Overlaps, for the weights also a pair of weight arrays, or None."""
     if start is None or isinstance(start, Overlaps):
-        return start if start is None else check_start(model, start, name)
+        begin = start if start is None else check_start(model, start, name)
+        if model.inputs is not None:  # refuse here what does not fit into blocks of few coordinates
+            block_frames(begin, setting.N) if begin else random_frames(model, setting.N, 1.0, np.random.default_rng(0))
+        return begin
     if not (isinstance(start, tuple) and len(start) == 2):
         raise TypeError(f"`{name}` must be an Overlaps, a tuple (W, W_star) or None, but is {type(start).__name__}")
     W = _checks.float_array(f"{name}[0]", start[0], (model.p, setting.N), "(p, N)")
     W_star = _checks.float_array(f"{name}[1]", start[1], (model.p_star, setting.N), "(p_star, N)")
-    overlaps = check_start(model, Overlaps.from_weights(W, W_star), name)
+    overlaps = check_start(model, Overlaps.from_weights(W, W_star, model.inputs), name)
     return (W, W_star) if setting.has_weights else overlaps
 
 

@@ -28,10 +28,11 @@ from typing import Any
 import numpy as np
 
 from .._compiled import step_function
+from .._linear_algebra import weighted_sum
 from .._random import run_sequence
 from .._states import unfold
 from ..model import TeacherStudent
-from ..overlaps import Overlaps, impose_overlaps
+from ..overlaps import Overlaps, impose_overlaps, random_teacher
 from .products import WHOLE
 from .random_numbers import GAUSSIAN, LANES, LAWS, fill, stream_state
 from .sample_rates import sample_rates
@@ -115,6 +116,9 @@ class WeightsRun:
         self._place(W, start, np.random.default_rng(start_sequence))
         self.W = W.astype(kind, copy=False)
         self.numbers = np.zeros(DRAWN * self.tile)
+        self.scales = np.zeros((0, 0)) if model.inputs is None else np.zeros((panels, width))
+        if model.inputs is not None:
+            write(self.scales[:, None], 0, model.inputs.scales(N)[None])
         self.step = 0
 
     def _place(self, W, start, rng):
@@ -122,6 +126,9 @@ class WeightsRun:
         if isinstance(start, tuple):
             for weights, rows in ((start[0], slice(0, p)), (start[1], slice(p, None))):
                 write(W[:, rows], 0, weights)
+            return
+        if model.inputs is not None:
+            self._place_blocks(W, start, rng)
             return
         for first in range(0, N, self.tile):
             write(W, first, rng.standard_normal((W.shape[1], min(self.tile, N - first))))
@@ -131,6 +138,16 @@ class WeightsRun:
         impose_overlaps(W[:, p:], N, model.teacher_overlap)
         if model.spherical:
             W[:, :p] /= np.sqrt(np.einsum("tki,tki->k", W[:, :p], W[:, :p]) / N)[:, None]
+
+    def _place_blocks(self, W, start, rng):
+        model, N, p = self.model, self.N, self.model.p
+        if start is not None:
+            write(W, 0, np.vstack(start.realise(N, rng)))
+            return
+        student = rng.standard_normal((p, N))
+        if model.spherical:
+            student *= np.sqrt(N) / np.linalg.norm(student, axis=1, keepdims=True)
+        write(W, 0, np.vstack([student, random_teacher(model, N, rng)]))
 
     def advance(self, stop: int) -> bool:
         """Run up to `stop` samples in all, or a bounded part of the way; return False where the run ended."""
@@ -147,10 +164,21 @@ class WeightsRun:
 
     def overlaps(self) -> tuple[np.ndarray, np.ndarray]:
         """Return M, Q of the present weights, shapes (1, p, p_star) and (1, p, p)."""
-        p = self.model.p
+        p, inputs = self.model.p, self.model.inputs
+        if inputs is not None:
+            M, Q = self.block_overlaps()
+            return weighted_sum(inputs.eigenvalues, M), weighted_sum(inputs.eigenvalues, Q)
         panels = (panel.astype(np.float64, copy=False) for panel in self.W)
         gram = sum((panel[:p] @ panel.T for panel in panels), np.zeros(())) / self.N
         return gram[None, :, p:], (gram[None, :, :p] + gram[:, :p].T) / 2
+
+    def block_overlaps(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return M, Q of the present weights in each block, shapes (1, B, p, p_star) and (1, B, p, p)."""
+        W, W_star = self.weights()
+        ends = np.cumsum(self.model.inputs.sizes(self.N))[:-1]  # type: ignore[union-attr]
+        student, teacher = np.split(W, ends, axis=1), np.split(W_star, ends, axis=1)
+        M, Q = ([w @ x.T / self.N for w, x in zip(student, other)] for other in (teacher, student))
+        return np.array(M)[None], np.array(Q)[None]
 
     def held(self, run: int) -> dict[str, np.ndarray]:
         """Return views of what the run needs to go on, by name."""
@@ -170,8 +198,8 @@ class WeightsRun:
 
     def _advance_law(self, stop):
         reached = advance_kernel(
-            self.W, self.X, self.numbers, self.noise, self.state, self.noise_state, self.law, self.step, stop,
-            *self._constants(stop),
+            self.W, self.X, self.numbers, self.scales, self.noise, self.state, self.noise_state, self.law, self.step,
+            stop, *self._constants(stop),
         )  # fmt: skip
         self.step, done = reached, reached == stop
         return done

@@ -15,8 +15,8 @@ DRAWN = 8  # rows of the inputs that are drawn together
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def draw(state, law, N, numbers, X):
-    """Fill a block with numbers of a law, DRAWN rows at a time, tile by tile and row by row."""
+def draw(state, law, N, numbers, scales, X):
+    """Fill a block with numbers of a law, DRAWN rows at a time, tile by tile and row by row; `scales` may be empty."""
     width, tile = X.shape[2], numbers.shape[0] // DRAWN
     for group in range(0, X.shape[1], DRAWN):
         for first in range(0, N, tile):
@@ -30,11 +30,16 @@ def draw(state, law, N, numbers, X):
                     for i in range(count):
                         target[i] = source[i]
                 column += count
+    if scales.size > 0:
+        for panel in range(X.shape[0]):
+            for row in range(X.shape[1]):
+                for i in range(X.shape[2]):
+                    X[panel, row, i] *= scales[panel, i]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def advance_kernel(
-    W, X, numbers, noise, state, noise_state, law, step, stop, rule, parameters, learning_rates, scalars, p,
+    W, X, numbers, scales, noise, state, noise_state, law, step, stop, rule, parameters, learning_rates, scalars, p,
     N, weight_decay, readout_decay, spherical, limit,
 ):  # fmt: skip
     """Run samples `step` to `stop` of one stream; return the number reached, smaller if the run diverged.
@@ -46,7 +51,7 @@ def advance_kernel(
     while step < stop:
         first = step % block
         if first == 0:
-            draw(state, law, N, numbers, X)
+            draw(state, law, N, numbers, scales, X)
         offset = (step - first) % noise.shape[0]
         if first == 0 and offset == 0 and noise.size > 0:
             fill(noise_state, noise.reshape(noise.size), GAUSSIAN)

@@ -1,0 +1,240 @@
+r"""The chain of the overlaps for inputs whose covariance has blocks, with batches and momentum.
+
+In block b, of :math:`N_b` coordinates of variance :math:`s_b^2`, the rows are those of `tsode.sgd.general_chain`, in a
+basis of their own: :math:`[A^b | L^b]` of the student and, with momentum, its velocity. An input has there :math:`s_b`
+times the Gaussian :math:`u^b, g^b` and, of the other coordinates, :math:`s_b` times the triangular factor :math:`F^b`
+of a Gaussian matrix. All blocks step with one C, which the preactivations decide,
+
+.. math::
+    \lambda = \sum_b s_b (A^b u^b + L^b g^b) , \qquad \mu = \sum_b s_b T^b u^b ,
+
+and each is brought back to a triangle by itself. A block with no more coordinates than a basis would have keeps them as
+they are: nothing is left over and nothing is rotated. The numbers of an input are multiplied by :math:`s_b` when they
+come up; all that follows is done as for isotropic ones. The cost is linear in the number of blocks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numba import njit
+
+from .._compiled import step_function
+from .._lanes import WIDTH, aligned, every, fma, load, store
+from .._linear_algebra import weighted_sum
+from .._random import run_sequence
+from ..model import TeacherStudent
+from ..overlaps import Overlaps, block_frames, random_frames
+from .chain import SUBSTREAMS
+from .chain_sweeps import retire
+from .general_chain import NUMBERS, STEPS_A_CALL, GeneralRuns, finish, inside, learn, lengths, outside, row_count
+from .random_numbers import normal_lanes, stream_state
+from .reflections import lower_triangle
+from .sample_rates import sample_rates
+
+__all__ = ["BlockRuns"]
+
+
+class BlockRuns(GeneralRuns):
+    """A few runs in lockstep, or one alone, with the interface of `tsode.sgd.general_chain.GeneralRuns`.
+
+    Parameters
+    ----------
+    models, starts, N, sequences, limit
+        As there; the models have inputs.
+
+    Attributes
+    ----------
+    rows : ndarray, shape (p or 2 p, span, lanes)
+        The student's rows, and its velocity below, block beside block; the last axis is missing for one run.
+    T : ndarray, shape (p_star, span, lanes)
+        The teacher's.
+    layout : ndarray of int, shape (B, 4)
+        Of each block: how many numbers its rows have; how many columns, at most, the other coordinates add; how many of
+        these there are; and how many numbers come before it in a row.
+    """
+
+    HELD = (*GeneralRuns.HELD, "T")
+
+    def __init__(
+        self,
+        models: Sequence[TeacherStudent],
+        starts: Sequence[Overlaps | None],
+        N: int,
+        sequences: Sequence[np.random.SeedSequence],
+        limit: float | np.ndarray,
+    ) -> None:
+        model = models[0]
+        self.model, self.N, self.runs, self.step = model, N, len(sequences), 0
+        inputs, p, p_star, total = model.inputs, model.p, model.p_star, row_count(model)
+        assert inputs is not None
+        last, batch = (WIDTH,) if self.runs > 1 else (), model.batch_size
+        self.noises, self.m = model.rule.noises(model), min(p, batch)
+        sizes = inputs.sizes(N)
+        spans = np.minimum(sizes, p_star + total)
+        before, columns = np.concatenate([[0], np.cumsum(spans)[:-1]]), np.minimum(self.m, sizes - spans)
+        self.layout = np.array([spans, columns, sizes - spans, before]).T.copy()
+        self.scales = np.sqrt(inputs.eigenvalues)
+        span, most = int(spans.sum()), int((spans + columns).max())
+        self.rows, self.T = aligned((total, span, *last)), aligned((p_star, span, *last))
+        self.part = aligned((total, most, *last))
+        self.state, self.redraw_state = aligned((4, SUBSTREAMS, *last), np.uint64), aligned((4, *last), np.uint64)
+        n_scalars, n_parameters = len(model.rule.scalars(model)), len(model.rule.parameters(model.fastest))
+        self.scalars, self.velocity, self.parameters, self.limit = (
+            aligned((count, *last)) for count in (n_scalars, n_scalars, n_parameters, 1)
+        )
+        limits = np.broadcast_to(limit, self.runs)
+        for lane in range(WIDTH if last else 1):  # lanes without a run repeat the first
+            run = lane if lane < self.runs else 0
+            numbers, redraws, start_sequence = (run_sequence(sequences[run], i) for i in range(3))
+            here, each = ((..., lane) if last else (...,)), models[run]
+            self.scalars[here], self.parameters[here] = each.rule.scalars(each), each.rule.parameters(each.fastest)
+            self.limit[here] = limits[run]
+            self.state[here] = stream_state(numbers, SUBSTREAMS)
+            self.redraw_state[here] = stream_state(redraws, 1)[:, 0]
+            self._place(here, each, starts[run], start_sequence)
+        a_batch = (span + self.noises) * batch + self.m * int(columns.sum())
+        self.batches = max(1, NUMBERS // a_batch)
+        count = -(-self.batches * a_batch // (2 * SUBSTREAMS)) * 2 * SUBSTREAMS
+        self.numbers, self.C = aligned((count, *last)), aligned((p, batch, *last))
+        self.work, self.v = aligned((2 * p + p_star + 1 + n_scalars, *last)), aligned((max(batch, most), *last))
+        self.ended = aligned((*last,) or (1,))
+        self.ended[:] = -1
+        self.rule = step_function(model.rule.step(model), lanes=bool(last))
+
+    def _place(self, here, model, start, sequence):
+        """Write the rows of a start, or of random weights."""
+        rng, p = np.random.default_rng(sequence), model.p
+        frames = random_frames(model, self.N, 1.0, rng) if start is None else block_frames(start, self.N)
+        for rows, (_, _, _, first) in zip(frames, self.layout):
+            self.rows[:p, first : first + rows.shape[1]][here] = rows[:p]
+            self.T[:, first : first + rows.shape[1]][here] = rows[p:]
+
+    def advance(self, stop: int) -> bool:
+        """Run up to `stop` samples in all, or a bounded part of the way; return False where no run is left."""
+        model, batch = self.model, self.model.batch_size
+        stop = min(stop, self.step + max(1, STEPS_A_CALL // (self.rows.size * batch)) * batch)
+        rows = self.rows.reshape(self.rows.shape[0] * self.rows.shape[1], *self.rows.shape[2:])
+        self.step = block_kernel(
+            self.rule.pointer, self.parameters, sample_rates(model, self.N, self.step, stop), self.scalars,
+            self.velocity, self.rows, rows, self.part, self.C, self.v, self.T, self.work, self.numbers,
+            self.numbers.reshape(-1), self.batches, self.m, self.noises, self.layout, self.scales,
+            self.state.reshape(4, -1), self.redraw_state.reshape(4, -1), self.ended.reshape(1, *self.rows.shape[2:]),
+            self.step, stop, batch, self.N, float(model.weight_decay), float(model.readout_decay),
+            float(model.momentum), model.spherical, self.limit,
+        )  # fmt: skip
+        return bool((self.ended[: self.runs] < 0).any())
+
+    def block_overlaps(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return M, Q of the runs in each block, shapes (runs, B, p, p_star) and (runs, B, p, p)."""
+        p = self.model.p
+        rows, T = (np.moveaxis(x.reshape(*x.shape[:2], -1), 2, 0)[: self.runs] for x in (self.rows[:p], self.T))
+        M, Q = [], []
+        for span, _, _, first in self.layout:
+            here = rows[..., first : first + span].copy()
+            M.append(here @ np.swapaxes(T[..., first : first + span], 1, 2))
+            Q.append(here @ np.swapaxes(here, 1, 2))
+        return np.stack(M, axis=1), np.stack(Q, axis=1)
+
+    def overlaps(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return M, Q of the runs, the covariance of the preactivations."""
+        weights = self.scales**2
+        M, Q = self.block_overlaps()
+        return weighted_sum(weights, M), weighted_sum(weights, Q)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def block_kernel(
+    rule, parameters, learning_rates, scalars, velocity, rows, flat_rows, part, C, v, T, work, numbers, flat_numbers,
+    batches, m, noises, layout, scales, state, redraw_state, ended, step, stop, batch, N, weight_decay, readout_decay,
+    momentum, spherical, limit,
+):  # fmt: skip
+    """Run batches until `stop` samples are done; write into `ended` when a run diverged; return how many are done.
+
+    The numbers of a batch are the inputs in the rows' directions and the noise, sample by sample, and what the other
+    coordinates of each block add.
+    """
+    p, span = C.shape[0], rows.shape[1]
+    a_sample, rate = span + noises, 1.0 / (batch * N)
+    a_batch = a_sample * batch + m * layout[:, 1].sum()
+    keep, target, origin = 1.0 - weight_decay / N, p if momentum > 0.0 else 0, step
+    while step < stop:
+        if learning_rates.shape[0] > 0:
+            store(parameters, 0, learning_rates[step - origin])
+        first = (step // batch) % batches * a_batch
+        if first == 0:
+            normal_lanes(state, flat_numbers)
+        root = first + a_sample * batch
+        rest = scale_numbers(numbers, flat_numbers, first, root, a_sample, batch, m, layout, scales, redraw_state)
+        for i in range(velocity.shape[0]):
+            store(velocity, i, momentum * load(velocity, i))
+        fine = load(ended, 0) < np.inf  # all of them
+        for s in range(batch):
+            longest = learn(
+                rule, parameters, scalars, velocity, rows, rows, C, T, work, numbers, first + s * a_sample, noises,
+                target, rest, s, batch, N,
+            )  # fmt: skip
+            fine = fine & (longest < load(limit, 0))  # nan is not
+        for k in range(rows.shape[0]):
+            factor = keep if k < p else momentum
+            for j in range(span):
+                store(rows, k, j, factor * load(rows, k, j))
+        inside(rows, C, numbers, first, a_sample, span, target, rate)
+        if m < batch:
+            lower_triangle(C, 0, v)
+        for b in range(layout.shape[0]):
+            size, columns, before = layout[b, 0], layout[b, 1], layout[b, 3]
+            spread(rows, part, size, before)
+            outside(part, C, numbers, root, m, columns, size, target, rate)
+            root += m * columns
+            finish(part, p, momentum, False)
+            if columns > 0:
+                lower_triangle(part, T.shape[0], v)
+            gather(part, rows, size, before)
+        if spherical:
+            finish(rows, p, 0.0, True)
+        for i in range(scalars.shape[0]):
+            store(scalars, i, fma(1.0 - readout_decay / N, load(scalars, i), load(velocity, i)))
+        step += batch
+        if not every(fine):
+            retire(flat_rows, scalars, fine, ended, step)
+    return step
+
+
+@njit(inline="always", error_model="numpy")
+def scale_numbers(numbers, flat_numbers, first, root, a_sample, batch, m, layout, scales, redraw_state):
+    """Give the numbers of each block their standard deviation; return the length that one sample has besides."""
+    squares = 0.0 * load(numbers, first)
+    for b in range(layout.shape[0]):
+        columns = layout[b, 1]
+        for s in range(batch):
+            place = first + s * a_sample + layout[b, 3]
+            for j in range(layout[b, 0]):
+                store(numbers, place + j, scales[b] * load(numbers, place + j))
+        lengths(flat_numbers, root, columns, layout[b, 2], redraw_state)
+        for i in range(m * columns):
+            store(numbers, root + i, scales[b] * load(numbers, root + i))
+        if columns > 0:
+            x = load(numbers, root)
+            squares = fma(x, x, squares)
+        root += m * columns
+    return np.sqrt(squares)
+
+
+@njit(inline="always", error_model="numpy")
+def spread(rows, part, span, before):
+    """Copy the rows of one block, with zeros behind them."""
+    for k in range(rows.shape[0]):
+        for j in range(span):
+            store(part, k, j, load(rows, k, before + j))
+        for j in range(span, part.shape[1]):
+            store(part, k, j, 0.0 * load(rows, k, 0))
+
+
+@njit(inline="always", error_model="numpy")
+def gather(part, rows, span, before):
+    """Copy them back."""
+    for k in range(rows.shape[0]):
+        for j in range(span):
+            store(rows, k, before + j, load(part, k, j))
