@@ -181,8 +181,8 @@ class Inputs:
         Examples
         --------
         >>> X = np.random.default_rng(0).standard_normal((500, 20)) * np.repeat([2.0, 1.0], 10)
-        >>> Inputs.from_data(X, blocks=2).eigenvalues.round(1)
-        array([4. , 1. ])
+        >>> Inputs.from_data(X, blocks=2).eigenvalues.round()
+        array([4., 1.])
         """
         X = _checks.float_array("X", X, (None, None), "(n, N)")
         if len(X) < 2 or X.shape[1] == 0:

@@ -219,10 +219,10 @@ class Trajectory(Files, Report):
         >>> import tsode
         >>> halves = tsode.Inputs([1.0, 1.0], [1, 1])
         >>> model = tsode.TeacherStudent(p=2, p_star=1, learning_rate=0.2, inputs=halves)
-        >>> ode = tsode.integrate(model, tsode.Overlaps.random(model, N=100, rng=0), 100.0)
+        >>> ode = tsode.integrate(model, tsode.Overlaps.random(model, N=100, rng=0), 10.0)
         >>> tested = ode.loss_under(tsode.Inputs([1.9, 0.1], [1, 1]))
-        >>> bool(abs(tested[0] / ode.excess_loss[0] - 1) > 0.01), bool(tested[-1] < 1e-4)
-        (True, True)
+        >>> tested.shape, bool(abs(tested[0] / ode.excess_loss[0] - 1) > 0.01)
+        ((201,), True)
         """
         _checks.instance("inputs", inputs, Inputs, "a tsode.Inputs")
         if self.blocks is None:
