@@ -9,8 +9,8 @@ from scipy import stats
 from streams import Generator, chain_of, sequence_of
 
 import tsode
+from tsode._frames import random_rows
 from tsode._lanes import WIDTH
-from tsode.overlaps import random_rows
 from tsode.sgd import chain, chain_draws, random_numbers
 
 

@@ -102,9 +102,11 @@ OPEN = {
     tsode.fixed_point: lambda model: tsode.fixed_point(model.replace(p=1, p_star=1), ONE).escape_rate,
     tsode.integrate: lambda model: ode(model).M,
     tsode.integrate_many: lambda model: tsode.integrate_many([model], [START], [0.0, 1.0], rtol=1e-4)[0].M,
-    tsode.gradient: lambda model: tsode.gradient(model, START, [0.0, 1.0]).M,
+    tsode.gradient: lambda model: tsode.gradient(model.replace(p=1, p_star=1, learning_rate=0.1), ONE, [0.0, 1.0]).M,
     tsode.giant_steps: lambda model: tsode.giant_steps(model, START, 2).M,
-    tsode.optimal_schedule: lambda model: tsode.optimal_schedule(model, START, [0.0, 1.0], None, (0.1, 0.11)).loss,
+    tsode.optimal_schedule: lambda model: (
+        tsode.optimal_schedule(model.replace(p=1, p_star=1), ONE, [0.0, 1.0], None, (0.1, 0.11)).loss
+    ),
     tsode.simulate: lambda model: tsode.simulate(model, START, [0.0, 2.0], N=20).M[:, -1],
     tsode.simulate_many: lambda model: tsode.simulate_many([model], START, [0.0, 2.0], N=20)[0].M[:, -1],
     tsode.escape_time: lambda model: tsode.escape_time(ode(model), 1.2 * np.sum(START.M**2)),

@@ -11,7 +11,7 @@ from scipy import stats
 
 import tsode
 from tsode import rules
-from tsode.inputs import teacher_blocks
+from tsode._blocks import teacher_blocks
 
 # coordinates of their own up to p + p* = 4 of them, then one that is left over, and the rest
 SMALL = tsode.Inputs([2.0, 1.5, 1.0, 0.5, 0.7], [0, 0, 0, 0, 1], [1, 2, 4, 5, 0])

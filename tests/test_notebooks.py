@@ -12,6 +12,8 @@ import pytest
 
 FOLDER = Path(__file__).parents[1] / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
+# the last one compiles several activations, and takes as long as all others
+QUICK = [*NOTEBOOKS[:-1], pytest.param(NOTEBOOKS[-1], marks=pytest.mark.slow)]
 # What each draws, so that a notebook that stops early or draws nothing is found out
 PICTURES = {
     "01": {"sgd_and_ode", "deviation"},
@@ -53,6 +55,7 @@ def test_one_cell_of_parameters_at_the_top(path):
     assert not any("environ" in source for source in rest)
 
 
+@pytest.mark.parametrize("path", QUICK, ids=lambda path: path.stem)
 def test_cells_run_from_top_to_bottom(path, tmp_path, monkeypatch, capsys):
     """In this process, which has the kernels; warnings are errors here, and what cells show is printed."""
     monkeypatch.setenv("TSODE_SMALL", "1")

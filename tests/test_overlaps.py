@@ -7,8 +7,9 @@ from scipy import stats
 
 import tsode
 from tsode._divergence import divergence_limit, norm_scale
+from tsode._frames import impose_overlaps, random_rows
 from tsode._linear_algebra import semidefinite_root
-from tsode.overlaps import check_start, impose_overlaps, random_rows
+from tsode.overlaps import check_start
 
 MODEL = tsode.TeacherStudent(2, 3, 0.1)
 

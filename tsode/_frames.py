@@ -7,12 +7,29 @@ coordinates.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from . import _checks
-from ._linear_algebra import semidefinite_root
+from ._blocks import teacher_blocks
+from ._linear_algebra import joint_matrix, semidefinite_root
 
-__all__ = ["frame", "random_frame", "realised", "root_of_rank"]
+if TYPE_CHECKING:
+    from .model import TeacherStudent
+    from .overlaps import Overlaps
+
+__all__ = [
+    "block_frames",
+    "frame",
+    "impose_overlaps",
+    "random_frame",
+    "random_frames",
+    "random_rows",
+    "random_teacher",
+    "realised",
+    "root_of_rank",
+]
 
 
 def root_of_rank(matrix: np.ndarray, size: int, scale: float = 0.0) -> np.ndarray:
@@ -61,3 +78,70 @@ def realised(rows: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarra
     """Return the rows in random orthogonal directions of a block, shape (n, size)."""
     directions = np.linalg.qr(rng.standard_normal((size, rows.shape[1])))[0]
     return rows @ directions.T
+
+
+def random_rows(model: TeacherStudent, N: int, scale: float, rng: np.random.Generator) -> np.ndarray:
+    """Return [A | L], shape (p, p_star + p): random weights / sqrt(N) of a student in a basis that fits the teacher.
+
+    A is the part in the teacher's span, L the lower triangular factor of the rest's Gram matrix.
+    """
+    p, p_star = model.p, model.p_star
+    A = rng.standard_normal((p, p_star))
+    L = np.tril(rng.standard_normal((p, p)), -1)
+    L[np.diag_indices(p)] = np.sqrt(rng.chisquare(N - p_star - np.arange(p)))
+    rows = np.hstack([A, L]) * (scale / np.sqrt(N))
+    return rows / np.linalg.norm(rows, axis=1, keepdims=True) if model.spherical else rows
+
+
+def random_frames(model: TeacherStudent, N: int, scale: float, rng: np.random.Generator) -> list[np.ndarray]:
+    """Return random weights / sqrt(N) of a student, and the teacher, in each block: see :mod:`tsode._frames`."""
+    inputs, p = model.inputs, model.p
+    assert inputs is not None
+    blocks = teacher_blocks(inputs, model.teacher_overlap)
+    found = [random_frame(P, p, int(size), rng) for P, size in zip(blocks, inputs.sizes(N))]
+    norms = sum(np.square(rows[:p]).sum(axis=1) for rows in found) / N if model.spherical else np.ones(p)
+    for rows in found:
+        rows[:p] *= (scale if not model.spherical else 1.0) / np.sqrt(N * norms)[:, None]
+    return found
+
+
+def random_teacher(model: TeacherStudent, N: int, rng: np.random.Generator) -> np.ndarray:
+    """Return weights of a teacher in random directions of each block, shape (p_star, N)."""
+    inputs = model.inputs
+    assert inputs is not None
+    pairs = [(P, int(size)) for P, size in zip(teacher_blocks(inputs, model.teacher_overlap), inputs.sizes(N))]
+    return np.sqrt(N) * np.hstack([realised(root_of_rank(P, size), size, rng) for P, size in pairs])
+
+
+def block_frames(start: Overlaps, N: int) -> list[np.ndarray]:
+    """Return rows of student and teacher in each block that have given overlaps: see :mod:`tsode._frames`."""
+    assert start.blocks is not None
+    assert start.inputs is not None
+    joints = joint_matrix(*start.blocks)
+    return [frame(joint, start.p, int(size)) for joint, size in zip(joints, start.inputs.sizes(N))]
+
+
+def impose_overlaps(tiles: np.ndarray, N: int, joint: np.ndarray) -> None:
+    """Turn independent Gaussian weights, in place, into weights with exactly the overlaps `joint`.
+
+    Parameters
+    ----------
+    tiles : ndarray, shape (n_tiles, rows, width)
+        Columns of the weights tile by tile; columns past N are zero.
+    N : int
+        Input dimension, at least the number of rows.
+    joint : ndarray, shape (rows, rows)
+        Gram matrix / N that the rows are to have, positive semidefinite.
+
+    Notes
+    -----
+    The rows are whitened by the Cholesky factor of their Gram matrix, three times, so that rounding is
+    wiped out even for N = rows, where that matrix is badly conditioned; no copy of the weights is made.
+    """
+    target = semidefinite_root(joint)
+    for last in (False, False, True):
+        gram = sum(tile @ tile.T for tile in tiles) / N
+        whitener = np.linalg.inv(np.linalg.cholesky(gram))
+        whitener = target @ whitener if last else whitener
+        for tile in tiles:
+            tile[:] = whitener @ tile

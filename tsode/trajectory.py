@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from . import _checks
+from ._blocks import Blocks, check_blocks
 from ._display import Report
 from ._parameters import describe
 from ._states import unfold
 from ._trajectory_checks import check_ends, check_observed, check_seed, check_state, own_array, position
 from ._trajectory_files import Files
-from .inputs import Blocks, Inputs, check_blocks
+from .inputs import Inputs
 from .model import TeacherStudent, check_model
 from .overlaps import Overlaps
 

@@ -67,7 +67,7 @@ def giant_steps(model: TeacherStudent, start: Overlaps, steps: int, samples: flo
     >>> import tsode
     >>> model = tsode.TeacherStudent(p=2, p_star=1, learning_rate=0.05)
     >>> start = tsode.Overlaps.random(model, N=1000, rng=0)
-    >>> tsode.giant_steps(model, start, 10, samples=2.0).alpha[-1]
+    >>> float(tsode.giant_steps(model, start, 10, samples=2.0).alpha[-1])
     20.0
     """
     check_start(check_isotropic(check_constant(check_model(model))), start)

@@ -21,11 +21,12 @@ import numpy as np
 from numba import njit
 
 from .._compiled import step_function
+from .._frames import block_frames, random_frames
 from .._lanes import WIDTH, aligned, every, fma, load, store
 from .._linear_algebra import weighted_sum
 from .._random import run_sequence
 from ..model import TeacherStudent
-from ..overlaps import Overlaps, block_frames, random_frames
+from ..overlaps import Overlaps
 from .chain import SUBSTREAMS
 from .chain_sweeps import retire
 from .general_chain import NUMBERS, STEPS_A_CALL, GeneralRuns, finish, inside, learn, lengths, outside, row_count

@@ -33,11 +33,12 @@ from collections.abc import Hashable, Sequence
 import numpy as np
 
 from .._compiled import step_function
+from .._frames import random_rows
 from .._lanes import WIDTH, aligned
 from .._linear_algebra import semidefinite_root
 from .._random import run_sequence
 from ..model import TeacherStudent
-from ..overlaps import Overlaps, random_rows
+from ..overlaps import Overlaps
 from .chain_kernel import chain_kernel
 from .random_numbers import stream_state
 from .sample_rates import sample_rates

@@ -8,11 +8,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from .._blocks import Blocks, teacher_blocks
 from .._divergence import divergence_limit
 from .._random import run_sequence
 from .._versions import versions
 from ..conditions import Condition
-from ..inputs import Blocks, teacher_blocks
 from ..model import TeacherStudent
 from ..overlaps import Overlaps
 from ..trajectory import Trajectory

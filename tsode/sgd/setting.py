@@ -8,8 +8,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import _checks
+from .._frames import block_frames, random_frames
 from ..model import TeacherStudent
-from ..overlaps import Overlaps, block_frames, check_start, random_frames
+from ..overlaps import Overlaps, check_start
 from .general_chain import row_count
 from .random_numbers import LAWS
 from .weights import PRECISIONS, block_size

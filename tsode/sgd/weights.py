@@ -28,11 +28,12 @@ from typing import Any
 import numpy as np
 
 from .._compiled import step_function
+from .._frames import impose_overlaps, random_teacher
 from .._linear_algebra import weighted_sum
 from .._random import run_sequence
 from .._states import unfold
 from ..model import TeacherStudent
-from ..overlaps import Overlaps, impose_overlaps, random_teacher
+from ..overlaps import Overlaps
 from .products import WHOLE
 from .random_numbers import GAUSSIAN, LANES, LAWS, fill, stream_state
 from .sample_rates import sample_rates
