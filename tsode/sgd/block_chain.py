@@ -160,6 +160,7 @@ def block_kernel(
     a_sample, rate = span + noises, 1.0 / (batch * N)
     a_batch = a_sample * batch + m * layout[:, 1].sum()
     keep, target, origin = 1.0 - weight_decay / N, p if momentum > 0.0 else 0, step
+    uniform = np.empty(redraw_state.shape[1])
     while step < stop:
         if learning_rates.shape[0] > 0:
             store(parameters, 0, learning_rates[step - origin])
@@ -167,7 +168,9 @@ def block_kernel(
         if first == 0:
             normal_lanes(state, flat_numbers)
         root = first + a_sample * batch
-        rest = scale_numbers(numbers, flat_numbers, first, root, a_sample, batch, m, layout, scales, redraw_state)
+        rest = scale_numbers(
+            numbers, flat_numbers, first, root, a_sample, batch, m, layout, scales, redraw_state, uniform
+        )  # fmt: skip
         for i in range(velocity.shape[0]):
             store(velocity, i, momentum * load(velocity, i))
         fine = load(ended, 0) < np.inf  # all of them
@@ -204,7 +207,9 @@ def block_kernel(
 
 
 @njit(inline="always", error_model="numpy")
-def scale_numbers(numbers, flat_numbers, first, root, a_sample, batch, m, layout, scales, redraw_state):
+def scale_numbers(
+    numbers, flat_numbers, first, root, a_sample, batch, m, layout, scales, redraw_state, uniform
+):  # fmt: skip
     """Give the numbers of each block their standard deviation; return the length that one sample has besides."""
     squares = 0.0 * load(numbers, first)
     for b in range(layout.shape[0]):
@@ -213,7 +218,7 @@ def scale_numbers(numbers, flat_numbers, first, root, a_sample, batch, m, layout
             place = first + s * a_sample + layout[b, 3]
             for j in range(layout[b, 0]):
                 store(numbers, place + j, scales[b] * load(numbers, place + j))
-        lengths(flat_numbers, root, columns, layout[b, 2], redraw_state)
+        lengths(flat_numbers, root, columns, layout[b, 2], redraw_state, uniform)
         for i in range(m * columns):
             store(numbers, root + i, scales[b] * load(numbers, root + i))
         if columns > 0:

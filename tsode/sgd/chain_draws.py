@@ -7,7 +7,7 @@ from numba import njit
 
 from .random_numbers import I64, U64, normal_lanes, normal_pair, uniform_lanes, xoshiro
 
-__all__ = ["decide_kernel", "draw_kernel"]
+__all__ = ["clearly_accepted", "decide_kernel", "draw_kernel"]
 
 
 @njit(inline="always", error_model="numpy")

@@ -36,9 +36,9 @@ from .._random import run_sequence
 from ..model import TeacherStudent
 from ..overlaps import Overlaps
 from .chain import SUBSTREAMS, start_rows
-from .chain_draws import decide_kernel
+from .chain_draws import clearly_accepted, decide_kernel
 from .chain_sweeps import retire
-from .random_numbers import normal_lanes, stream_state
+from .random_numbers import normal_lanes, stream_state, uniform_lanes
 from .reflections import lower_triangle
 from .sample_rates import sample_rates
 
@@ -165,6 +165,7 @@ def general_kernel(
     a_sample = span + noises
     a_batch = a_sample * batch + m * columns
     keep, target, origin = 1.0 - weight_decay / N, p if momentum > 0.0 else 0, step
+    uniform = np.empty(redraw_state.shape[1])
     while step < stop:
         if learning_rates.shape[0] > 0:
             store(parameters, 0, learning_rates[step - origin])
@@ -172,7 +173,7 @@ def general_kernel(
         if first == 0:
             normal_lanes(state, flat_numbers)
         root = first + a_sample * batch
-        lengths(flat_numbers, root, columns, N - span, redraw_state)
+        lengths(flat_numbers, root, columns, N - span, redraw_state, uniform)
         for k in range(rows.shape[0]):
             factor = keep if k < p else momentum
             for j in range(span):
@@ -207,8 +208,8 @@ def general_kernel(
 
 
 @njit(error_model="numpy")
-def lengths(flat, root, columns, degrees, redraw_state):
-    """Turn the numbers on the diagonal of F into chi-distributed ones.
+def lengths(flat, root, columns, degrees, redraw_state, uniform):
+    """Turn the normal numbers on the diagonal of F into chi-distributed ones; `uniform` has room for one a run.
 
     One degree of freedom is a normal number, whose sign is free. Others are drawn as in `draw_kernel`.
     """
@@ -216,10 +217,17 @@ def lengths(flat, root, columns, degrees, redraw_state):
     for k in range(columns):
         d = 0.5 * (degrees - k) - 1.0 / 3.0
         if d > 0.5:
-            first = (root + k * columns + k) * lanes
+            first, scale, undecided = (root + k * columns + k) * lanes, 1.0 / math.sqrt(9.0 * d), 0
+            numbers = flat[first : first + lanes]
+            uniform_lanes(redraw_state, uniform, 0.0, 1.0)
             for l in range(lanes):
-                x = decide_kernel(-np.inf, 1.0, d, redraw_state[:, l])  # no candidate yet
-                flat[first + l] = math.sqrt(2.0 * d * (1.0 + x / math.sqrt(9.0 * d)) ** 3)
+                undecided += int(not clearly_accepted(numbers[l] * scale, uniform[l], d))
+            if undecided > 0:
+                for l in range(lanes):
+                    numbers[l] = decide_kernel(numbers[l], uniform[l], d, redraw_state[:, l])
+            for l in range(lanes):  # one loop for all, as there
+                y = 1.0 + numbers[l] * scale
+                numbers[l] = math.sqrt(2.0 * d * (y * y * y))
 
 
 @njit(inline="always", error_model="numpy")
