@@ -19,7 +19,8 @@ def public():
             one = getattr(room, name)
             if inspect.isclass(one):
                 found[f"{room.__name__}.{name}"] = one
-                for method, value in vars(one).items():
+                own = [vars(base) for base in reversed(one.__mro__) if base.__module__.startswith("tsode")]
+                for method, value in dict(item for each in own for item in each.items()).items():
                     value = getattr(value, "__func__", value)
                     if inspect.isfunction(value) and not method.startswith("_"):
                         found[f"{room.__name__}.{name}.{method}"] = value
