@@ -28,8 +28,9 @@ from .._random import run_sequence
 from ..model import TeacherStudent
 from ..overlaps import Overlaps
 from .chain import SUBSTREAMS
+from .chain_draws import lengths
 from .chain_sweeps import retire
-from .general_chain import NUMBERS, STEPS_A_CALL, GeneralRuns, finish, inside, learn, lengths, outside, row_count
+from .general_chain import NUMBERS, STEPS_A_CALL, GeneralRuns, finish, inside, learn, outside, row_count
 from .random_numbers import normal_lanes, stream_state
 from .reflections import lower_triangle
 from .sample_rates import sample_rates

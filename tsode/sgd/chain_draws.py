@@ -7,7 +7,7 @@ from numba import njit
 
 from .random_numbers import I64, U64, normal_lanes, normal_pair, uniform_lanes, xoshiro
 
-__all__ = ["clearly_accepted", "decide_kernel", "draw_kernel"]
+__all__ = ["clearly_accepted", "decide_kernel", "draw_kernel", "lengths"]
 
 
 @njit(inline="always", error_model="numpy")
@@ -69,3 +69,26 @@ def decide_kernel(x, u, d, redraw_state):
         x, _ = normal_pair(r1, r2)
         u = (np.float64(I64(r3 >> U64(11))) + 0.5) * 2.0**-53
     return x
+
+
+@njit(error_model="numpy")
+def lengths(flat, root, columns, degrees, redraw_state, uniform):
+    """Turn the normal numbers on the diagonal of F into chi-distributed ones; `uniform` has room for one a run.
+
+    One degree of freedom is a normal number, whose sign is free. Others are drawn as in `draw_kernel`.
+    """
+    lanes = redraw_state.shape[1]
+    for k in range(columns):
+        d = 0.5 * (degrees - k) - 1.0 / 3.0
+        if d > 0.5:
+            first, scale, undecided = (root + k * columns + k) * lanes, 1.0 / math.sqrt(9.0 * d), 0
+            numbers = flat[first : first + lanes]
+            uniform_lanes(redraw_state, uniform, 0.0, 1.0)
+            for l in range(lanes):
+                undecided += int(not clearly_accepted(numbers[l] * scale, uniform[l], d))
+            if undecided > 0:
+                for l in range(lanes):
+                    numbers[l] = decide_kernel(numbers[l], uniform[l], d, redraw_state[:, l])
+            for l in range(lanes):  # one loop for all, as there
+                y = 1.0 + numbers[l] * scale
+                numbers[l] = math.sqrt(2.0 * d * (y * y * y))

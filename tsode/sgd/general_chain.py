@@ -23,7 +23,6 @@ is orthogonal: nothing is subtracted, Q stays positive semidefinite. Runs go in 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -36,9 +35,9 @@ from .._random import run_sequence
 from ..model import TeacherStudent
 from ..overlaps import Overlaps
 from .chain import SUBSTREAMS, start_rows
-from .chain_draws import clearly_accepted, decide_kernel
+from .chain_draws import lengths
 from .chain_sweeps import retire
-from .random_numbers import normal_lanes, stream_state, uniform_lanes
+from .random_numbers import normal_lanes, stream_state
 from .reflections import lower_triangle
 from .sample_rates import sample_rates
 
@@ -205,29 +204,6 @@ def general_kernel(
         if not every(fine):
             retire(flat_rows, scalars, fine, ended, step)
     return step
-
-
-@njit(error_model="numpy")
-def lengths(flat, root, columns, degrees, redraw_state, uniform):
-    """Turn the normal numbers on the diagonal of F into chi-distributed ones; `uniform` has room for one a run.
-
-    One degree of freedom is a normal number, whose sign is free. Others are drawn as in `draw_kernel`.
-    """
-    lanes = redraw_state.shape[1]
-    for k in range(columns):
-        d = 0.5 * (degrees - k) - 1.0 / 3.0
-        if d > 0.5:
-            first, scale, undecided = (root + k * columns + k) * lanes, 1.0 / math.sqrt(9.0 * d), 0
-            numbers = flat[first : first + lanes]
-            uniform_lanes(redraw_state, uniform, 0.0, 1.0)
-            for l in range(lanes):
-                undecided += int(not clearly_accepted(numbers[l] * scale, uniform[l], d))
-            if undecided > 0:
-                for l in range(lanes):
-                    numbers[l] = decide_kernel(numbers[l], uniform[l], d, redraw_state[:, l])
-            for l in range(lanes):  # one loop for all, as there
-                y = 1.0 + numbers[l] * scale
-                numbers[l] = math.sqrt(2.0 * d * (y * y * y))
 
 
 @njit(inline="always", error_model="numpy")
