@@ -239,7 +239,7 @@ def test_no_drift_over_a_billion_samples():
     thirds = sgd.excess_loss[:, 1:].reshape(runs, 3, -1).mean(axis=2)
     difference = thirds[:, 2] - thirds[:, 1]
     assert abs(difference.mean()) < 4.5 * difference.std(ddof=1) / np.sqrt(runs)
-    ode = tsode.integrate(model, start, [0.0, 5000.0])
+    ode = tsode.integrate(model, start, [0.0, 200.0])  # long at rest; later rounding parts the parallel students
     assert thirds[:, 2].mean() == pytest.approx(ode.excess_loss[-1], rel=0.02)
     assert np.linalg.eigvalsh(sgd.Q).min() > -1e-13
 
