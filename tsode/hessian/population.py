@@ -75,13 +75,7 @@ def population_spectrum(model: TeacherStudent, overlaps: Overlaps, N: int, toler
     array([ 8, 38,  9,  1])
     """
     reduction = Reduction.of(model, overlaps, N)
-    if not model.readout_learning_rate:
-        return reduction.spectrum(tolerance)
-    inside, readout_gradient = with_readout(model, reduction)
-    values, outside = np.linalg.eigvalsh(inside), np.linalg.eigvalsh(reduction.outside)
-    counts = np.repeat([1, reduction.copies], [len(values), len(outside)])
-    norm = float(np.hypot(np.linalg.norm(reduction.gradient), np.linalg.norm(readout_gradient)))
-    return Spectrum(np.concatenate([values, outside]), counts, norm, tolerance)
+    return (with_readout(model, reduction) if model.readout_learning_rate else reduction).spectrum(tolerance)
 
 
 def population_operator(model: TeacherStudent, W: ArrayLike, W_star: ArrayLike) -> LinearOperator:

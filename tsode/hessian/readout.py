@@ -7,6 +7,8 @@ lies in the span of W and W*, so outside of it there is nothing to add.
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 
 from ..model import TeacherStudent
@@ -16,8 +18,8 @@ from .reduction import Reduction
 __all__ = ["with_readout"]
 
 
-def with_readout(model: TeacherStudent, reduction: Reduction) -> tuple[np.ndarray, np.ndarray]:
-    """Return the Hessian inside the span with respect to W / sqrt(N) and v, and the gradient with respect to v.
+def with_readout(model: TeacherStudent, reduction: Reduction) -> Reduction:
+    """Return the blocks with respect to W / sqrt(N) and v.
 
     Parameters
     ----------
@@ -28,8 +30,8 @@ def with_readout(model: TeacherStudent, reduction: Reduction) -> tuple[np.ndarra
 
     Returns
     -------
-    H, gradient : ndarray, shapes (m + p, m + p), (p,)
-        m being the size of the block with respect to W.
+    Reduction
+        Its `inside` has p more rows, those of v, and its `gradient` is flat, that with respect to v at its end.
     """
     v, U, U_star = model.student_readout, reduction.U, reduction.U_star
     sides = [
@@ -37,7 +39,9 @@ def with_readout(model: TeacherStudent, reduction: Reduction) -> tuple[np.ndarra
     ]
     cross = np.array([(above[0] - below[0]).ravel() / 2 for above, below in sides]) @ reduction.basis
     both = np.array([(above[1] - below[1]) / 2 for above, below in sides])
-    return np.block([[reduction.inside, cross.T], [cross, both]]), _slopes(model, U, U_star)[1]
+    inside = np.block([[reduction.inside, cross.T], [cross, both]])
+    gradient = np.append(reduction.gradient, _slopes(model, U, U_star)[1])
+    return dataclasses.replace(reduction, inside=inside, gradient=gradient)
 
 
 def _slopes(model, U, U_star):

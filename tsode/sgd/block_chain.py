@@ -15,25 +15,17 @@ come up; all that follows is done as for isotropic ones. The cost is linear in t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 from numba import njit
 
-from .._compiled import step_function
 from .._frames import block_frames, random_frames
-from .._lanes import WIDTH, aligned, every, fma, load, store
+from .._lanes import every, fma, load, store
 from .._linear_algebra import weighted_sum
-from .._random import run_sequence
-from ..model import TeacherStudent
-from ..overlaps import Overlaps
-from .chain import SUBSTREAMS
 from .chain_draws import lengths
 from .chain_sweeps import retire
-from .general_chain import NUMBERS, STEPS_A_CALL, GeneralRuns, finish, inside, learn, outside, row_count
-from .random_numbers import normal_lanes, stream_state
+from .general_chain import GeneralRuns, finish, inside, learn, outside, row_count
+from .random_numbers import normal_lanes
 from .reflections import lower_triangle
-from .sample_rates import sample_rates
 
 __all__ = ["BlockRuns"]
 
@@ -59,51 +51,16 @@ class BlockRuns(GeneralRuns):
 
     HELD = (*GeneralRuns.HELD, "T")
 
-    def __init__(
-        self,
-        models: Sequence[TeacherStudent],
-        starts: Sequence[Overlaps | None],
-        N: int,
-        sequences: Sequence[np.random.SeedSequence],
-        limit: float | np.ndarray,
-    ) -> None:
-        model = models[0]
-        self.model, self.N, self.runs, self.step = model, N, len(sequences), 0
-        inputs, p, p_star, total = model.inputs, model.p, model.p_star, row_count(model)
+    def _lay_out(self):
+        inputs, total = self.model.inputs, row_count(self.model)
         assert inputs is not None
-        last, batch = (WIDTH,) if self.runs > 1 else (), model.batch_size
-        self.noises, self.m = model.rule.noises(model), min(p, batch)
-        sizes = inputs.sizes(N)
-        spans = np.minimum(sizes, p_star + total)
+        sizes = inputs.sizes(self.N)
+        spans = np.minimum(sizes, self.model.p_star + total)
         before, columns = np.concatenate([[0], np.cumsum(spans)[:-1]]), np.minimum(self.m, sizes - spans)
         self.layout = np.array([spans, columns, sizes - spans, before]).T.copy()
         self.scales = np.sqrt(inputs.eigenvalues)
-        span, most = int(spans.sum()), int((spans + columns).max())
-        self.rows, self.T = aligned((total, span, *last)), aligned((p_star, span, *last))
-        self.part = aligned((total, most, *last))
-        self.state, self.redraw_state = aligned((4, SUBSTREAMS, *last), np.uint64), aligned((4, *last), np.uint64)
-        n_scalars, n_parameters = len(model.rule.scalars(model)), len(model.rule.parameters(model.fastest))
-        self.scalars, self.velocity, self.parameters, self.limit = (
-            aligned((count, *last)) for count in (n_scalars, n_scalars, n_parameters, 1)
-        )
-        limits = np.broadcast_to(limit, self.runs)
-        for lane in range(WIDTH if last else 1):  # lanes without a run repeat the first
-            run = lane if lane < self.runs else 0
-            numbers, redraws, start_sequence = (run_sequence(sequences[run], i) for i in range(3))
-            here, each = ((..., lane) if last else (...,)), models[run]
-            self.scalars[here], self.parameters[here] = each.rule.scalars(each), each.rule.parameters(each.fastest)
-            self.limit[here] = limits[run]
-            self.state[here] = stream_state(numbers, SUBSTREAMS)
-            self.redraw_state[here] = stream_state(redraws, 1)[:, 0]
-            self._place(here, each, starts[run], start_sequence)
-        a_batch = (span + self.noises) * batch + self.m * int(columns.sum())
-        self.batches = max(1, NUMBERS // a_batch)
-        count = -(-self.batches * a_batch // (2 * SUBSTREAMS)) * 2 * SUBSTREAMS
-        self.numbers, self.C = aligned((count, *last)), aligned((p, batch, *last))
-        self.work, self.v = aligned((2 * p + p_star + 1 + n_scalars, *last)), aligned((max(batch, most), *last))
-        self.ended = aligned((*last,) or (1,))
-        self.ended[:] = -1
-        self.rule = step_function(model.rule.step(model), lanes=bool(last))
+        span = int(spans.sum())
+        return span, span, int((spans + columns).max()), int(columns.sum())
 
     def _place(self, here, model, start, sequence):
         """Write the rows of a start, or of random weights."""
@@ -113,20 +70,8 @@ class BlockRuns(GeneralRuns):
             self.rows[:p, first : first + rows.shape[1]][here] = rows[:p]
             self.T[:, first : first + rows.shape[1]][here] = rows[p:]
 
-    def advance(self, stop: int) -> bool:
-        """Run up to `stop` samples in all, or a bounded part of the way; return False where no run is left."""
-        model, batch = self.model, self.model.batch_size
-        stop = min(stop, self.step + max(1, STEPS_A_CALL // (self.rows.size * batch)) * batch)
-        rows = self.rows.reshape(self.rows.shape[0] * self.rows.shape[1], *self.rows.shape[2:])
-        self.step = block_kernel(
-            self.rule.pointer, self.parameters, sample_rates(model, self.N, self.step, stop), self.scalars,
-            self.velocity, self.rows, rows, self.part, self.C, self.v, self.T, self.work, self.numbers,
-            self.numbers.reshape(-1), self.batches, self.m, self.noises, self.layout, self.scales,
-            self.state.reshape(4, -1), self.redraw_state.reshape(4, -1), self.ended.reshape(1, *self.rows.shape[2:]),
-            self.step, stop, batch, self.N, float(model.weight_decay), float(model.readout_decay),
-            float(model.momentum), model.spherical, self.limit,
-        )  # fmt: skip
-        return bool((self.ended[: self.runs] < 0).any())
+    def _run(self, *given):
+        return block_kernel(self.layout, self.scales, *given)
 
     def block_overlaps(self) -> tuple[np.ndarray, np.ndarray]:
         """Return M, Q of the runs in each block, shapes (runs, B, p, p_star) and (runs, B, p, p)."""
@@ -148,8 +93,8 @@ class BlockRuns(GeneralRuns):
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def block_kernel(
-    rule, parameters, learning_rates, scalars, velocity, rows, flat_rows, part, C, v, T, work, numbers, flat_numbers,
-    batches, m, noises, layout, scales, state, redraw_state, ended, step, stop, batch, N, weight_decay, readout_decay,
+    layout, scales, rule, parameters, learning_rates, scalars, velocity, rows, flat_rows, part, C, v, T, work, numbers,
+    flat_numbers, batches, m, noises, state, redraw_state, ended, step, stop, batch, N, weight_decay, readout_decay,
     momentum, spherical, limit,
 ):  # fmt: skip
     """Run batches until `stop` samples are done; write into `ended` when a run diverged; return how many are done.

@@ -85,14 +85,11 @@ class GeneralRuns:
     ) -> None:
         model = models[0]
         self.model, self.N, self.runs, self.step = model, N, len(sequences), 0
-        p, p_star, total, noises = model.p, model.p_star, row_count(model), model.rule.noises(model)
-        last = (WIDTH,) if self.runs > 1 else ()
-        T = semidefinite_root(model.teacher_overlap)
-        self.T = aligned((p_star, p_star, *last))
-        self.T.T[:] = T.T
-        span, m = p_star + total, min(p, model.batch_size)
-        columns = min(m, N - span)
-        self.rows, self.wide = aligned((total, span, *last)), aligned((total, span + columns, *last))
+        p, p_star, total, last = model.p, model.p_star, row_count(model), (WIDTH,) if self.runs > 1 else ()
+        self.noises, self.m = model.rule.noises(model), min(p, model.batch_size)
+        span, teacher_span, longest, columns = self._lay_out()
+        self.rows, self.T = aligned((total, span, *last)), aligned((p_star, teacher_span, *last))
+        self.wide = aligned((total, longest, *last))
         self.state, self.redraw_state = aligned((4, SUBSTREAMS, *last), np.uint64), aligned((4, *last), np.uint64)
         scalars, parameters = model.rule.scalars(model), model.rule.parameters(model.fastest)
         self.scalars, self.velocity, self.parameters, self.limit = (
@@ -107,16 +104,32 @@ class GeneralRuns:
             self.limit[here] = limits[run]
             self.state[here] = stream_state(numbers, SUBSTREAMS)
             self.redraw_state[here] = stream_state(redraws, 1)[:, 0]
-            self.rows[:p, : p_star + p][here] = start_rows(each, starts[run], N, T, start_sequence)
-        a_batch = (span + noises) * model.batch_size + m * columns
-        self.batches, self.m, self.noises = max(1, NUMBERS // a_batch), m, noises
+            self._place(here, each, starts[run], start_sequence)
+        a_batch = (span + self.noises) * model.batch_size + self.m * columns
+        self.batches = max(1, NUMBERS // a_batch)
         count = -(-self.batches * a_batch // (2 * SUBSTREAMS)) * 2 * SUBSTREAMS
         self.numbers, self.C = aligned((count, *last)), aligned((p, model.batch_size, *last))
         self.work = aligned((2 * p + p_star + 1 + len(scalars), *last))
-        self.v = aligned((max(model.batch_size, span + columns), *last))
+        self.v = aligned((max(model.batch_size, longest), *last))
         self.ended = aligned((*last,) or (1,))
         self.ended[:] = -1
         self.rule = step_function(model.rule.step(model), lanes=bool(last))
+
+    def _lay_out(self):
+        """Return how many numbers a row has, and the teacher's, and the longest with what a batch adds; and how many.
+
+        The last is the number of columns that a batch adds in all.
+        """
+        p_star = self.model.p_star
+        span = p_star + row_count(self.model)
+        columns = min(self.m, self.N - span)
+        return span, p_star, span + columns, columns
+
+    def _place(self, here, model, start, sequence):
+        """Write the rows of a start, or of random weights, into the lane `here`."""
+        T = semidefinite_root(model.teacher_overlap)
+        self.T[here] = T
+        self.rows[: model.p, : model.p_star + model.p][here] = start_rows(model, start, self.N, T, sequence)
 
     def advance(self, stop: int) -> bool:
         """Run up to `stop` samples in all, or a bounded part of the way; return False where no run is left."""
@@ -124,7 +137,7 @@ class GeneralRuns:
         stop = min(stop, self.step + max(1, STEPS_A_CALL // (self.rows.size * batch)) * batch)
         rows = self.rows.reshape(self.rows.shape[0] * self.rows.shape[1], *self.rows.shape[2:])
         ended = self.ended.reshape(1, *self.rows.shape[2:])
-        self.step = general_kernel(
+        self.step = self._run(
             self.rule.pointer, self.parameters, sample_rates(model, self.N, self.step, stop), self.scalars,
             self.velocity, self.rows, rows, self.wide, self.C, self.v, self.T, self.work, self.numbers,
             self.numbers.reshape(-1), self.batches, self.m, self.noises, self.state.reshape(4, -1),
@@ -132,6 +145,9 @@ class GeneralRuns:
             float(model.readout_decay), float(model.momentum), model.spherical, self.limit,
         )  # fmt: skip
         return bool((self.ended[: self.runs] < 0).any())
+
+    def _run(self, *given):
+        return general_kernel(*given)
 
     def held(self, run: int) -> dict[str, np.ndarray]:
         """Return views of what one run needs to go on, by name."""
@@ -146,7 +162,7 @@ class GeneralRuns:
         """Return M, Q of the runs, shapes (runs, p, p_star) and (runs, p, p)."""
         rows = self.rows[: self.model.p]
         rows = np.moveaxis(rows.reshape(*rows.shape[:2], -1), 2, 0)[: self.runs].copy()
-        T = semidefinite_root(self.model.teacher_overlap)
+        T = self.T if self.T.ndim == 2 else self.T[..., 0]  # the same for all
         return rows[:, :, : self.model.p_star] @ T.T, rows @ np.swapaxes(rows, 1, 2)
 
 
