@@ -45,7 +45,8 @@ def block_count(model: TeacherStudent) -> int:
 
 def scalars_of(states: np.ndarray, model: TeacherStudent) -> np.ndarray:
     """Return the trained scalars of flat states, shape (..., n_scalars)."""
-    return states[..., block_count(model) * model.p * (model.p_star + model.p) :]
+    first = block_count(model) * model.p * (model.p_star + model.p)
+    return states[..., first : first + len(model.rule.scalars(model))]
 
 
 def start_state(model: TeacherStudent, start: Overlaps) -> np.ndarray:

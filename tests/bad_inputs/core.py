@@ -85,7 +85,7 @@ CASES = {
     "teacher width negative": (make(p_star=-1), ValueError, "`p_star` must be at least 1, but is -1"),
     "giant steps of batches": (
         lambda: tsode.giant_steps(MODEL.replace(batch_size=2), START, 3), ValueError,
-        "`model` must have no batches, momentum and decay of its own for giant steps, but has"
+        "`model` must have no batches, momentum, decay and average of its own for giant steps, but has"
     ),
     "no giant step": (lambda: tsode.giant_steps(MODEL, START, 0), ValueError, "`steps` must be at least 1, but is 0"),
     "giant steps of nothing": (

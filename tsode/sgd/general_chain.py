@@ -1,7 +1,7 @@
-r"""The chain of the overlaps for steps of many samples, and for steps that mix rows: mini-batches and momentum.
+r"""The chain of the overlaps for batches, and for steps that mix rows: momentum and running averages.
 
 The state is that of `tsode.sgd.chain`, rows [A | L] in an orthonormal basis that starts with the teacher's span: the
-student's w and, with momentum, its velocity m. A batch of S samples gives, all at the same weights, the steps C, shape
+student's w and, with momentum, its velocity m; and those of a running average of w, if any, last. A batch of S samples gives, all at the same weights, the steps C, shape
 (p, S), and
 
 .. math::
@@ -39,6 +39,7 @@ from .chain_draws import lengths
 from .chain_sweeps import retire
 from .random_numbers import normal_lanes, stream_state
 from .reflections import lower_triangle
+from .running_average import average_rows, newest_weights
 from .sample_rates import sample_rates
 
 __all__ = ["GeneralRuns", "row_count"]
@@ -48,8 +49,8 @@ STEPS_A_CALL = 1 << 22  # samples times runs times rows times columns between tw
 
 
 def row_count(model: TeacherStudent) -> int:
-    """Return how many rows evolve: those of the student, and of its velocity."""
-    return model.p * (2 if model.momentum else 1)
+    """Return how many rows evolve: those of the student, of its velocity, and of its running average."""
+    return model.p * (1 + bool(model.momentum) + (model.averaging is not None))
 
 
 class GeneralRuns:
@@ -64,10 +65,10 @@ class GeneralRuns:
     ----------
     HELD : tuple of str
         The arrays that a run needs to go on.
-    rows : ndarray, shape (p or 2 p, p_star + p or 2 p, lanes)
-        [A | L] of the student, and of its velocity below; the last axis is missing for one run.
-    scalars, velocity : ndarray, shape (n_scalars, lanes)
-        What is trained beside the rows, and how it moves.
+    rows : ndarray, shape (row_count, p_star + row_count, lanes)
+        [A | L] of the student, and below of its velocity and its average; the last axis is missing for one run.
+    scalars, velocity, averages : ndarray, shape (n_scalars, lanes)
+        What is trained beside the rows, how it moves, and its average.
     ended : ndarray, shape (lanes,)
         Sample at which a run diverged, or -1.
     """
@@ -92,9 +93,12 @@ class GeneralRuns:
         self.wide = aligned((total, longest, *last))
         self.state, self.redraw_state = aligned((4, SUBSTREAMS, *last), np.uint64), aligned((4, *last), np.uint64)
         scalars, parameters = model.rule.scalars(model), model.rule.parameters(model.fastest)
-        self.scalars, self.velocity, self.parameters, self.limit = (
-            aligned((count, *last)) for count in (len(scalars), len(scalars), len(parameters), 1)
+        averaged = 0 if model.averaging is None else len(scalars)
+        self.scalars, self.velocity, self.averages, self.parameters, self.limit = (
+            aligned((count, *last)) for count in (len(scalars), len(scalars), averaged, len(parameters), 1)
         )
+        if model.averaging is not None:
+            self.HELD = (*self.HELD, "averages")
         limits = np.broadcast_to(limit, self.runs)
         for lane in range(WIDTH if last else 1):  # lanes without a run repeat the first
             run = lane if lane < self.runs else 0
@@ -105,6 +109,8 @@ class GeneralRuns:
             self.state[here] = stream_state(numbers, SUBSTREAMS)
             self.redraw_state[here] = stream_state(redraws, 1)[:, 0]
             self._place(here, each, starts[run], start_sequence)
+        if model.averaging is not None:
+            self.rows[-p:], self.averages[:] = self.rows[:p], self.scalars
         a_batch = (span + self.noises) * model.batch_size + self.m * columns
         self.batches = max(1, NUMBERS // a_batch)
         count = -(-self.batches * a_batch // (2 * SUBSTREAMS)) * 2 * SUBSTREAMS
@@ -138,8 +144,8 @@ class GeneralRuns:
         rows = self.rows.reshape(self.rows.shape[0] * self.rows.shape[1], *self.rows.shape[2:])
         ended = self.ended.reshape(1, *self.rows.shape[2:])
         self.step = self._run(
-            self.rule.pointer, self.parameters, sample_rates(model, self.N, self.step, stop), self.scalars,
-            self.velocity, self.rows, rows, self.wide, self.C, self.v, self.T, self.work, self.numbers,
+            self.rule.pointer, self.parameters, sample_rates(model, self.N, self.step, stop),
+            newest_weights(model, self.N, self.step, stop), self.scalars, self.velocity, self.averages, self.rows, rows, self.wide, self.C, self.v, self.T, self.work, self.numbers,
             self.numbers.reshape(-1), self.batches, self.m, self.noises, self.state.reshape(4, -1),
             self.redraw_state.reshape(4, -1), ended, self.step, stop, batch, self.N, float(model.weight_decay),
             float(model.readout_decay), float(model.momentum), model.spherical, self.limit,
@@ -158,9 +164,13 @@ class GeneralRuns:
         """Return the trained scalars of the runs, shape (runs, n_scalars)."""
         return self.scalars.T.reshape(self.ended.size, len(self.scalars))[: self.runs]
 
-    def overlaps(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return M, Q of the runs, shapes (runs, p, p_star) and (runs, p, p)."""
-        rows = self.rows[: self.model.p]
+    def averaged(self) -> tuple[np.ndarray, ...]:
+        """Return M, Q and trained scalars of the running average, as `overlaps` and `trained` do."""
+        return *self.overlaps(len(self.rows) - self.model.p), self.averages.T.reshape(self.ended.size, -1)[: self.runs]
+
+    def overlaps(self, first: int = 0) -> tuple[np.ndarray, np.ndarray]:
+        """Return M, Q of the runs, of the rows from `first` on, shapes (runs, p, p_star) and (runs, p, p)."""
+        rows = self.rows[first : first + self.model.p]
         rows = np.moveaxis(rows.reshape(*rows.shape[:2], -1), 2, 0)[: self.runs].copy()
         T = self.T if self.T.ndim == 2 else self.T[..., 0]  # the same for all
         return rows[:, :, : self.model.p_star] @ T.T, rows @ np.swapaxes(rows, 1, 2)
@@ -168,13 +178,13 @@ class GeneralRuns:
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def general_kernel(
-    rule, parameters, learning_rates, scalars, velocity, rows, flat_rows, wide, C, v, T, work, numbers, flat_numbers,
-    batches, m, noises, state, redraw_state, ended, step, stop, batch, N, weight_decay, readout_decay, momentum,
-    spherical, limit,
+    rule, parameters, learning_rates, newest, scalars, velocity, averages, rows, flat_rows, wide, C, v, T, work,
+    numbers, flat_numbers, batches, m, noises, state, redraw_state, ended, step, stop, batch, N, weight_decay,
+    readout_decay, momentum, spherical, limit,
 ):  # fmt: skip
     """Run batches until `stop` samples are done; write into `ended` when a run diverged; return how many are done.
 
-    `learning_rates` are those of the samples, or empty.
+    `learning_rates` are those of the samples, and `newest` what the weights count in their average, or empty.
     """
     p, span, columns = C.shape[0], rows.shape[1], wide.shape[1] - rows.shape[1]
     a_sample = span + noises
@@ -190,7 +200,7 @@ def general_kernel(
         root = first + a_sample * batch
         lengths(flat_numbers, root, columns, N - span, redraw_state, uniform)
         for k in range(rows.shape[0]):
-            factor = keep if k < p else momentum
+            factor = keep if k < p else momentum if k < target + p else 1.0
             for j in range(span):
                 store(wide, k, j, factor * load(rows, k, j))
             for j in range(columns):
@@ -216,6 +226,8 @@ def general_kernel(
                 store(rows, k, j, load(wide, k, j))
         for i in range(scalars.shape[0]):
             store(scalars, i, fma(1.0 - readout_decay / N, load(scalars, i), load(velocity, i)))
+        if newest.shape[0] > 0:
+            average_rows(rows, scalars, averages, p, newest[step - origin])
         step += batch
         if not every(fine):
             retire(flat_rows, scalars, fine, ended, step)
