@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 import tsode
+from tsode.averaging import UniformAverage
 from tsode.sgd import crew, forecast
 
 MODEL = tsode.TeacherStudent(3, 2, 0.4, 0.1, student_readout=[0.5, 0.4, 0.3])
@@ -26,6 +27,10 @@ WAYS = {
     "trained readout": (MODEL.replace(readout_learning_rate=0.1), ALPHA, {"N": 35, "runs": 9}),
     "batches": (MODEL.replace(batch_size=3), ALPHA, {"N": 70, "runs": 5}),
     "momentum": (MODEL.replace(batch_size=2, momentum=0.5, learning_rate=0.2), ALPHA, {"N": 70, "runs": 2}),
+    "average": (
+        MODEL.replace(averaging_rate=0.5, readout_learning_rate=0.1, inputs=tsode.Inputs([1.5, 0.5], [1, 1])),
+        ALPHA, {"N": 70, "runs": 2}
+    ),
     "schedule": (MODEL.replace(learning_rate=lambda alpha: 0.4 / (1 + alpha)), ALPHA, {"N": 70, "runs": 4}),
     "blocks": (WIDE, ALPHA / 8, {"N": 100, "runs": 2}),
     "weights": (MODEL, ALPHA, {"N": 277, "runs": 2, "engine": "weights", "keep_weights": True}),
@@ -34,6 +39,10 @@ WAYS = {
     ),
     "batches of weights": (
         MODEL.replace(batch_size=3, momentum=0.5), ALPHA, {"N": 70, "engine": "weights", "keep_weights": True}
+    ),
+    "average of weights": (
+        MODEL.replace(averaging_rate=UniformAverage(1.7), batch_size=2), ALPHA,
+        {"N": 70, "engine": "weights", "precision": "single", "keep_weights": True}
     ),
     "single precision": (
         MODEL, ALPHA, {"N": 300, "engine": "weights", "inputs": "uniform", "precision": "single", "keep_weights": True}

@@ -7,6 +7,7 @@
 `giant_steps`                the map that takes their place for batches proportional to N
 `gradient`                   derivatives of their loss with respect to all parameters and the start
 `schedules`                  learning rates that change in time; `optimal_schedule`: the best ones
+`averaging`                  running averages of the weights, beside them
 `simulate`                   one-pass SGD at dimension N, until a condition such as `escaped` holds; `simulate_many`
 `activations`                functions of the hidden units, and how to write your own
 `rules`                      what one sample changes: losses of the output, clipped steps
@@ -40,7 +41,7 @@ from ._kernel_cache import prepare as _prepare_kernel_cache
 
 _prepare_kernel_cache()  # Numba looks for a place when a kernel is defined, that is, in the imports below
 
-from . import activations, hessian, manifold, rules, scans, schedules
+from . import activations, averaging, hessian, manifold, rules, scans, schedules
 from .closed_forms import NoClosedForm
 from .conditions import escaped
 from .inputs import Inputs
@@ -65,6 +66,7 @@ __all__ = [
     "TeacherStudent",
     "Trajectory",
     "activations",
+    "averaging",
     "escape_law",
     "escape_time",
     "escaped",

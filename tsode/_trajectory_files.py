@@ -139,7 +139,7 @@ class Files:
         """
         arrays = dict(_checks.instance("arrays", arrays, Mapping, "a mapping of str to ndarray"))
         own = arrays_of_averages(arrays)
-        trajectory = cls(**fields_of(arrays), averaged=cls.from_arrays(own) if own else None)
+        trajectory = cls(**fields_of(arrays) | {"averaged": cls.from_arrays(own) if own else None})
         if "excess_loss" in arrays:  # of an activation that the file does not hold
             loss, shape = _checks.real_array("excess_loss", arrays["excess_loss"]), trajectory.M.shape[:-2]
             if loss.shape != shape:

@@ -98,8 +98,8 @@ class TeacherStudent(Forms, Loss, Scales, Report):
         :math:`0 \le \beta < 1`: a step is that of the batch and :math:`\beta` times the step before, also of a trained
         readout; decays are no part of it.
     averaging_rate : float or UniformAverage
-        Rate :math:`\tau \ge 0`, per unit of alpha, of a running average of W and of a trained readout, which trajectories
-        have as `averaged`: see :mod:`tsode.averaging`. It moves nothing. 0: there is none.
+        Rate :math:`\tau \ge 0`, per unit of alpha, of a running average of W and of a trained readout, which
+        trajectories have as `averaged`: see :mod:`tsode.averaging`. It moves nothing. 0: there is none.
     inputs : Inputs, optional
         Covariance of the inputs; the identity by default. `teacher_overlap` is the covariance of the teacher's
         preactivations in any case.

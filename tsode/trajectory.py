@@ -116,8 +116,10 @@ class Trajectory(Files, Report):
         check_observed((*lead, len(alpha)), self.observables)
         check_state(self.state)
         check_blocks(self.blocks, model.inputs, M, Q, model.teacher_overlap)
-        if self.averaged is not None and _checks.instance("averaged", self.averaged, Trajectory, "a Trajectory").M.shape != M.shape:
-            raise ValueError(f"`averaged` must have overlaps of shape {M.shape}, but they have {self.averaged.M.shape}")
+        if self.averaged is not None:
+            shape = _checks.instance("averaged", self.averaged, Trajectory, "a Trajectory").M.shape
+            if shape != M.shape:
+                raise ValueError(f"`averaged` must have overlaps of shape {M.shape}, but they have {shape}")
         for name, array in (("alpha", _checks.times(alpha)), ("M", M), ("Q", Q), ("scalars", scalars)):
             array.setflags(write=False)
             object.__setattr__(self, name, array)

@@ -140,6 +140,31 @@ CASES = {
     ),
     "batch is empty": (make(batch_size=0), ValueError, "`batch_size` must be at least 1, but is 0"),
     "momentum of one": (make(momentum=1), ValueError, "`momentum` must be at most 0.999999, but is 1"),
+    "averaging backwards": (make(averaging_rate=-1), ValueError, "`averaging_rate` must be at least 0, but is -1"),
+    "average of a word": (make(averaging_rate="ema"), TypeError, "`averaging_rate` must be a number, but is 'ema'"),
+    "average in a file": (
+        make(averaging_rate={"name": "ema", "begin": 1.0}), TypeError, "`averaging_rate` must be a number, but is dict"
+    ),
+    "average of a foreign file": (
+        lambda: tsode.TeacherStudent.from_dict({**MODEL.to_dict(), "averaging_rate": {"name": "ema"}}), ValueError,
+        "`averaging_rate` must be a number or a uniform average with its `begin`, but is"
+    ),
+    "average from no time": (
+        lambda: tsode.averaging.UniformAverage(None), TypeError, "`begin` must be a number, but is NoneType"
+    ),
+    "no room for the average": (
+        sgd(MODEL.replace(averaging_rate=0.5), N=MODEL.p + MODEL.p_star, engine="chain"), ValueError,
+        "`N` must be at least"
+    ),
+    "giant steps of an average": (
+        lambda: tsode.giant_steps(MODEL.replace(averaging_rate=0.5), START, 3), ValueError,
+        "`model` must have no batches, momentum, decay and average of its own for giant steps, but has"
+    ),
+    "average of other times": (
+        lambda: tsode.Trajectory(
+            MODEL, [0.0], START.M[None], START.Q[None], "completed", 0.0, averaged=ode()()
+        ), ValueError, "`averaged` must have overlaps of shape (1, "
+    ),
     "decay upwards": (make(weight_decay=-0.1), ValueError, "`weight_decay` must be at least 0, but is -0.1"),
     "readout decays upwards": (make(readout_decay=-1), ValueError, "`readout_decay` must be at least 0, but is -1"),
     "readout learns backwards": (

@@ -74,9 +74,7 @@ def scaled(states, factor, model):
     return np.concatenate([states[..., :n] * factor, states[..., n:end] * factor**2, states[..., end:] * factor], -1)
 
 
-def with_averages(
-    model: TeacherStudent, start: Overlaps, flow: tuple[float, float], options: Options
-) -> RightHandSide:
+def with_averages(model: TeacherStudent, start: Overlaps, flow: tuple[float, float], options: Options) -> RightHandSide:
     """Return the function (alpha, y) -> dy/dalpha, y being the states of w and u, and C, one after the other.
 
     Parameters

@@ -74,7 +74,9 @@ def giant_steps(model: TeacherStudent, start: Overlaps, steps: int, samples: flo
     steps = _checks.integer("steps", steps, minimum=1)
     samples = _checks.number("samples", samples, above=0.0)
     if not model.is_sample_by_sample or model.weight_decay or model.readout_decay or model.averaging_rate:
-        raise ValueError("`model` must have no batches, momentum, decay and average of its own for giant steps, but has")
+        raise ValueError(
+            "`model` must have no batches, momentum, decay and average of its own for giant steps, but has"
+        )
     if model.rule.averages(model).drift is None:
         raise _checks.NoClosedForm(
             f"`model` must have compiled averages of gradient descent for giant steps, but has {model.activation!r}, "

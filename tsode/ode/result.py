@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import warnings
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -67,9 +66,10 @@ def trajectories(
         status, end = ("completed", float(alpha[-1])) if stopped_at is None else ("diverged", stopped_at)
         if options.until is not None and (reached := first_met(options.until, model, states)) is not None:
             states, status, end = states[: reached + 1], "reached", float(alpha[reached])
-        about = {"status": status, "stopped_at": end, "engine": engine, "gradient_flow": options.gradient_flow}
-        made = functools.partial(_trajectory, model, start, alpha[: len(states)], **about)
-        found.append(made(states, averaged=None if averaged is None else made(averaged[: len(states)])))
+        about = {"model": model, "start": start, "alpha": alpha[: len(states)], "status": status, "stopped_at": end}
+        about |= {"engine": engine, "gradient_flow": options.gradient_flow}
+        beside = None if averaged is None else _trajectory(averaged[: len(states)], **about)
+        found.append(_trajectory(states, averaged=beside, **about))
     _warn_outside(found, max(OUTSIDE, 100 * options.rtol), stacklevel)
     return found
 
@@ -80,7 +80,7 @@ def first_met(until: float | Callable[..., Any], model: TeacherStudent, states: 
     return int(np.argmax(held)) if held.any() else None
 
 
-def _trajectory(model, start, alpha, states, **fields):
+def _trajectory(states, model, start, alpha, **fields):
     """Return the trajectory of states that were computed here: nothing is checked or copied."""
     found, (M, Q) = object.__new__(Trajectory), unpack(states, model)
     recorded = {"alpha": alpha, "M": M, "Q": Q, "scalars": scalars_of(states, model)}

@@ -95,8 +95,8 @@ def integrate(
     overlaps: smaller tolerances than 1e-3 are then loosened to it, `engine` of the trajectory says what was taken, and
     "RK45", of lower order, takes a fourth of DOP853's time.
 
-    The running average of a model that has one is integrated beside it (:mod:`tsode.ode.averages`) by SciPy's method. An
-    `averaging_rate` far above that of learning makes the equations stiff: "LSODA" and "BDF" are then quicker.
+    The running average of a model that has one is integrated beside it (:mod:`tsode.ode.averages`), by SciPy's method.
+    An `averaging_rate` far above that of learning makes the equations stiff: "LSODA" and "BDF" are then quicker.
 
     Late times are stiff: at (4, 2) "LSODA" takes gradient flow to alpha = 1e5 in a fifteenth of DOP853's time, the
     overlaps right to 2e-6. Its Jacobian has (p^2 + p p_star)^2 entries: from p = 16 on DOP853 is quicker there, too.

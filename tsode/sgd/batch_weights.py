@@ -65,7 +65,8 @@ class BatchWeightsRun(WeightsRun):
         numbers = float(model.weight_decay), float(model.readout_decay), float(model.momentum)
         return (
             self.moves, self.scalar_moves, self.average, self.averages, newest_weights(*samples), model.batch_size,
-            self.rule.pointer, self.parameters, sample_rates(*samples), self.scalars, self.N, *numbers, model.spherical, self.limit,
+            self.rule.pointer, self.parameters, sample_rates(*samples), self.scalars, self.N, *numbers,
+            model.spherical, self.limit,
         )  # fmt: skip
 
     def _advance_law(self, stop):

@@ -23,7 +23,8 @@ from .._lanes import every, fma, load, store
 from .._linear_algebra import weighted_sum
 from .chain_draws import lengths
 from .chain_sweeps import retire
-from .general_chain import GeneralRuns, finish, inside, learn, outside, row_count
+from .general_chain import GeneralRuns, row_count
+from .general_sweeps import finish, inside, learn, outside
 from .random_numbers import normal_lanes
 from .reflections import lower_triangle
 from .running_average import average_rows
@@ -42,7 +43,8 @@ class BlockRuns(GeneralRuns):
     Attributes
     ----------
     rows : ndarray, shape (row_count, span, lanes)
-        The student's rows, and those of its velocity and its average below, block beside block; the last axis is missing for one run.
+        The student's rows, and those of its velocity and its average below, block beside block; the last axis is
+        missing for one run.
     T : ndarray, shape (p_star, span, lanes)
         The teacher's.
     layout : ndarray of int, shape (B, 4)

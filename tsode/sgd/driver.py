@@ -70,8 +70,8 @@ def simulate(
         start belongs to ``alpha[0]``, and a time is recorded after round((alpha - alpha[0]) N) samples, in whole
         batches.
     N : int
-        Input dimension, at least p + p_star; for the engine "chain" with momentum at least 2 p + p_star. May be left
-        out where a trajectory is continued.
+        Input dimension, at least p + p_star; for the engine "chain" with momentum p more, and with a running average of
+        the weights p more. May be left out where a trajectory is continued.
     runs : int
         Number of independent runs.
     seed : int, SeedSequence, Generator or None

@@ -1,8 +1,8 @@
 r"""The chain of the overlaps for batches, and for steps that mix rows: momentum and running averages.
 
 The state is that of `tsode.sgd.chain`, rows [A | L] in an orthonormal basis that starts with the teacher's span: the
-student's w and, with momentum, its velocity m; and those of a running average of w, if any, last. A batch of S samples gives, all at the same weights, the steps C, shape
-(p, S), and
+student's w and, below, its velocity m and its running average, where there are. A batch of S samples gives, all at the
+same weights, the steps C, shape (p, S), and
 
 .. math::
     G = \frac{1}{S \sqrt N} \sum_s C_s x_s^T , \qquad m \leftarrow \beta m + G , \qquad
@@ -28,7 +28,7 @@ from collections.abc import Sequence
 import numpy as np
 from numba import njit
 
-from .._compiled import call_step, step_function
+from .._compiled import step_function
 from .._lanes import WIDTH, aligned, every, fma, load, store
 from .._linear_algebra import semidefinite_root
 from .._random import run_sequence
@@ -37,6 +37,7 @@ from ..overlaps import Overlaps
 from .chain import SUBSTREAMS, start_rows
 from .chain_draws import lengths
 from .chain_sweeps import retire
+from .general_sweeps import finish, inside, learn, outside
 from .random_numbers import normal_lanes, stream_state
 from .reflections import lower_triangle
 from .running_average import average_rows, newest_weights
@@ -143,9 +144,10 @@ class GeneralRuns:
         stop = min(stop, self.step + max(1, STEPS_A_CALL // (self.rows.size * batch)) * batch)
         rows = self.rows.reshape(self.rows.shape[0] * self.rows.shape[1], *self.rows.shape[2:])
         ended = self.ended.reshape(1, *self.rows.shape[2:])
+        samples = model, self.N, self.step, stop
         self.step = self._run(
-            self.rule.pointer, self.parameters, sample_rates(model, self.N, self.step, stop),
-            newest_weights(model, self.N, self.step, stop), self.scalars, self.velocity, self.averages, self.rows, rows, self.wide, self.C, self.v, self.T, self.work, self.numbers,
+            self.rule.pointer, self.parameters, sample_rates(*samples), newest_weights(*samples), self.scalars,
+            self.velocity, self.averages, self.rows, rows, self.wide, self.C, self.v, self.T, self.work, self.numbers,
             self.numbers.reshape(-1), self.batches, self.m, self.noises, self.state.reshape(4, -1),
             self.redraw_state.reshape(4, -1), ended, self.step, stop, batch, self.N, float(model.weight_decay),
             float(model.readout_decay), float(model.momentum), model.spherical, self.limit,
@@ -232,97 +234,3 @@ def general_kernel(
         if not every(fine):
             retire(flat_rows, scalars, fine, ended, step)
     return step
-
-
-@njit(inline="always", error_model="numpy")
-def learn(
-    rule, parameters, scalars, velocity, rows, wide, C, T, work, numbers, place, noises, target, rest, s, batch, N
-):  # fmt: skip
-    """Add the step of one sample in the span, and keep its C; return the squared length of lambda."""
-    p, p_star, span = C.shape[0], T.shape[0], rows.shape[1]
-    lam, change, mu = work[:p], work[p : 2 * p], work[2 * p : 2 * p + p_star]
-    size, scalar_change = work[2 * p + p_star : 2 * p + p_star + 1], work[2 * p + p_star + 1 :]
-    rate, longest, length = 1.0 / (batch * N), 0.0 * rest, rest * rest
-    for first in range(0, p, 4):  # four sums at a time, none of which waits for the others
-        k0, k1, k2, k3 = first, min(first + 1, p - 1), min(first + 2, p - 1), min(first + 3, p - 1)
-        zero = 0.0 * rest
-        a, b, c, d = zero, zero, zero, zero
-        for j in range(span):
-            x = load(numbers, place + j)
-            a = fma(load(rows, k0, j), x, a)
-            b = fma(load(rows, k1, j), x, b)
-            c = fma(load(rows, k2, j), x, c)
-            d = fma(load(rows, k3, j), x, d)
-        store(lam, k0, a)
-        store(lam, k1, b)
-        store(lam, k2, c)
-        store(lam, k3, d)
-    for k in range(p):
-        longest = fma(load(lam, k), load(lam, k), longest)
-    for r in range(p_star):
-        total = 0.0 * rest
-        for q in range(T.shape[1]):
-            total = fma(load(T, r, q), load(numbers, place + q), total)
-        store(mu, r, total)
-    for j in range(span):
-        x = load(numbers, place + j)
-        length = fma(x, x, length)
-    store(size, 0, length * (1.0 / N) if batch == 1 else 0.0 * rest + 1.0)
-    call_step(rule, lam, mu, numbers, place + span, noises, size, scalars, parameters, change, scalar_change)
-    for k in range(p):
-        store(C, k, s, load(change, k))
-    for i in range(velocity.shape[0]):
-        store(velocity, i, fma(rate, load(scalar_change, i), load(velocity, i)))
-    return longest
-
-
-@njit(inline="always", error_model="numpy")
-def inside(wide, C, numbers, first, a_sample, span, target, rate):
-    """Add the steps of all samples in the span, four samples at a time: the sums are read and written less often."""
-    batch = C.shape[1]
-    whole = batch - batch % 4
-    for s in range(0, whole, 4):
-        p0 = first + s * a_sample
-        p1, p2, p3 = p0 + a_sample, p0 + 2 * a_sample, p0 + 3 * a_sample
-        for k in range(C.shape[0]):
-            c0, c1 = rate * load(C, k, s), rate * load(C, k, s + 1)
-            c2, c3 = rate * load(C, k, s + 2), rate * load(C, k, s + 3)
-            for j in range(span):
-                found = fma(c0, load(numbers, p0 + j), load(wide, target + k, j))
-                found = fma(c1, load(numbers, p1 + j), found)
-                found = fma(c2, load(numbers, p2 + j), found)
-                store(wide, target + k, j, fma(c3, load(numbers, p3 + j), found))
-    for s in range(whole, batch):
-        for k in range(C.shape[0]):
-            c = rate * load(C, k, s)
-            for j in range(span):
-                x = load(numbers, first + s * a_sample + j)
-                store(wide, target + k, j, fma(c, x, load(wide, target + k, j)))
-
-
-@njit(inline="always", error_model="numpy")
-def outside(wide, C, numbers, root, m, columns, span, target, rate):
-    """Write K F, K being the first columns of C, beside the columns of the span."""
-    for k in range(C.shape[0]):
-        for j in range(columns):
-            total = 0.0 * load(C, k, 0)
-            for i in range(j, m):
-                total = fma(load(C, k, i), load(numbers, root + i * columns + j), total)
-            store(wide, target + k, span + j, rate * total)
-
-
-@njit(inline="always", error_model="numpy")
-def finish(wide, p, momentum, spherical):
-    """Move the student by its velocity, and put it back on the sphere."""
-    for k in range(p):
-        norm = 0.0 * load(wide, k, 0)
-        for j in range(wide.shape[1]):
-            x = load(wide, k, j)
-            if momentum > 0.0:
-                x = x + load(wide, p + k, j)
-                store(wide, k, j, x)
-            norm = fma(x, x, norm)
-        if spherical:
-            norm = 1.0 / np.sqrt(norm)
-            for j in range(wide.shape[1]):
-                store(wide, k, j, norm * load(wide, k, j))

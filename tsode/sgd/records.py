@@ -121,7 +121,7 @@ class Records:
         averaged: Sequence[np.ndarray],
         observed: dict[str, np.ndarray],
     ) -> None:
-        """Write what some runs have at time i: M, Q, scalars and, if any, those of the blocks; averages; observables."""
+        """Write what some runs have at time i: M, Q, scalars and, if any, those of the blocks; the same of averages."""
         with self.lock:
             for array, value in (*zip(self.student, state), *zip(self.averaged, averaged)):
                 array[rows, i] = value
