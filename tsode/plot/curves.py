@@ -82,7 +82,8 @@ def loss_curve(
         if values.size and values.max() > 10 * values.min():
             ax.set_yscale("log")
         ax.set(xlabel=TIME, ylabel=r"excess loss $L - \Delta/2$")
-        ax.legend()
+        above = {"loc": "lower left", "bbox_to_anchor": (0.0, 1.0), "labelspacing": 0.2}  # twice as many curves
+        ax.legend(**(above if any(averages) else {}))
     return ax
 
 
