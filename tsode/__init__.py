@@ -10,7 +10,7 @@
 `averaging`                  running averages of the weights, beside them
 `simulate`                   one-pass SGD at dimension N, until a condition such as `escaped` holds; `simulate_many`
 `activations`                functions of the hidden units, and how to write your own
-`rules`                      what one sample changes: losses of the output, clipped steps
+`rules`                      what one sample changes: losses of the output, clipped steps, targets of your own
 `Trajectory`                 what both return: save, load, to_xarray
 `plateau`                    where students rest before they learn: escape rate, bounds of the learning rate
 `fixed_point`                plateaus and end points of any model from a start, and along the learning rate

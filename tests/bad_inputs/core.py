@@ -16,6 +16,7 @@ ROWS = np.ones((5, 20))
 nan = float("nan")
 HALVES = tsode.Inputs([1.5, 0.5], [1, 1])
 ONE = tsode.Inputs([1.0, 2.0], [1, 0], [0, 1])
+LINK = rules.Link(lambda a, b, c, d, e, f, g: a * g)
 FULL = [START.M, START.M], [START.Q, START.Q], [START.P, 0 * START.P]
 
 
@@ -205,6 +206,16 @@ CASES = {
     "rule of a dict is unknown": (make(rule={"name": "magic"}), ValueError, "`rule` must be one of 'gradient',"),
     "label is unknown": (lambda: rules.Logistic("warm"), ValueError, "`label` must be one of 'soft', 'hard', 'berno"),
     "temperature is zero": (lambda: rules.Logistic("soft", 0), ValueError, "`temperature` must be larger than 0, but"),
+    "link is no function": (lambda: rules.Link(3.0), TypeError, "`function` must be a function of p_star numbers, but"),
+    "link of any number": (lambda: rules.Link(lambda *mu: mu[0]), TypeError, "`function` must have a fixed number of"),
+    "link is constant": (lambda: rules.Link(lambda a, b: 1.0), TypeError, "`function` must depend on its arguments"),
+    "link with a choice": (lambda: rules.Link(lambda a: a if a > 0 else 0), TypeError, "`function` must choose by"),
+    "link of a word": (lambda: rules.Link(lambda a: a, "hinge"), TypeError, "`loss` must be a loss of the output, but"),
+    "link with a kink": (lambda: rules.Link(lambda a: a, kinks=0.0), ValueError, "`kinks` must have shape (n,), but"),
+    "link of other rows": (
+        lambda: tsode.simulate(MODEL.replace(rule=LINK), None, 1.0, N=20),
+        ValueError, "`p_star` must be the number of arguments of the link, 7, but is"
+    ),
     "margin is negative": (lambda: rules.Hinge(-1), ValueError, "`margin` must be at least 0, but is -1"),
     "threshold is zero": (lambda: rules.Huber(0), ValueError, "`threshold` must be larger than 0, but is 0"),
     "norm is zero": (lambda: rules.Clipped(rules.Gradient(), 0), ValueError, "`norm` must be larger than 0, but is 0"),

@@ -110,6 +110,10 @@ class Rule(ABC):
         """
         return None
 
+    def degree(self, model: TeacherStudent) -> int | None:
+        """Return the degree of C as a polynomial of the preactivations, for quadrature; None if it is none."""
+        return None
+
     def sharpness(self, model: TeacherStudent, scalars: np.ndarray) -> float:
         """Return how much faster than on a scale of 1 C varies with the preactivations, for quadrature."""
         return 1.0
@@ -133,6 +137,10 @@ class Rule(ABC):
     def scalar_drift(self, model: TeacherStudent, M: np.ndarray, Q: np.ndarray, scalars: np.ndarray) -> np.ndarray:
         """Return E[d], the mean step of trained scalars, shape (n_scalars,): by default by quadrature."""
         return Moments(model=model).scalar_drift(M, Q, scalars)
+
+    def teacher_marks(self, model: TeacherStudent) -> np.ndarray:
+        """Return a number for each unit of the teacher, the same for those that may change places, shape (p_star,)."""
+        return model.teacher_readout
 
     @abstractmethod
     def excess_loss(self, model: TeacherStudent, M: np.ndarray, Q: np.ndarray, readout: np.ndarray) -> np.ndarray:

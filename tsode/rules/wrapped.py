@@ -49,6 +49,10 @@ class Wrapped(Rule):
         """Return that of the other rule."""
         return self.rule.excess_loss(model, M, Q, readout)
 
+    def teacher_marks(self, model: TeacherStudent) -> np.ndarray:
+        """Return those of the other rule."""
+        return self.rule.teacher_marks(model)
+
     def floor(self, model: TeacherStudent) -> float:
         """Return that of the other rule."""
         return self.rule.floor(model)
