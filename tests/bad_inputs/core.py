@@ -211,7 +211,7 @@ CASES = {
     "link is constant": (lambda: rules.Link(lambda a, b: 1.0), TypeError, "`function` must depend on its arguments"),
     "link with a choice": (lambda: rules.Link(lambda a: a if a > 0 else 0), TypeError, "`function` must choose by"),
     "link of a word": (lambda: rules.Link(lambda a: a, "hinge"), TypeError, "`loss` must be a loss of the output, but"),
-    "link with a kink": (lambda: rules.Link(lambda a: a, kinks=0.0), ValueError, "`kinks` must have shape (n,), but"),
+    "link with a kink": (lambda: rules.Link(lambda a: a, kinks=0.0), ValueError, "`kinks` must have shape (n,) = ("),
     "link of other rows": (
         lambda: tsode.simulate(MODEL.replace(rule=LINK), None, 1.0, N=20),
         ValueError, "`p_star` must be the number of arguments of the link, 7, but is"
