@@ -102,7 +102,7 @@ class Study(Table):
     def results(self) -> dict[str, dict[str, float]]:
         """The compared quantities: name -> {"theory", "ode", "sgd", "sgd_error"}, absent where undefined.
 
-        Errors are standard errors of the mean over runs; :mod:`tsode.studies.text` says what each row means. Where
+        Errors are standard errors of the mean over runs; `tsode.studies.text` says what each row means. Where
         there is no plateau there are no rows about it and the escape from it.
         """
         ode, sgd = self.ode, self.sgd
