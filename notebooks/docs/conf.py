@@ -16,7 +16,7 @@ project = "tsode"
 author = "The tsode developers"
 release = version = _version("tsode")
 
-extensions = ["sphinx.ext.autodoc", "sphinx.ext.autosummary", "sphinx.ext.mathjax", "numpydoc", "myst_nb"]
+extensions = ["sphinx.ext.autodoc", "sphinx.ext.autosummary", "sphinx-mathjax-offline", "numpydoc", "myst_nb"]
 root_doc = "index"
 templates_path = ["docs/templates"]  # of autosummary, which looks from the folder of the sources
 exclude_patterns = ["docs/templates", "pictures"]
@@ -35,6 +35,7 @@ nitpicky = True  # every reference has to be found
 nitpick_ignore_regex = [("py:.*", r"(scipy|numpy)\..*")]
 
 html_theme = "pydata_sphinx_theme"
+html_static_path, html_css_files = ["static"], ["wide.css"]
 html_title = "tsode"
 html_theme_options = {"secondary_sidebar_items": ["page-toc"], "navigation_with_keys": False}
 html_sourcelink_suffix = ""
