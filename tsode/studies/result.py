@@ -206,7 +206,7 @@ class Study(Table):
         hessian = None if isinstance(self.hessian, str) else self.hessian
         times = escape_time(self.escapes, threshold)
         level = None if isinstance(self.plateau, str) else self.plateau.excess_loss
-        return plot.study_panels(self.ode, self.sgd, level, times, law, hessian)
+        return plot.study_panels(self.ode, self.sgd, level, times, law, hessian, threshold)
 
     def save(self, directory: PathLike) -> list[Path]:
         """Write ``study.npz``, ``study.png`` and ``summary.json``, each of them complete or absent.
