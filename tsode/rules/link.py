@@ -81,8 +81,9 @@ class Link(OutputLoss):
         One of the losses of the output, such as ``Logistic()``, with the labels that it makes of the target; by default
         half the squared error.
     kinks : sequence of float
-        Values of the preactivations at which the function jumps or has a kink, such as 0 of ``np.sign(a * b)``. Where
-        it may have some and none are given, averages are sums over many points.
+        Values of the preactivations at which the function jumps or has a kink, such as 0 of ``np.sign(a * b)``; for
+        labels that are its sign also those at which it changes that. Where there may be some and none are given,
+        averages are sums over many points.
 
     Raises
     ------
