@@ -1,7 +1,5 @@
 """Running averages of the weights: in both engines, in the ODE, and what they gain."""
 
-import dataclasses
-
 import numpy as np
 import pytest
 from models import GENERAL, all_of, generic_start
@@ -182,4 +180,3 @@ def test_later_starts_and_figures():
         assert (one.averaged.Q != one.Q)[..., 2, :, :].all()
     labels = [line.get_label() for line in tsode.plot.loss_curve(ode, sgd).lines]
     assert [any(label.startswith(f"average, {of}") for label in labels) for of in ("SGD", "theory")] == [True, True]
-    assert dataclasses.replace(ode, averaged=None).averaged is None
