@@ -242,10 +242,10 @@ def test_flags_of_the_hessian_are_its_arguments(tmp_path, capsys):
 
 def test_a_file_takes_the_place_of_defaults_and_flags_of_the_file(tmp_path, undrawn):
     settings = tmp_path / "settings.toml"
-    settings.write_text('p = 3\np-star = 1\ndimension = 50\nconstraint = "spherical"\n')
+    settings.write_text('p = 3\np-star = 2\ndimension = 50\nconstraint = "spherical"\n')
     assert cli.main(["hessian", "--config", str(settings), "--p", "2", "--out", str(tmp_path)]) == 0
     found = json.loads((tmp_path / "hessian.json").read_text())
-    wanted = tsode.TeacherStudent(2, 1, 0.4, constraint="spherical")
+    wanted = tsode.TeacherStudent(2, 2, 0.4, constraint="spherical")
     assert (found["model"], found["N"]) == (wanted.to_dict(), 50)
 
 

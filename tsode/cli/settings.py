@@ -17,7 +17,7 @@ def settings_of_file(path: PathLike | None, known: Collection[str]) -> dict[str,
     try:
         import tomllib
     except ImportError:  # Python 3.10
-        import tomli as tomllib
+        import tomli as tomllib  # type: ignore[no-redef]
     try:
         found = tomllib.loads(Path(path).read_text(encoding="utf-8"))
     except ValueError as error:  # also what is no text
