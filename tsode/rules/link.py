@@ -197,7 +197,7 @@ def _written(function):
 
 def _degrees(tape, rows):
     """Return the degree of each step as a polynomial, None where it is none."""
-    found: dict[Any, int | None] = dict.fromkeys(rows, 1)
+    found = dict.fromkeys(rows, 1)
     for (operation, given), name in tape.steps.items():
         parts = [0 if isinstance(part, float) else found[part] for part in given]
         a, b = parts[0], parts[-1]
