@@ -207,7 +207,7 @@ class Inputs:
         from scipy.optimize import nnls  # a third of the package's import time, if it stood above
 
         P = _checks.float_array("P_blocks", P_blocks, (len(self), None, None), "(B, p_star, p_star)")
-        stored = _not_negative("stored", stored, P.shape[1])
+        stored = _not_negative("stored", stored, P.shape[1], "(p_star,)")
         if P.shape[1] != P.shape[2]:
             raise ValueError(f"`P_blocks` must have shape (B, p_star, p_star), but has shape {P.shape}")
         return Inputs(nnls(np.diagonal(P, axis1=1, axis2=2).T, stored)[0], self.fractions, self.counts)
@@ -314,8 +314,8 @@ def inputs_of(value: Any) -> Inputs | None:
     return Inputs(**value)
 
 
-def _not_negative(name: str, value: ArrayLike, length: int | None) -> np.ndarray:
-    array = _checks.float_array(name, value, (length,), "(B,)")
+def _not_negative(name: str, value: ArrayLike, length: int | None, meaning: str = "(B,)") -> np.ndarray:
+    array = _checks.float_array(name, value, (length,), meaning)
     if array.size == 0 or (array < 0).any():
         raise ValueError(f"`{name}` must be numbers of at least 0, at least one, but is {array}")
     return array

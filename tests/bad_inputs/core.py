@@ -115,7 +115,7 @@ CASES = {
         lambda: HALVES.matched(np.ones((2, 2, 3)), [1, 1]), ValueError, "`P_blocks` must have shape (B, p_star, p_star)"
     ),
     "teacher of another number of units": (
-        lambda: HALVES.matched(np.ones((2, 1, 1)), [1, 1]), ValueError, "`stored` must have shape (B,) = (1,), but has"
+        lambda: HALVES.matched(np.ones((2, 1, 1)), [1, 1]), ValueError, "`stored` must have shape (p_star,) = (1,), but"
     ),
     "variance below 0": (
         lambda: HALVES.matched(np.ones((2, 1, 1)), [-1]), ValueError, "`stored` must be numbers of at least 0"

@@ -19,8 +19,8 @@ from ..model import TeacherStudent
 __all__ = ["ROW_LOSS", "Rows"]
 
 ROW_LOSS = "row_loss"  # its name among the observables
-AHEAD = 1000  # rows at most that a loss is the mean of; a record then takes the time of some 500 samples
-LOOKED_AT = 10_000  # rows at most, evenly spaced, whose mean and variance are measured
+AHEAD = 1000  # rows at most that a loss is the mean of; a record then takes the time of some hundred samples
+LOOKED_AT = 2000  # rows at most, evenly spaced, whose mean and variance are measured
 MARGIN, SIGMAS = 0.1, 3.0  # departures that are told: above both, the second in units of the sampling error
 
 

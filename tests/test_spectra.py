@@ -1,7 +1,9 @@
-"""Rows of data as inputs, noise in their place, and the loss of many directions."""
+"""Spectra of data: rows as inputs, noise in their place, and the losses of many directions."""
 
 import numpy as np
 import pytest
+from scipy.linalg import block_diag
+from scipy.stats import ortho_group
 
 import tsode
 from tsode import rules
@@ -152,3 +154,20 @@ def test_variances_that_no_noise_has_are_met_as_well_as_can_be():
     others = np.maximum(found.eigenvalues + 0.1 * rng.standard_normal((2000, 3)), 0)
     assert (np.sum((others @ diagonals - stored) ** 2, axis=1) >= error).all()
     assert found.eigenvalues.min() == 0
+
+
+def test_many_directions_are_learned_each_by_itself():
+    """Readouts and variances fall; units of both signs mixed by rotations: the loss is the sum over directions."""
+    n, rng = 4, np.random.default_rng(0)
+    inputs, readouts = tsode.Inputs.power_law(1.0, n), np.arange(1.0, n + 1) ** -0.5
+    P = np.array([np.diag(np.tile(row, 2)) for row in np.eye(n)])
+    M = block_diag(*ortho_group.rvs(n, size=2, random_state=rng)) * np.sqrt(0.1 * np.tile(readouts, 2)) @ P
+    start = tsode.Overlaps.from_blocks(inputs, M, M @ np.swapaxes(M, 1, 2), P)
+    model = tsode.TeacherStudent(
+        2 * n, 2 * n, 0.2, inputs=inputs, teacher_overlap=start.P,
+        student_readout=np.repeat([1.0, -1.0], n), teacher_readout=np.outer([1, -1], readouts).ravel(),
+    )  # fmt: skip
+    ode = tsode.integrate(model, start, np.linspace(0, 10, 11), gradient_flow=True)
+    strengths = readouts * inputs.eigenvalues
+    left = 1 / (1 + np.exp(np.outer(ode.alpha, 8 * 0.2 * strengths * inputs.eigenvalues)) / 9)
+    np.testing.assert_allclose(ode.excess_loss, 2 * np.sum(np.square(strengths * left), axis=1), rtol=1e-6)
