@@ -1,13 +1,13 @@
 r"""Claims about inputs with a spectrum: scaling laws of many directions, and noise in place of data.
 
-A student of quadratic units with as many positive readouts as negative ones has no part in the mean of the output, and in
-gradient flow it learns each direction of a teacher by itself: its part a of the way is logistic, and with the variance
-s_r² of the inputs there
+A student of quadratic units with as many positive readouts as negative ones has no part in the mean of the output, and
+in gradient flow it learns each direction of a teacher by itself: its part a of the way is logistic, and with the
+variance s_r² of the inputs there
 
     da_r/dα = g_r a_r (1 - a_r) ,    g_r = 8 η v v*_r s_r⁴ ,    excess loss = sum_r (v*_r s_r²)² (1 - a_r)² .
 
-If strengths v*_r s_r² fall as r^-b and rates g_r as r^-c, the sum over many directions is an integral over x = α r^-c, and
-falls as α^-(2b - 1)/c.
+If strengths v*_r s_r² fall as r^-b and rates g_r as r^-c, the sum over many directions is an integral over x = α r^-c,
+and falls as α^-(2b - 1)/c.
 """
 
 import numpy as np
