@@ -104,7 +104,8 @@ def rates_function(
 
     It takes y, P, parameters, beside, omega, J, F, K, dy, p, p_star, n_parameters, n_scalars, spherical and
     second_order. Its arrays are those of :class:`Rates`; omega, J, F and K are what it works in. In `beside` stand,
-    behind the three rates, the number of blocks of the inputs, their variances and their fractions.
+    behind the three rates, the number of blocks of the inputs, their variances and their fractions. `loops` makes the
+    jitable function, by default :func:`rates_of`.
     """
     rates = (loops or rates_of)(averages, bare)
     if lanes and not averages.lanes:
