@@ -7,6 +7,7 @@
 `giant_steps`                the map that takes their place for batches proportional to N
 `gradient`                   derivatives of their loss with respect to all parameters and the start
 `schedules`                  learning rates that change in time; `optimal_schedule`: the best ones
+`fluctuations`               spread and mean of SGD about its ODE at any N, without simulation
 `simulate`                   one-pass SGD at dimension N, until a condition such as `escaped` holds; `simulate_many`
 `activations`                functions of the hidden units, and how to write your own
 `rules`                      what one sample changes: losses of the output, clipped steps
@@ -43,6 +44,7 @@ _prepare_kernel_cache()  # Numba looks for a place when a kernel is defined, tha
 from . import activations, hessian, manifold, rules, scans, schedules
 from .closed_forms import NoClosedForm
 from .conditions import escaped
+from .finite_size import Fluctuations, fluctuations
 from .inputs import Inputs
 from .model import TeacherStudent
 from .ode import giant_steps, gradient, integrate, integrate_many, optimal_schedule
@@ -57,6 +59,7 @@ if _typing.TYPE_CHECKING:
     from . import plot
 
 __all__ = [
+    "Fluctuations",
     "Inputs",
     "InputsExhausted",
     "NoClosedForm",
@@ -69,6 +72,7 @@ __all__ = [
     "escape_time",
     "escaped",
     "fixed_point",
+    "fluctuations",
     "giant_steps",
     "gradient",
     "hessian",
