@@ -19,6 +19,8 @@ from .sampled import solve_sampled
 
 __all__ = ["check_fluctuating", "fluctuations"]
 
+LOOSER = 100.0  # tolerances of what is an expansion in 1/N anyway, over those of the ODE
+
 
 def fluctuations(
     model: TeacherStudent,
@@ -43,7 +45,8 @@ def fluctuations(
     scale : float
         Standard deviation of random weights; ignored under the spherical constraint, where all norms are 1.
     rtol, atol : float
-        Tolerances, as of :func:`tsode.integrate`. By quadrature they are 1e-6 and 1e-8 at best.
+        Tolerances of the ODE, as of :func:`tsode.integrate`; those of covariance and correction are 100 times as large,
+        by quadrature 1e-6 and 1e-8 at best.
 
     Returns
     -------
@@ -88,7 +91,7 @@ def fluctuations(
     if len(ode.alpha) == 1:
         states[0] = first
     else:
-        found = _solved(model, start, first, ode.alpha, rtol, atol)
+        found = _solved(model, start, first, ode.alpha, LOOSER * rtol, LOOSER * atol)
         states[: len(found)] = found
     covariance = states[:, n : n + n * n].reshape(-1, n, n)
     return Fluctuations(ode, covariance, states[:, n + n * n :])

@@ -153,13 +153,14 @@ def constrain(
 
 @jitable
 def keep_norms(o, C, p, batch, shares, J, B, lines):
-    """Apply the constraint."""
+    """Apply the constraint; in loops, as slices take the compiler seconds."""
     n = len(o)
-    f, rows_J, rows_B, columns_B, y = lines[DRIFT].copy(), np.empty((p, n)), np.empty((p, n)), np.empty((n, p)), 0
-    bends = np.empty(p)
-    for k in range(p):
-        y = norm_position(k, p, n)
-        rows_J[k], rows_B[k], bends[k] = J[y], B[y], lines[BEND, y]
+    f, bends, rows_J, rows_B, columns_B = np.empty(n), np.empty(p), np.empty((p, n)), np.empty((p, n)), np.empty((p, n))
+    for j in range(n):
+        f[j] = lines[DRIFT, j]
+        for k in range(p):
+            y = norm_position(k, p, n)
+            rows_J[k, j], rows_B[k, j], bends[k] = J[y, j], B[y, j], lines[BEND, y]
     for i in range(n):
         for k in range(p):
             share, y = shares[i, k], norm_position(k, p, n)
@@ -177,12 +178,12 @@ def keep_norms(o, C, p, batch, shares, J, B, lines):
                 B[i, j] -= o[i] * share * rows_B[k, j]
             J[i, i] -= share * f[y]
     for k in range(p):
-        columns_B[:, k] = B[:, norm_position(k, p, n)]
+        for j in range(n):
+            columns_B[k, j] = B[j, norm_position(k, p, n)]
     for i in range(n):
         for k in range(p):
-            if shares[i, k] != 0.0:
-                for j in range(n):
-                    B[j, i] -= columns_B[j, k] * o[i] * shares[i, k]
+            for j in range(n):
+                B[j, i] -= columns_B[k, j] * o[i] * shares[i, k]
     for k in range(p):  # zero but for rounding, which would grow where the loss pulls the norms inwards
         y = norm_position(k, p, n)
         lines[DRIFT, y] = lines[BEND, y] = 0.0
