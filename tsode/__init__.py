@@ -7,7 +7,7 @@
 `giant_steps`                the map that takes their place for batches proportional to N
 `gradient`                   derivatives of their loss with respect to all parameters and the start
 `schedules`                  learning rates that change in time; `optimal_schedule`: the best ones
-`fluctuations`               spread and mean of SGD about its ODE at any N, without simulation
+`fluctuations`               spread and mean of SGD about its ODE at any N, without simulation; `stationary_fluctuations`: at rest
 `simulate`                   one-pass SGD at dimension N, until a condition such as `escaped` holds; `simulate_many`
 `activations`                functions of the hidden units, and how to write your own
 `rules`                      what one sample changes: losses of the output, clipped steps
@@ -44,7 +44,7 @@ _prepare_kernel_cache()  # Numba looks for a place when a kernel is defined, tha
 from . import activations, hessian, manifold, rules, scans, schedules
 from .closed_forms import NoClosedForm
 from .conditions import escaped
-from .finite_size import Fluctuations, fluctuations
+from .finite_size import Fluctuations, Stationary, fluctuations, stationary_fluctuations
 from .inputs import Inputs
 from .model import TeacherStudent
 from .ode import giant_steps, gradient, integrate, integrate_many, optimal_schedule
@@ -64,6 +64,7 @@ __all__ = [
     "InputsExhausted",
     "NoClosedForm",
     "Overlaps",
+    "Stationary",
     "Study",
     "TeacherStudent",
     "Trajectory",
@@ -89,6 +90,7 @@ __all__ = [
     "schedules",
     "simulate",
     "simulate_many",
+    "stationary_fluctuations",
     "study",
 ]
 __version__ = _version("tsode")

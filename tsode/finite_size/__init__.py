@@ -2,5 +2,6 @@
 
 from .driver import fluctuations
 from .result import Fluctuations
+from .stationary import Stationary, stationary_fluctuations
 
-__all__ = ["Fluctuations", "fluctuations"]
+__all__ = ["Fluctuations", "Stationary", "fluctuations", "stationary_fluctuations"]

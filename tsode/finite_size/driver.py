@@ -45,8 +45,8 @@ def fluctuations(
     scale : float
         Standard deviation of random weights; ignored under the spherical constraint, where all norms are 1.
     rtol, atol : float
-        Tolerances of the ODE, as of :func:`tsode.integrate`; those of covariance and correction are 100 times as large,
-        by quadrature 1e-6 and 1e-8 at best.
+        Tolerances of the ODE, as of :func:`tsode.integrate`; those of covariance and correction are 100 times as
+        large, by quadrature 1e-4.
 
     Returns
     -------
@@ -82,16 +82,17 @@ def fluctuations(
         C, Q = random_covariance(model, scale), scale**2 * np.eye(model.p)
         start = Overlaps(np.zeros((model.p, model.p_star)), Q, model.teacher_overlap)
     else:
-        C = np.zeros((len(entries_of(check_start(model, start))),) * 2)
+        check_start(model, start)
+        C = np.zeros_like(random_covariance(model, scale))
     n = len(C)
     _checks.memory("`alpha` and the model", len(alpha) * n * n)
     ode = integrate(model, start, alpha, rtol=rtol, atol=atol)
-    first = np.concatenate([entries_of(start), C.ravel(), np.zeros(n)])
+    first = np.concatenate([entries_of(start.M, start.Q), C.ravel(), np.zeros(n)])
     states = np.full((len(ode.alpha), len(first)), np.nan)
     if len(ode.alpha) == 1:
         states[0] = first
     else:
-        found = _solved(model, start, first, ode.alpha, LOOSER * rtol, LOOSER * atol)
+        found = _solved(model, start, first, ode.alpha, rtol, atol)
         states[: len(found)] = found
     covariance = states[:, n : n + n * n].reshape(-1, n, n)
     return Fluctuations(ode, covariance, states[:, n + n * n :])
@@ -101,9 +102,9 @@ def _solved(model, start, first, alpha, rtol, atol):
     """Return the states (o, C, m) at the times that were reached."""
     step = model.rule.averages(model).step
     if step is None:
-        return solve_sampled(model, first, alpha, rtol, atol)
+        return solve_sampled(model, start, first, alpha, rtol, atol)
     norms, limit = np.diagonal(positions_of(model)[1]).copy(), divergence_limit(model, start.Q)
-    return solve_rates(Rates(model, step), first, alpha, norms, limit, rtol, atol)
+    return solve_rates(Rates(model, step), first, alpha, norms, limit, LOOSER * rtol, LOOSER * atol)
 
 
 def check_fluctuating(model: TeacherStudent) -> TeacherStudent:

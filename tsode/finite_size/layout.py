@@ -6,7 +6,6 @@ import numpy as np
 
 from .._compiled import jitable
 from ..model import TeacherStudent
-from ..overlaps import Overlaps
 
 __all__ = ["entries_of", "matrices_of", "norm_position", "pairs_of", "positions_of", "random_covariance"]
 
@@ -31,9 +30,9 @@ def norm_position(k, p, n):
     return n - p * (p + 1) // 2 + k * (k + 3) // 2
 
 
-def entries_of(start: Overlaps) -> np.ndarray:
+def entries_of(M: np.ndarray, Q: np.ndarray) -> np.ndarray:
     """Return M and the lower triangle of Q as one vector, shape (n,)."""
-    return np.concatenate([start.M.ravel(), start.Q[np.tril_indices(start.p)]])
+    return np.concatenate([M.ravel(), Q[np.tril_indices(len(Q))]])
 
 
 def matrices_of(entries: np.ndarray, model: TeacherStudent) -> tuple[np.ndarray, np.ndarray]:

@@ -35,6 +35,7 @@ from numba import carray
 
 from .._compiled import CFunction, jitable, with_name_of
 from ..model import TeacherStudent
+from ..ode.rhs import derivatives
 from .layout import norm_position, pairs_of
 
 __all__ = ["COHERENT", "BEND", "DRIFT", "LINEAR", "Rates", "constrain", "shares_of"]
@@ -65,6 +66,12 @@ class Rates:
         self.pointer = self.function.pointer
         self.arrays = (*constants, np.empty((d, d)), np.empty((n, n)), np.empty((n, n)), np.empty((4, n)))
         self.numbers = model.p, model.p_star, len(parameters), int(model.spherical)
+
+    def moments(self, o: np.ndarray, C: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return J, B and the lines of the model's steps at one point, given fluctuations of covariance C."""
+        derivatives(self.pointer, np.concatenate([o, C.ravel(), 0 * o]), self.arrays, self.numbers)
+        J, B, lines = (array.copy() for array in self.arrays[-3:])
+        return J, B, lines
 
 
 @functools.cache

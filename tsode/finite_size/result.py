@@ -17,7 +17,7 @@ from ..model import TeacherStudent
 from ..overlaps import Overlaps
 from ..trajectory import Trajectory
 from .layout import matrices_of, positions_of
-from .loss import LossMoments
+from .loss import loss_correction, loss_variance
 from .squares import exceeds
 
 __all__ = ["Fluctuations"]
@@ -83,11 +83,11 @@ class Fluctuations(Report):
 
     def loss_mean(self, N: int) -> np.ndarray:
         """Return the mean of the excess loss up to terms of order 1/N, shape (T,)."""
-        return self.ode.excess_loss + self._loss.correction / self._dimension(N)
+        return self.ode.excess_loss + self._loss_correction / self._dimension(N)
 
     def loss_std(self, N: int) -> np.ndarray:
         """Return the standard deviation of the excess loss, shape (T,)."""
-        return np.sqrt(self._loss.variance / self._dimension(N))
+        return np.sqrt(self._loss_variance / self._dimension(N))
 
     def loss_band(self, N: int, sigmas: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
         r"""Return a band of the excess loss, :math:`L e^{\pm \sigma}` with :math:`\sigma` so many relative deviations.
@@ -195,8 +195,13 @@ class Fluctuations(Report):
         return float(self.ode.alpha[i]), [Overlaps(M, Q, model.teacher_overlap) for M, Q in drawn]
 
     @functools.cached_property
-    def _loss(self):
-        return LossMoments(self)
+    def _loss_variance(self):
+        return loss_variance(self.model, self.ode.M, self.ode.Q, self.covariance)
+
+    @functools.cached_property
+    def _loss_correction(self):
+        points = zip(self.ode.M, self.ode.Q, self.covariance, self.correction)
+        return np.array([loss_correction(self.model, *point) for point in points])
 
     @functools.cached_property
     def _blind(self):
@@ -224,7 +229,7 @@ class Fluctuations(Report):
         return "Fluctuations of SGD about its ODE"
 
     def _rows(self):
-        alpha, last = self.ode.alpha, np.sqrt(self._loss.variance[-1])
+        alpha, last = self.ode.alpha, np.sqrt(self._loss_variance[-1])
         times = ", ".join(f"{self.valid_until(N):.4g} at N = {N:,}" for N in (10**4, 10**6, 10**8))
         return [
             ("model", describe(self.model)),

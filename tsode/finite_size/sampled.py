@@ -12,18 +12,20 @@ from __future__ import annotations
 import numpy as np
 
 from .._linear_algebra import joint_matrix
+from .._states import pack, start_state, unpack
 from ..closed_forms import NoClosedForm
 from ..model import TeacherStudent
 from ..ode.rhs import right_hand_side
+from ..overlaps import Overlaps
 from ..rules.points import points
-from .layout import matrices_of, pairs_of
+from .layout import entries_of, matrices_of, pairs_of
 from .rates import BEND, COHERENT, DRIFT, LINEAR, change, constrain, shares_of
 
 __all__ = ["Sampled", "solve_sampled"]
 
-FINE, ACCURACY = 1e-10, 1e-5  # relative errors of the drift, as far as it can, and of B
-FIRST, SECOND, SCALING = 1e-3, 1e-2, 1e-3  # steps of the differences that stand for J, H and the derivative of K
-LOOSEST = 1e-6  # relative tolerance of the solution
+FINE, ACCURACY = 1e-8, 1e-5  # relative errors of the drift, as far as it can, and of B
+FIRST, SECOND, SCALING = 5e-3, 5e-2, 1e-3  # steps of the differences that stand for J, H and the derivative of K
+LOOSEST = 1e-4  # tolerance of C and m
 NORMALS, WEIGHTS = np.array([-np.sqrt(3), 0.0, np.sqrt(3)]), np.array([1, 4, 1]) / 6  # exact up to the fifth power
 
 
@@ -47,13 +49,19 @@ class Sampled:
 
     def drift(self, o: np.ndarray) -> np.ndarray:
         """Return f of a free student, shape (n,)."""
-        M, Q = matrices_of(o, self.model)
-        found = self.rates(0.0, np.concatenate([M.ravel(), Q.ravel()]))
-        dQ = found[M.size :].reshape(Q.shape)
-        return np.concatenate([found[: M.size], dQ[np.tril_indices(len(Q))]])
+        found = self.rates(0.0, pack(*matrices_of(o, self.model)))
+        return entries_of(*unpack(found, self.model))
 
     def moments(self, o: np.ndarray, C: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return J, B and the lines that :class:`tsode.activations.error_averages.Averages` asks of `step`."""
+        """Return J, B and the lines of the model's steps at one point, given fluctuations of covariance C."""
+        model = self.model
+        J, B, lines = self.free_moments(o, C)
+        decay = model.weight_decay / model.batch_size
+        constrain(o, C, model.p, model.batch_size, decay, model.spherical, self.shares, J, B, lines)
+        return J, B, lines
+
+    def free_moments(self, o: np.ndarray, C: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return what :class:`tsode.activations.error_averages.Averages` asks of `step`."""
         n, f = len(o), self.drift(o)
         J = np.transpose([(self.drift(o + h) - self.drift(o - h)) / (2 * FIRST) for h in FIRST * np.eye(n)])
         lines = np.empty((4, n))
@@ -105,21 +113,21 @@ class Sampled:
 
 
 def solve_sampled(
-    model: TeacherStudent, first: np.ndarray, alpha: np.ndarray, rtol: float, atol: float
+    model: TeacherStudent, start: Overlaps, first: np.ndarray, alpha: np.ndarray, rtol: float, atol: float
 ) -> np.ndarray:
-    """Return the states (o, C, m) at the times that were reached, shape (T', n)."""
+    """Return the states (o, C, m) at the times that were reached, shape (T', n): C and m along a solution for o."""
     from scipy.integrate import solve_ivp  # half of the package's import time, if it stood above
 
-    sampled, n = Sampled(model), len(pairs_of(model)[0])
-    decay = model.weight_decay / model.batch_size
+    sampled, n, ends = Sampled(model), len(pairs_of(model)[0]), (alpha[0], alpha[-1])
+    options = {"method": "DOP853", "rtol": rtol, "atol": atol}
+    path = solve_ivp(right_hand_side(model), ends, start_state(model, start), dense_output=True, **options).sol
 
-    def rates(_, y):
-        dy, o, C = np.empty_like(y), y[:n], y[n : n + n * n].reshape(n, n)
-        J, B, lines = sampled.moments(o, C)
-        constrain(o, C, model.p, model.batch_size, decay, model.spherical, sampled.shares, J, B, lines)
-        change(y, J, B, lines, dy)
-        return dy
+    def rates(time, y):
+        y = np.concatenate([entries_of(*unpack(path(time), model)), y])
+        dy, C = np.empty_like(y), y[n : n + n * n].reshape(n, n)
+        change(y, *sampled.moments(y[:n], C), dy)
+        return dy[n:]
 
-    rtol = max(rtol, LOOSEST)
-    options = {"method": "DOP853", "t_eval": alpha, "rtol": rtol, "atol": max(atol, rtol / 100)}
-    return solve_ivp(rates, (alpha[0], alpha[-1]), first, **options).y.T
+    rest = solve_ivp(rates, ends, first[n:], t_eval=alpha, **{**options, "rtol": max(rtol, LOOSEST), "atol": LOOSEST})
+    overlaps = np.array([entries_of(*unpack(path(time), model)) for time in rest.t])
+    return np.hstack([overlaps, rest.y.T])
