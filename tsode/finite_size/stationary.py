@@ -113,7 +113,7 @@ def stationary_fluctuations(model: TeacherStudent, start: Overlaps | None = None
     >>> model = tsode.TeacherStudent(p=2, p_star=2, learning_rate=0.01, noise_variance=0.3)
     >>> found = tsode.stationary_fluctuations(model)
     >>> f"{found.relative_variance:.2f}, {found.relative_correction:.2f}"
-    '1.00, 2.17'
+    '1.00, 2.16'
     """
     check_fluctuating(model)
     point = _floor(model) if start is None else fixed_point(model, start)

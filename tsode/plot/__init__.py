@@ -1,5 +1,6 @@
 """Figures of results. Each function takes ``ax=None`` and returns the Axes; nothing is shown or saved."""
 
+from .bands import loss_band
 from .curves import loss_curve, overlap_curves, overlap_matrix
 from .escape import escape_histogram, escape_means
 from .panels import hessian_panels, save, study_panels
@@ -18,6 +19,7 @@ __all__ = [
     "hessian_separation",
     "hessian_spectra",
     "learning_rates",
+    "loss_band",
     "loss_curve",
     "overlap_curves",
     "overlap_matrix",

@@ -1,7 +1,7 @@
 """Whole figures: several panels of one result."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -13,10 +13,12 @@ from .._files import atomic_path
 from .._parameters import describe
 from .._types import PathLike
 from ..closed_forms import has_closed_forms
+from ..finite_size import Fluctuations
 from ..hessian import Comparison, Convergence
 from ..plateaus import plateau
 from ..trajectory import Trajectory, check_trajectory
-from ._style import check_law, style
+from ._style import COLOURS, check_law, style
+from .bands import draw_band
 from .curves import loss_curve, overlap_curves, overlap_matrix
 from .escape import escape_histogram
 from .spectra import check_comparison, check_samples, hessian_convergence, hessian_spectra
@@ -33,6 +35,7 @@ def study_panels(
     escapes: ArrayLike | None = None,
     law: Any = None,
     hessian: Comparison | None = None,
+    fluctuations: Fluctuations | None = None,
 ) -> Figure:
     """Draw SGD beside its ODE: loss with the plateau, overlaps, escape times, Hessians, the theory's last overlaps.
 
@@ -50,6 +53,8 @@ def study_panels(
         Their law.
     hessian : tsode.hessian.Comparison, optional
         Spectra on plateau and solution manifold.
+    fluctuations : Fluctuations, optional
+        What ``tsode.fluctuations`` returned for the ODE: the band of the loss.
 
     Returns
     -------
@@ -78,6 +83,10 @@ def study_panels(
     with style():
         figure, axes = plt.subplots(2, 3, figsize=(14, 7.4), layout="constrained")
         loss_curve(ode, sgd, plateau_loss, ax=axes[0, 0])
+        if fluctuations is not None:
+            _checks.instance("fluctuations", fluctuations, Fluctuations, "what tsode.fluctuations returns")
+            draw_band(axes[0, 0], fluctuations, cast(int, sgd.N), COLOURS[3])
+            axes[0, 0].legend(loc="lower left", fontsize=7)
         overlap_curves(ode, sgd, "M", ax=axes[0, 1])
         overlap_curves(ode, sgd, "Q", ax=axes[0, 2])
         if no_plateau := _no_plateau(model):

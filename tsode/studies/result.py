@@ -16,6 +16,7 @@ from .._files import read_npz, remove_stale, write_json, write_npz
 from .._statistics import mean_and_error
 from .._types import PathLike
 from ..closed_forms import NoClosedForm, closed_forms
+from ..finite_size import Fluctuations, fluctuations
 from ..hessian import Comparison, compare
 from ..model import TeacherStudent
 from ..plateaus import Plateau, escape_time, plateau
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 __all__ = ["Study"]
 
 PARTS = ("ode", "sgd", "escapes")
+WIDEST = 12  # students whose fluctuations take no longer than the rest
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -97,6 +99,16 @@ class Study(Table):
     def escape(self) -> tuple[Any, float]:
         """Law of the escape time from random weights, None where it has no closed form; and its threshold."""
         return escape_setting(self.model, cast(int, self.sgd.N))
+
+    @functools.cached_property
+    def fluctuations(self) -> Fluctuations | None:
+        """Fluctuations of SGD about its ODE, None where they are not known in closed form, or the student is wide."""
+        if self.model.rule.averages(self.model).step is None or self.model.p > WIDEST:
+            return None
+        try:
+            return fluctuations(self.model, self.ode.overlaps(0), self.ode.alpha)
+        except NoClosedForm:
+            return None
 
     @functools.cached_property
     def results(self) -> dict[str, dict[str, float]]:
@@ -206,7 +218,7 @@ class Study(Table):
         hessian = None if isinstance(self.hessian, str) else self.hessian
         times = escape_time(self.escapes, threshold)
         level = None if isinstance(self.plateau, str) else self.plateau.excess_loss
-        return plot.study_panels(self.ode, self.sgd, level, times, law, hessian)
+        return plot.study_panels(self.ode, self.sgd, level, times, law, hessian, self.fluctuations)
 
     def save(self, directory: PathLike) -> list[Path]:
         """Write ``study.npz``, ``study.png`` and ``summary.json``, each of them complete or absent.
