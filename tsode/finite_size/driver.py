@@ -12,13 +12,15 @@ from ..model import TeacherStudent, check_constant, check_isotropic, check_model
 from ..ode import integrate
 from ..ode.any_rates import solve_rates
 from ..overlaps import Overlaps, check_scale, check_start
+from ..trajectory import Trajectory
 from .layout import entries_of, positions_of, random_covariance
 from .rates import Rates
 from .result import Fluctuations
 from .sampled import solve_sampled
 
-__all__ = ["check_fluctuating", "fluctuations"]
+__all__ = ["check_fluctuating", "fluctuations", "quick_fluctuations"]
 
+WIDEST = 12  # students whose fluctuations take less than some seconds
 LOOSER = 100.0  # tolerances of what is an expansion in 1/N anyway, over those of the ODE
 
 
@@ -96,6 +98,18 @@ def fluctuations(
         states[: len(found)] = found
     covariance = states[:, n : n + n * n].reshape(-1, n, n)
     return Fluctuations(ode, covariance, states[:, n + n * n :])
+
+
+def quick_fluctuations(ode: Trajectory) -> Fluctuations | None:
+    """Return the fluctuations along a solution of the ODE; None where they take longer, or none are known."""
+    model = ode.model
+    try:
+        check_fluctuating(model)
+    except NoClosedForm:
+        return None
+    if model.rule.averages(model).step is None or model.p > WIDEST:
+        return None
+    return fluctuations(model, ode.overlaps(0), ode.alpha)
 
 
 def _solved(model, start, first, alpha, rtol, atol):

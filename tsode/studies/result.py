@@ -16,7 +16,7 @@ from .._files import read_npz, remove_stale, write_json, write_npz
 from .._statistics import mean_and_error
 from .._types import PathLike
 from ..closed_forms import NoClosedForm, closed_forms
-from ..finite_size import Fluctuations, fluctuations
+from ..finite_size import Fluctuations, quick_fluctuations
 from ..hessian import Comparison, compare
 from ..model import TeacherStudent
 from ..plateaus import Plateau, escape_time, plateau
@@ -38,7 +38,6 @@ if TYPE_CHECKING:
 __all__ = ["Study"]
 
 PARTS = ("ode", "sgd", "escapes")
-WIDEST = 12  # students whose fluctuations take no longer than the rest
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -103,12 +102,7 @@ class Study(Table):
     @functools.cached_property
     def fluctuations(self) -> Fluctuations | None:
         """Fluctuations of SGD about its ODE, None where they are not known in closed form, or the student is wide."""
-        if self.model.rule.averages(self.model).step is None or self.model.p > WIDEST:
-            return None
-        try:
-            return fluctuations(self.model, self.ode.overlaps(0), self.ode.alpha)
-        except NoClosedForm:
-            return None
+        return quick_fluctuations(self.ode)
 
     @functools.cached_property
     def results(self) -> dict[str, dict[str, float]]:
