@@ -119,9 +119,11 @@ def stationary_fluctuations(model: TeacherStudent, start: Overlaps | None = None
     point = _floor(model) if start is None else fixed_point(model, start)
     M, Q, step = point.overlaps.M, point.overlaps.Q, model.rule.averages(model).step
     rates, o = Sampled(model) if step is None else Rates(model, step), entries_of(M, Q)
-    J, B, _ = rates.moments(o, np.zeros((len(o), len(o))))
+    J, B, lines = rates.moments(o, np.zeros((len(o), len(o))))
     C, D, inverse = _at_rest(J, B)
-    m = -inverse @ rates.moments(o, C)[2][BEND]
+    # where C grows as alpha D, the mean moves along at a constant rate, and lags behind its equilibrium
+    rate = -inverse @ (rates.moments(o, D)[2] - lines)[BEND]
+    m = inverse @ (rate - rates.moments(o, C)[2][BEND])
     variance, correction = float(loss_variance(model, M, Q, C)), loss_correction(model, M, Q, C, m)
     return Stationary(point, C, m, D, variance, correction)
 
