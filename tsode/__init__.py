@@ -19,6 +19,7 @@
 `hessian`                    of the loss: on the plateau, on the solutions, on samples
 `study`                      all of this for one model; also the command ``tsode study``
 `scan`, `scans`              functions over grids of parameters, resumable
+`explore`                    sliders in a notebook, theory and SGD beside them
 `plot`                       figures of all results
 ===========================  ====================================================================
 
@@ -44,6 +45,7 @@ _prepare_kernel_cache()  # Numba looks for a place when a kernel is defined, tha
 from . import activations, hessian, manifold, rules, scans, schedules
 from .closed_forms import NoClosedForm
 from .conditions import escaped
+from .explorer import explore
 from .finite_size import Fluctuations, Stationary, fluctuations, stationary_fluctuations
 from .inputs import Inputs
 from .model import TeacherStudent
@@ -72,6 +74,7 @@ __all__ = [
     "escape_law",
     "escape_time",
     "escaped",
+    "explore",
     "fixed_point",
     "fluctuations",
     "giant_steps",

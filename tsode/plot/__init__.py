@@ -1,8 +1,10 @@
 """Figures of results. Each function takes ``ax=None`` and returns the Axes; nothing is shown or saved."""
 
+from ._style import paper
 from .bands import loss_band
 from .curves import loss_curve, overlap_curves, overlap_matrix
 from .escape import escape_histogram, escape_means
+from .invariants import overlap_invariants
 from .panels import hessian_panels, save, study_panels
 from .rates import learning_rates
 from .scans import deviation_curves, escape_curves, stability_map
@@ -22,7 +24,9 @@ __all__ = [
     "loss_band",
     "loss_curve",
     "overlap_curves",
+    "overlap_invariants",
     "overlap_matrix",
+    "paper",
     "save",
     "stability_map",
     "study_panels",

@@ -71,8 +71,8 @@ def loss_band(
     return ax
 
 
-def draw_band(ax: Axes, fluctuations: Fluctuations, N: int, colour: str) -> None:
-    """Draw one band up to where it holds, and a line there."""
+def draw_band(ax: Axes, fluctuations: Fluctuations, N: int, colour: str = COLOURS[3]) -> None:
+    """Draw one band up to where it holds, and a line there; a legend that is there takes both up."""
     end, alpha = fluctuations.valid_until(N), fluctuations.ode.alpha
     held = alpha < end
     low, high = fluctuations.loss_band(N)
@@ -82,3 +82,5 @@ def draw_band(ax: Axes, fluctuations: Fluctuations, N: int, colour: str) -> None
     )  # fmt: skip
     if not held.all():
         ax.axvline(end, color=colour, ls=":", lw=1.1, label="beyond: chance, tsode.escape_law")
+    if ax.get_legend() is not None:
+        ax.legend(loc="lower left", fontsize=7)

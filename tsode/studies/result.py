@@ -12,7 +12,7 @@ import numpy as np
 
 from .. import _checks
 from .._display import Table
-from .._files import read_npz, remove_stale, write_json, write_npz
+from .._files import atomic_path, read_npz, remove_stale, write_json, write_npz
 from .._statistics import mean_and_error
 from .._types import PathLike
 from ..closed_forms import NoClosedForm, closed_forms
@@ -31,6 +31,7 @@ from .measurements import (
     plateau_level,
     random_rotations,
 )
+from .report import page
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -108,7 +109,7 @@ class Study(Table):
     def results(self) -> dict[str, dict[str, float]]:
         """The compared quantities: name -> {"theory", "ode", "sgd", "sgd_error"}, absent where undefined.
 
-        Errors are standard errors of the mean over runs; :mod:`tsode.studies.text` says what each row means. Where
+        Errors are standard errors of the mean over runs; `tsode.studies.text` says what each row means. Where
         there is no plateau there are no rows about it and the escape from it.
         """
         ode, sgd = self.ode, self.sgd
@@ -207,15 +208,21 @@ class Study(Table):
         True
         """
         from .. import plot  # matplotlib takes longer to import than all the rest
+        from ..plot.bands import draw_band
 
         law, threshold = self.escape
         hessian = None if isinstance(self.hessian, str) else self.hessian
         times = escape_time(self.escapes, threshold)
         level = None if isinstance(self.plateau, str) else self.plateau.excess_loss
-        return plot.study_panels(self.ode, self.sgd, level, times, law, hessian, self.fluctuations)
+        figure = plot.study_panels(self.ode, self.sgd, level, times, law, hessian, threshold)
+        if self.fluctuations is not None:
+            draw_band(figure.axes[0], self.fluctuations, cast(int, self.sgd.N))
+        return figure
 
     def save(self, directory: PathLike) -> list[Path]:
-        """Write ``study.npz``, ``study.png`` and ``summary.json``, each of them complete or absent.
+        """Write ``study.npz``, ``study.png``, ``summary.json`` and ``study.html``, each of them complete or absent.
+
+        The last has table and figure in one page for a browser, which needs no other file.
 
         Parameters
         ----------
@@ -240,18 +247,20 @@ class Study(Table):
         >>> import tempfile
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     [path.name for path in study.save(folder)]
-        ['study.npz', 'study.png', 'summary.json']
+        ['study.npz', 'study.png', 'summary.json', 'study.html']
         """
         from .. import plot
 
         directory = _checks.file_path("directory", directory)
         directory.mkdir(parents=True, exist_ok=True)
         remove_stale(directory)
-        paths = [directory / name for name in ("study.npz", "study.png", "summary.json")]
+        paths = [directory / name for name in ("study.npz", "study.png", "summary.json", "study.html")]
         arrays = {f"{part}.{name}": array for part in PARTS for name, array in getattr(self, part).to_arrays().items()}
         write_npz(paths[0], arrays)
         plot.save(self.plot(), paths[1])
         write_json(paths[2], self.summary())
+        with atomic_path(paths[3]) as temporary:
+            temporary.write_text(page(self, paths[1].read_bytes()), encoding="utf-8")
         return paths
 
     @classmethod
