@@ -65,7 +65,9 @@ def quadrature(model, start, nodes=7):
 
 @BOTH
 def test_moments_of_a_step_are_those_of_exact_quadrature(case):
-    N, tight, loose = (10, 1e-11, 1e-10) if case is NOISY else (10**5, 1e-6, 2e-4)  # on the sphere 1/N has higher powers
+    N, tight, loose = (
+        (10, 1e-11, 1e-10) if case is NOISY else (10**5, 1e-6, 2e-4)
+    )  # on the sphere 1/N has higher powers
     models = [at_dimension(case, n) for n in (N, 2 * N)]
     start = generic_start(models[0])
     o = entries_of(start.M, start.Q)
@@ -146,7 +148,7 @@ def against_chain(case, alpha, N, runs, seed=1):
     moving = spread > 1e-9
     loss_error = theory.loss_std(N)[1:] / np.sqrt(runs)
     loss = (sgd.excess_loss.mean(axis=0)[1:] - theory.loss_mean(N)[1:]) / loss_error
-    covariance = ((products.mean(axis=0) - C)[moving] / error[moving])
+    covariance = (products.mean(axis=0) - C)[moving] / error[moving]
     return np.sqrt(np.mean(covariance**2)), np.sqrt(np.mean(loss**2)), np.abs(loss_error * N)
 
 
@@ -165,7 +167,8 @@ def test_batches_and_decay_against_the_chain():
     """A batch of 100 is one long step: its mean is far from the ODE's. Level 1e-4 or so: 28 covariances, 2 means."""
     case = {**CASES["decay"], "learning_rate": 10.0, "batch_size": 100}
     covariance, loss, resolved = against_chain(case, np.array([0.0, 0.5, 1.5]), N=4000, runs=8000)
-    assert covariance < 2.2 and loss < 2.8
+    assert covariance < 2.2
+    assert loss < 2.8
     model = tsode.TeacherStudent(**case)
     found = tsode.fluctuations(model, generic_start(model, 3), [0.0, 0.5, 1.5])
     assert (np.abs(found._loss_correction[1:]) > 3 * resolved).any()  # the correction is seen
@@ -176,7 +179,8 @@ def test_batches_and_decay_against_the_chain():
 @pytest.mark.parametrize("name", CASES)
 def test_covariances_against_the_chain(name, N):
     covariance, loss, _ = against_chain(CASES[name], np.array([0.0, 0.5, 1.5]), N, runs=2000)
-    assert covariance < 2.2 and loss < 3.0
+    assert covariance < 2.2
+    assert loss < 3.0
 
 
 @pytest.mark.slow
@@ -184,7 +188,8 @@ def test_covariances_against_the_chain(name, N):
 def test_other_activations_against_the_chain(activation):
     case = {"p": 1, "p_star": 1, "learning_rate": 0.5, "noise_variance": 0.1, "activation": activation}
     covariance, loss, _ = against_chain(case, np.array([0.0, 1.0, 4.0]), N=1000, runs=4000)
-    assert covariance < 2.2 and loss < 3.0
+    assert covariance < 2.2
+    assert loss < 3.0
 
 
 def test_quadrature_finds_the_numbers_of_the_square():
@@ -224,7 +229,9 @@ def test_law_of_a_sum_of_squares():
     levels = [0.3, 2.0, 9.0, 30.0]
     np.testing.assert_allclose([exceeds(np.ones(3), x) for x in levels], chi2(3).sf(levels), atol=1e-9)
     two = [exceeds(np.array([1.0, 1.0, 3.0, 3.0]), x) for x in levels]  # two exponential variables
-    np.testing.assert_allclose(two, 1.5 * np.exp(np.divide(levels, -6)) - 0.5 * np.exp(np.divide(levels, -2)), atol=1e-9)
+    np.testing.assert_allclose(
+        two, 1.5 * np.exp(np.divide(levels, -6)) - 0.5 * np.exp(np.divide(levels, -2)), atol=1e-9
+    )
 
 
 @pytest.mark.slow
@@ -235,7 +242,10 @@ def test_runs_that_are_drawn_escape_as_the_chain_does():
     alpha = np.linspace(time, 60, 400)
     drawn = [tsode.escape_time(run, 0.3) for run in tsode.integrate_many(model, starts, alpha)]
     chain = tsode.escape_time(tsode.simulate(model, None, 60.0, N, 200, until=tsode.escaped(0.35)), 0.3)
-    assert abs(np.mean(drawn) - chain.mean()) < 4 * np.hypot(np.std(drawn) / 20, chain.std() / np.sqrt(200)) + 0.02 * chain.mean()
+    assert (
+        abs(np.mean(drawn) - chain.mean())
+        < 4 * np.hypot(np.std(drawn) / 20, chain.std() / np.sqrt(200)) + 0.02 * chain.mean()
+    )
 
 
 @pytest.mark.parametrize(("p", "variance"), [(1, 2.0), (3, 2 / 3)])
@@ -262,7 +272,8 @@ def test_a_plateau_has_a_spread_of_its_own():
     """Nothing of what grows is in it: M, which has no spread at rest."""
     model = tsode.TeacherStudent(3, 2, 0.3, 0.1)
     found = tsode.stationary_fluctuations(model, tsode.plateau(model).overlaps)
-    assert np.abs(found.covariance[:6]).max() < 1e-12 and found.relative_variance > 0
+    assert np.abs(found.covariance[:6]).max() < 1e-12
+    assert found.relative_variance > 0
     late = tsode.fluctuations(model, found.point.overlaps, [0.0, 60.0])
     np.testing.assert_allclose(late.covariance[1, 6:, 6:], found.covariance[6:, 6:], atol=1e-5)
 
@@ -271,11 +282,13 @@ def test_validity_ends_with_the_escape_and_the_band_with_it():
     model = tsode.TeacherStudent(4, 2, 0.4)
     found, certain = (tsode.fluctuations(model, start, 40.0) for start in (None, generic_start(model)))
     ends = [found.valid_until(N) for N in (10**4, 10**6, 10**8)]
-    assert 0 < ends[0] < ends[1] < ends[2] < 40 and certain.valid_until(10**6) == np.inf
+    assert 0 < ends[0] < ends[1] < ends[2] < 40
+    assert certain.valid_until(10**6) == np.inf
     lower, upper = certain.loss_band(10**4, 2.0)
     np.testing.assert_allclose(np.log(upper / lower), 4 * certain.loss_std(10**4) / certain.ode.excess_loss)
     axes = [loss_band(one, N=[10**6]) for one in (found, certain)]
     bands = [ax.collections[0].get_paths()[0].vertices[:, 0].max() for ax in axes]
-    assert bands[0] < ends[1] and bands[1] == 40
+    assert bands[0] < ends[1]
+    assert bands[1] == 40
     assert any("escape_law" in str(line.get_label()) for line in axes[0].lines)
     assert not any("escape_law" in str(line.get_label()) for line in axes[1].lines)

@@ -46,7 +46,7 @@ from . import activations, hessian, manifold, rules, scans, schedules
 from .closed_forms import NoClosedForm
 from .conditions import escaped
 from .explorer import explore
-from .finite_size import Fluctuations, Stationary, fluctuations, stationary_fluctuations
+from .finite_size import fluctuations, stationary_fluctuations
 from .inputs import Inputs
 from .model import TeacherStudent
 from .ode import giant_steps, gradient, integrate, integrate_many, optimal_schedule
@@ -61,12 +61,10 @@ if _typing.TYPE_CHECKING:
     from . import plot
 
 __all__ = [
-    "Fluctuations",
     "Inputs",
     "InputsExhausted",
     "NoClosedForm",
     "Overlaps",
-    "Stationary",
     "Study",
     "TeacherStudent",
     "Trajectory",

@@ -28,7 +28,6 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 from numba import carray
@@ -38,7 +37,7 @@ from ..model import TeacherStudent
 from ..ode.rhs import derivatives
 from .layout import norm_position, pairs_of
 
-__all__ = ["COHERENT", "BEND", "DRIFT", "LINEAR", "Rates", "constrain", "shares_of"]
+__all__ = ["BEND", "COHERENT", "DRIFT", "LINEAR", "Rates", "constrain", "shares_of"]
 
 LINEAR, DRIFT, BEND, COHERENT = 0, 1, 2, 3  # what the rows of `lines` are
 

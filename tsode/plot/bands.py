@@ -1,8 +1,8 @@
 """The band that theory gives to the loss at finite N, over the runs of SGD."""
 
-from collections.abc import Sequence
-
+import numpy as np
 from matplotlib.axes import Axes
+from numpy.typing import ArrayLike
 
 from .. import _checks
 from ..finite_size import Fluctuations
@@ -14,7 +14,7 @@ __all__ = ["draw_band", "loss_band"]
 
 
 def loss_band(
-    fluctuations: Fluctuations, sgd: Trajectory | None = None, N: Sequence[int] | None = None, ax: Axes | None = None
+    fluctuations: Fluctuations, sgd: Trajectory | None = None, N: ArrayLike | None = None, ax: Axes | None = None
 ) -> Axes:
     """Draw the excess loss of the ODE with the band that one standard deviation of SGD at some N makes of it.
 
@@ -27,7 +27,7 @@ def loss_band(
         What ``tsode.fluctuations`` returned.
     sgd : Trajectory, optional
         Runs of ``simulate``, drawn as thin lines.
-    N : sequence of int, optional
+    N : int or array_like of int, optional
         Input dimensions of the bands; that of `sgd` by default.
     ax : matplotlib.axes.Axes, optional
         Where to draw; a new figure by default.
@@ -56,7 +56,8 @@ def loss_band(
         raise ValueError(f"`sgd` must be what `simulate` returns, but is of the engine '{sgd.engine}'")
     if N is None and sgd is None:
         raise ValueError("`N` or `sgd` must be given, but both are None")
-    dimensions = [sgd.N] if N is None and sgd is not None else list(N or [])
+    given = np.atleast_1d(_checks.real_array("N", sgd.N if N is None and sgd is not None else N))
+    dimensions = [_checks.integer("N", value, minimum=1) for value in given.ravel()]
     with style():
         ax = axes_or_new(ax, figsize=(5, 3.4))
         ode = fluctuations.ode
@@ -83,4 +84,5 @@ def draw_band(ax: Axes, fluctuations: Fluctuations, N: int, colour: str = COLOUR
     if not held.all():
         ax.axvline(end, color=colour, ls=":", lw=1.1, label="beyond: chance, tsode.escape_law")
     if ax.get_legend() is not None:
-        ax.legend(loc="lower left", fontsize=7)
+        with style():
+            ax.legend(loc="lower left", fontsize=7)
