@@ -83,6 +83,7 @@ CLOSED = {
     hessian.convergence: lambda model: hessian.convergence(model, 20, [2]),
     hessian.gradient_flow_plateau: hessian.gradient_flow_plateau,
     hessian.separation: lambda model: hessian.separation(model, 60, [1, 4]),
+    tsode.stationary_fluctuations: tsode.stationary_fluctuations,
     manifold.closest_rotation: lambda model: manifold.closest_rotation(model, START),
     manifold.closest_solution: lambda model: manifold.closest_solution(model, START),
     manifold.dimension: manifold.dimension,
@@ -107,6 +108,9 @@ OPEN = {
     tsode.giant_steps: lambda model: tsode.giant_steps(model, START, 2).M,
     tsode.optimal_schedule: lambda model: (
         tsode.optimal_schedule(model.replace(p=1, p_star=1), ONE, [0.0, 1.0], None, (0.1, 0.11)).loss
+    ),
+    tsode.fluctuations: lambda model: (
+        tsode.fluctuations(model.replace(p=1, p_star=1, learning_rate=0.1), ONE, [0.0, 0.5]).covariance
     ),
     tsode.simulate: lambda model: tsode.simulate(model, START, [0.0, 2.0], N=20).M[:, -1],
     tsode.simulate_many: lambda model: tsode.simulate_many([model], START, [0.0, 2.0], N=20)[0].M[:, -1],

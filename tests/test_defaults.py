@@ -19,6 +19,7 @@ DEFAULTS = {
     tsode.fixed_point: {"relax": 0.0, "gradient_flow": False},
     tsode.gradient: {name: value for name, value in ODE.items() if name != "method"},
     tsode.optimal_schedule: {"weights": None, "bounds": None, "rtol": 1e-8, "atol": 1e-10},
+    tsode.fluctuations: {"scale": 1.0, "rtol": 1e-8, "atol": 1e-10},
     tsode.simulate: SGD,
     tsode.simulate_many: SGD,
     tsode.escape_law: {"start": "plateau", "scale": 1.0},

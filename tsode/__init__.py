@@ -8,6 +8,7 @@
 `gradient`                   derivatives of their loss with respect to all parameters and the start
 `schedules`                  learning rates that change in time; `optimal_schedule`: the best ones
 `averaging`                  running averages of the weights, beside them
+`fluctuations`               spread and mean of SGD about its ODE at any N, without simulation; `stationary_fluctuations`: at rest
 `simulate`                   one-pass SGD at dimension N, until a condition such as `escaped` holds; `simulate_many`
 `activations`                functions of the hidden units, and how to write your own
 `rules`                      what one sample changes: losses of the output, clipped steps, targets of your own
@@ -46,6 +47,7 @@ from . import activations, averaging, hessian, manifold, rules, scans, schedules
 from .closed_forms import NoClosedForm
 from .conditions import escaped
 from .explorer import explore
+from .finite_size import fluctuations, stationary_fluctuations
 from .inputs import Inputs
 from .model import TeacherStudent
 from .ode import giant_steps, gradient, integrate, integrate_many, optimal_schedule
@@ -74,6 +76,7 @@ __all__ = [
     "escaped",
     "explore",
     "fixed_point",
+    "fluctuations",
     "giant_steps",
     "gradient",
     "hessian",
@@ -90,6 +93,7 @@ __all__ = [
     "schedules",
     "simulate",
     "simulate_many",
+    "stationary_fluctuations",
     "study",
 ]
 __version__ = _version("tsode")

@@ -8,7 +8,7 @@ import numpy as np
 import pandas
 
 import tsode
-from bad_inputs.things import MASKED, MODEL, OBJECTS, SPHERE, START
+from bad_inputs.things import MASKED, MODEL, OBJECTS, SPHERE, START, fluctuations
 from tsode import activations, rules, schedules
 
 SHIPPED, TEACHERS = (", ".join(map(repr, names)) for names in (activations.SHIPPED, activations.TEACHERS))
@@ -84,6 +84,29 @@ CASES = {
     "width is nan": (make(p=nan), ValueError, "`p` must be a whole number, but is nan"),
     "width is zero": (make(p=0), ValueError, "`p` must be at least 1, but is 0"),
     "teacher width negative": (make(p_star=-1), ValueError, "`p_star` must be at least 1, but is -1"),
+    "fluctuations of momentum": (
+        lambda: tsode.fluctuations(MODEL.replace(momentum=0.5), None, 1.0), ValueError,
+        "`model` must have the rule 'gradient', a fixed readout and no momentum for fluctuations; take the spread of"
+    ),
+    "fluctuations of no rate": (
+        lambda: tsode.fluctuations(MODEL.replace(learning_rate=[(0, 0.1), (1, 0.2)]), None, 1.0), ValueError,
+        "`model` must have a constant learning rate here"
+    ),
+    "fluctuations of many units": (
+        lambda: tsode.fluctuations(tsode.TeacherStudent(4, 2, 0.1, activation="tanh"), None, 1.0), ValueError,
+        "`model` must have fewer units, or the square as activation, for fluctuations; take the spread of runs"
+    ),
+    "fluctuations from weights of no size": (
+        lambda: tsode.fluctuations(MODEL, None, 1.0, 0.0), ValueError, "`scale` must be larger than 0, but is 0"
+    ),
+    "fluctuations at no N": (lambda: fluctuations().M_std(2), ValueError, "`N` must be at least 3, but is 2"),
+    "band of no width": (lambda: fluctuations().loss_band(20, 0), ValueError, "`sigmas` must be larger than 0, but is"),
+    "no runs drawn": (lambda: fluctuations().sample(2000, 0), ValueError, "`runs` must be at least 1, but is 0"),
+    "an escape that is certain": (
+        lambda: tsode.fluctuations(MODEL, tsode.Overlaps([[0.5], [0]], np.eye(2)), 1.0).escape_cdf(20, 0.1), ValueError,
+        "`start` of the fluctuations must be None, or with M = 0, for the law of an escape"
+    ),
+    "floor from text": (lambda: tsode.stationary_fluctuations(MODEL, "a"), TypeError, "`start` must be an Overlaps, b"),
     "giant steps of batches": (
         lambda: tsode.giant_steps(MODEL.replace(batch_size=2), START, 3), ValueError,
         "`model` must have no batches, momentum, decay and average of its own for giant steps, but has"

@@ -74,6 +74,12 @@ class Averages:
         Jitable ``drift_back(omega, parameters, J_bar, omega_bar, parameters_bar)`` and ``noise_back(omega, parameters,
         J, F, K_bar, J_bar, F_bar, omega_bar, parameters_bar)``: from the derivatives of a number with respect to J and
         K, given in J_bar and K_bar, they add to those with respect to what J and K are functions of.
+    step : callable or None
+        Jitable ``step(omega, parameters, p, pairs, C, J, B, lines)`` for fluctuations at finite N. The entries of M and
+        of the lower triangle of Q belong to `pairs` of preactivations, shape (2, n), and change by X / N in a sample.
+        It writes the derivatives of E[X], shape (n, n), the covariance of X, and to `lines`, shape (4, n): the part of
+        E[X] that is linear in C, all of it, what changes it at order 1/N given fluctuations of covariance C, and
+        J Omega J^T of the averages.
     constants : bool
         Whether the loops read :meth:`Activation.constants` after the readouts.
     lanes : bool
@@ -89,6 +95,7 @@ class Averages:
     constants: bool = False
     lanes: bool = False
     outputs: Callable[..., None] | None = None
+    step: Callable[..., None] | None = None
 
     def moments(
         self, omega: np.ndarray, parameters: np.ndarray, p: int, second_order: bool

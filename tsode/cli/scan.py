@@ -42,7 +42,7 @@ ABOUT = {
 COLUMNS = {
     "escape": ("mean", "std_error", "law_mean", "escaped"),
     "stability": ("fate", "theory"),
-    "deviation": ("mean", "std_error"),
+    "deviation": ("mean", "std_error", "theory"),
 }
 FIGURES = {"escape": "escape_curves", "stability": "stability_map", "deviation": "deviation_curves"}
 MOST_VALUES = 1_000_000  # of one parameter

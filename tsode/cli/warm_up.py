@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import ode, sgd
+from .. import finite_size, ode, sgd
 from .._lanes import WIDTH
 from .._progress import progress_bar
 from ..activations import SHIPPED, NoClosedForm
@@ -60,6 +60,8 @@ def _calls(activation: str) -> Iterator[tuple[str, Callable[[], object]]]:
     yield f"{activation}: ODE", lambda: ode.integrate(model, start, alpha)
     yield f"{activation}: ODEs in lockstep", lambda: ode.integrate_many([model] * 2, start, alpha)
     yield f"{activation}: derivatives", derivatives
+    if model.rule.averages(model).step is not None:
+        yield f"{activation}: fluctuations", lambda: finite_size.fluctuations(model, start, alpha)
     for each, noise in ((model, "with"), (model.replace(noise_variance=0.0), "without")):
         for runs in (1, WIDTH):
             run = functools.partial(sgd.simulate, each, start, alpha, N, runs)

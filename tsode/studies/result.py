@@ -16,6 +16,7 @@ from .._files import atomic_path, read_npz, remove_stale, write_json, write_npz
 from .._statistics import mean_and_error
 from .._types import PathLike
 from ..closed_forms import NoClosedForm, closed_forms
+from ..finite_size import Fluctuations, quick_fluctuations
 from ..hessian import Comparison, compare
 from ..model import TeacherStudent
 from ..plateaus import Plateau, escape_time, plateau
@@ -98,6 +99,11 @@ class Study(Table):
     def escape(self) -> tuple[Any, float]:
         """Law of the escape time from random weights, None where it has no closed form; and its threshold."""
         return escape_setting(self.model, cast(int, self.sgd.N))
+
+    @functools.cached_property
+    def fluctuations(self) -> Fluctuations | None:
+        """Fluctuations of SGD about its ODE, None where they are not known in closed form, or the student is wide."""
+        return quick_fluctuations(self.ode)
 
     @functools.cached_property
     def results(self) -> dict[str, dict[str, float]]:
@@ -202,12 +208,16 @@ class Study(Table):
         True
         """
         from .. import plot  # matplotlib takes longer to import than all the rest
+        from ..plot.bands import draw_band
 
         law, threshold = self.escape
         hessian = None if isinstance(self.hessian, str) else self.hessian
         times = escape_time(self.escapes, threshold)
         level = None if isinstance(self.plateau, str) else self.plateau.excess_loss
-        return plot.study_panels(self.ode, self.sgd, level, times, law, hessian, threshold)
+        figure = plot.study_panels(self.ode, self.sgd, level, times, law, hessian, threshold)
+        if self.fluctuations is not None:
+            draw_band(figure.axes[0], self.fluctuations, cast(int, self.sgd.N))
+        return figure
 
     def save(self, directory: PathLike) -> list[Path]:
         """Write ``study.npz``, ``study.png``, ``summary.json`` and ``study.html``, each of them complete or absent.
