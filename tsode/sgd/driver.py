@@ -54,6 +54,7 @@ def simulate(
     observables: Mapping[str, Callable[..., Any] | OfWeights] | None = None,
     keep_weights: bool = False,
     path: PathLike | None = None,
+    step: float | None = None,
 ) -> Trajectory:
     r"""Run one-pass SGD at input dimension N and record the overlaps.
 
@@ -157,13 +158,13 @@ def simulate(
     path = None if path is None else _checks.file_path("path", path, (".npz",))
     past = start if isinstance(start, Trajectory) else None
     if past is not None:
-        asked = Asked(alpha, N, runs, seed, engine, inputs, precision)
-        alpha, N, runs, seed, engine, inputs, precision = continued(past, model, asked)
+        asked = Asked(alpha, N, runs, seed, engine, inputs, precision, step)
+        alpha, N, runs, seed, engine, inputs, precision, step = continued(past, model, asked)
     alpha = _checks.times(alpha)
     N = _checks.integer("N", N, minimum=model.p + model.p_star)
     runs = _checks.integer("runs", runs, minimum=1)
     sequence = seed_sequence(seed)
-    setting = check_setting(N, runs, engine, inputs, precision)
+    setting = check_setting(N, runs, engine, inputs, precision, step)
     keep = setting.keeps(keep_weights) or past is not None
     wishes = Wishes(until, check_observables(observables, setting), keep or path is not None)
     begin = check_any_start(model, None if past else start, setting)
