@@ -73,7 +73,7 @@ def check_diffusion(model: TeacherStudent) -> TeacherStudent:
         )
     if model.rule.averages(model).drift is None:
         raise NoClosedForm(
-            "`model` must have a rule whose averages are compiled loops for the engine 'diffusion', as 'gradient' has, "
+            "`model` must have a rule and activations whose averages are compiled loops for the engine 'diffusion', "
             f"but is {describe(model)}; take engine='chain'"
         )
     return model

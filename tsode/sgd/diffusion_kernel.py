@@ -34,7 +34,11 @@ def means_of(averages: Averages) -> CFunction:
     @with_name_of(drift, noise)
     def means(omega, parameters, J, F, K, p, n, n_parameters):
         drift(omega, parameters, J)
-        F[:] = J @ omega
+        for k in range(p):
+            for j in range(n):
+                F[k, j] = 0.0
+                for i in range(n):
+                    F[k, j] += J[k, i] * omega[i, j]
         noise(omega, parameters, J, F, K)
 
     @with_name_of(drift, noise)
@@ -80,8 +84,11 @@ def kick_by_samples(step: Callable[..., None], noises: int) -> Callable[..., Non
         p, d, p_star = rows.shape[0], rows.shape[1], T.shape[0]
         lam, mu, size, C = np.empty(p), np.empty(p_star), np.ones(1), np.empty(p)
         nothing = np.empty(0)
-        change[:] = 0.0
-        spread[:] = 0.0
+        for k in range(p):
+            for j in range(d):
+                change[k, j] = 0.0
+            for l in range(p):
+                spread[k, l] = 0.0
         for s in range(SAMPLES):
             y = numbers[s * (d + noises) : (s + 1) * (d + noises)]
             for k in range(p):
@@ -118,13 +125,19 @@ def diffusion_kernel(
     n = p + p_star
     omega, J, F, K = np.empty((n, n)), np.empty((p, n)), np.empty((p, n)), np.empty((p, p))
     room, numbers = np.empty((3, states.shape[1])), np.empty(-(-count // 32) * 32)
-    change, omega[p:, p:] = np.empty((p, n)), T @ T.T
+    change, here = np.empty((p, n)), np.empty(5)
+    for r in range(p_star):
+        for q in range(p_star):
+            omega[p + r, p + q] = 0.0
+            for i in range(p_star):
+                omega[p + r, p + q] += T[r, i] * T[q, i]
     for run in range(states.shape[0]):
-        y, begin = states[run], step
+        y, begin, learning_rate = states[run], step, parameters[run, 0]
         rows, spread = y[: p * n].reshape(p, n), y[p * n :].reshape(p, p)
         for i in range(ends.shape[0] if ended[run] < 0 else 0):
             h = (ends[i] - begin) / N
-            here = rates[i] if rates.shape[0] > 0 else np.full(5, parameters[run, 0])
+            for place in range(5):
+                here[place] = rates[i, place] if rates.shape[0] > 0 else learning_rate
             flow(means, parameters[run], here[:3], 0.5 * h, y, T, decay, spherical, omega, J, F, K, room)
             fine = absorb(rows, spread, K, spherical) < limit[run]  # nan is not
             if fine:
@@ -145,7 +158,8 @@ def diffusion_kernel(
             begin = ends[i]
             if not fine:
                 ended[run] = begin
-                y[:] = 0.0
+                for j in range(y.shape[0]):
+                    y[j] = 0.0
                 break
 
 
@@ -153,16 +167,17 @@ def diffusion_kernel(
 def flow(means, parameters, rates, time, y, T, decay, spherical, omega, J, F, K, room):
     """Follow the drift for a time, by one step of Runge and Kutta; `rates` are those of begin, middle and end."""
     slope, stage, total = room[0], room[1], room[2]
-    total[:] = y
-    slope[:] = 0.0
+    for i in range(y.shape[0]):
+        total[i] = y[i]
     for s in range(4):
         for i in range(y.shape[0]):
-            stage[i] = y[i] + POSITIONS[s] * time * slope[i]
+            stage[i] = y[i] + POSITIONS[s] * time * slope[i] if s > 0 else y[i]
         parameters[0] = rates[(s + 1) // 2]
         drift(means, parameters, stage, T, decay, spherical, omega, J, F, K, slope)
         for i in range(y.shape[0]):
             total[i] += WEIGHTS[s] / 6.0 * time * slope[i]
-    y[:] = total
+    for i in range(y.shape[0]):
+        y[i] = total[i]
 
 
 @part_of_kernel
@@ -212,7 +227,9 @@ def absorb(rows, spread, matrix, spherical):
                 total += rows[k, j] * rows[l, j]
             matrix[k, l] = total
     cholesky(matrix, rows[:, p_star:])
-    spread[:] = 0.0
+    for k in range(p):
+        for l in range(p):
+            spread[k, l] = 0.0
     if spherical:
         normalise(rows, spread)
     for k in range(p):

@@ -16,7 +16,7 @@ from .general_chain import row_count
 from .random_numbers import LAWS
 from .weights import PRECISIONS, block_size
 
-__all__ = ["ENGINES", "Setting", "check_any_start", "check_fit", "check_setting"]
+__all__ = ["ENGINES", "Setting", "check_any_start", "check_fit", "check_samples", "check_setting"]
 
 ENGINES = ("chain", "weights", "diffusion")
 
@@ -78,8 +78,10 @@ def check_setting(N: int, runs: int, engine: Any, inputs: Any, precision: Any, s
     if engine == "diffusion":
         step = check_step(step, N)
     elif step is not None:
-        raise ValueError(f"`step` must be left out for the engine {engine!r}, which takes single samples, or be of the "
-                         f"engine 'diffusion', but is {step!r}")
+        raise ValueError(
+            f"`step` must be None for the engine {engine!r}, which goes sample by sample, but is {step!r}; take "
+            "engine='diffusion'"
+        )
     return Setting(N, engine, inputs, law, precision, step)
 
 
@@ -96,13 +98,18 @@ def check_fit(models: Sequence[TeacherStudent], alpha: np.ndarray, setting: Sett
     if setting.is_coarse:
         for model in models:
             check_diffusion(model)
-    _checks.samples("alpha", alpha[-1], N, *([MOST_SAMPLES] if setting.is_coarse else []))
+    check_samples("alpha", alpha[-1], N, setting.engine)
     sizes = [model.p * (model.p + model.p_star) for model in models]
     _checks.memory("`runs`, `alpha` and the model", runs * len(alpha) * sum(sizes))
     if setting.has_weights:
         widths = [model.p + model.p_star for model in models]
         kept = runs * sum(width + block_size(width, N, 8) for width in widths)
         _checks.memory("`N`", (kept if keep else max(widths)) * N)
+
+
+def check_samples(name: str, alpha: float, N: int, engine: str) -> None:
+    """Refuse a last time at which there have been more samples than an engine can count."""
+    _checks.samples(name, alpha, N, MOST_SAMPLES if engine == "diffusion" else _checks.LARGEST_INTEGER)
 
 
 def check_any_start(

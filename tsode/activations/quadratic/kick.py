@@ -37,23 +37,38 @@ def kick(
     spread: np.ndarray,
 ) -> None:
     """Write Gaussian numbers of mean zero with the covariance of C y^T and C C^T: see :class:`Averages`."""
-    p, p_star, rate = len(rows), len(T), -2.0 * parameters[0]
-    form = np.zeros((rows.shape[1], rows.shape[1]))
-    for a in range(rows.shape[1]):
+    p, d, p_star = rows.shape[0], rows.shape[1], T.shape[0]
+    form, C, half = np.zeros((d, d)), np.empty((p, d)), np.empty((p, d))
+    for a in range(d):
         for b in range(a + 1):
             for k in range(p):
                 form[a, b] += parameters[2 + k] * rows[k, a] * rows[k, b]
-            if a < p_star:
-                for r in range(p_star):
-                    form[a, b] += parameters[2 + p + r] * T[r, a] * T[r, b]
+            for r in range(p_star if a < p_star else 0):
+                form[a, b] += parameters[2 + p + r] * T[r, a] * T[r, b]
             form[b, a] = form[a, b]
     kappa, basis = np.linalg.eigh(form)
     first, second = drawn(kappa, parameters[1] * parameters[1], numbers)
-    C = rows @ basis  # C / D in the basis
-    for k in range(p):
-        C[k] *= rate * parameters[2 + k]
-    change[:] = C @ first @ basis.T
-    spread[:] = C @ second @ C.T
+    for k in range(p):  # C / D in the basis
+        for a in range(d):
+            total = 0.0
+            for j in range(d):
+                total += rows[k, j] * basis[j, a]
+            C[k, a] = -2.0 * parameters[0] * parameters[2 + k] * total
+    multiply(C, first, half)
+    multiply(half, basis, change)
+    multiply(C, second, half)
+    multiply(half, C, spread)
+
+
+@jitable
+def multiply(a: np.ndarray, b: np.ndarray, out: np.ndarray) -> None:
+    """Write a b^T."""
+    for i in range(a.shape[0]):
+        for j in range(b.shape[0]):
+            total = 0.0
+            for k in range(a.shape[1]):
+                total += a[i, k] * b[j, k]
+            out[i, j] = total
 
 
 @jitable
@@ -71,9 +86,12 @@ def drawn(kappa: np.ndarray, noise_variance: float, numbers: np.ndarray) -> tupl
                     square = pairings * two[a, b, i + j + 2]
                     covariance[2 * a + i, 2 * b + j] = square - one[a, i + 1] * one[b, j + 1]
     cholesky(covariance, root)
-    squares, place = root @ numbers[: 2 * d], 2 * d
+    place = 2 * d
     for a in range(d):
-        first[a, a], second[a, a] = squares[2 * a], squares[2 * a + 1]
+        first[a, a], second[a, a] = 0.0, 0.0
+        for i in range(2 * a + 2):
+            first[a, a] += root[2 * a, i] * numbers[i]
+            second[a, a] += root[2 * a + 1, i] * numbers[i]
         for b in range(a):
             root_11 = np.sqrt(two[a, b, 2])
             root_21 = two[a, b, 3] / root_11 if root_11 > 0.0 else 0.0
@@ -93,7 +111,9 @@ def moments(kappa: np.ndarray, noise_variance: float) -> tuple[np.ndarray, np.nd
     Z[0] = 1.0
     for j in range(1, ORDERS):  # Z' = (ln Z)' Z
         for m in range(1, j + 1):
-            slope = 2.0 ** (m - 1) * np.sum(kappa**m) + (noise_variance if m == 2 else 0.0)
+            slope = noise_variance if m == 2 else 0.0
+            for a in range(d):
+                slope += 0.5 * (2.0 * kappa[a]) ** m
             Z[j] += slope * Z[j - m] / j
     for a in range(d):
         one[a, 0] = Z[0]
@@ -103,7 +123,9 @@ def moments(kappa: np.ndarray, noise_variance: float) -> tuple[np.ndarray, np.nd
             two[a, b, 0] = two[b, a, 0] = one[a, 0]
             for j in range(1, ORDERS):
                 two[a, b, j] = two[b, a, j] = one[a, j] + 2.0 * kappa[b] * two[a, b, j - 1]
-    for j in range(ORDERS):
-        one[:, j] *= FACTORIALS[j]
-        two[:, :, j] *= FACTORIALS[j]
+    for a in range(d):
+        for j in range(ORDERS):
+            one[a, j] *= FACTORIALS[j]
+            for b in range(d):
+                two[a, b, j] *= FACTORIALS[j]
     return one, two
