@@ -99,7 +99,7 @@ def test_random_starts_and_times_beyond_all_counting():
         assert 0.5 < np.std(np.sqrt(HUGE / 2) * (Q[:, 0, 0] - 1)) < 1.5
     found = tsode.simulate(model, drawn[0], [0.0, 60.0], N=HUGE, engine="diffusion")
     assert found.M[0, 0] == pytest.approx(drawn[0].M, rel=1e-6)
-    with pytest.raises(ValueError, match="`alpha` must be at most 4.61e\\+03 at N"):
+    with pytest.raises(ValueError, match=r"`alpha` must be at most 4.61e\+03 at N"):
         tsode.simulate(model, None, 5000.0, N=HUGE, engine="diffusion")
 
 
@@ -156,10 +156,11 @@ def test_nothing_moves_at_a_solution_and_too_fast_runs_diverge():
 def test_refused_models_and_steps():
     right = {"alpha": 1.0, "N": 1000, "engine": "diffusion"}
     model = ESCAPING["uniform"]
+    inputs = tsode.Inputs([1.0], [1])
     for other in (
-        {"batch_size": 2}, {"momentum": 0.5}, {"readout_learning_rate": 0.1}, {"rule": "huber"}, {"inputs": tsode.Inputs([1.0], [1])}
+        {"batch_size": 2}, {"momentum": 0.5}, {"readout_learning_rate": 0.1}, {"rule": "huber"}, {"inputs": inputs}
     ):  # fmt: skip
-        with pytest.raises(tsode.NoClosedForm, match="`model` must have .* take engine='chain'"):
+        with pytest.raises(tsode.NoClosedForm, match=r"`model` must have .* take engine='chain'"):
             tsode.simulate(model.replace(**other), None, **right)
     assert diffusion.check_diffusion(model) is model
     assert tsode.simulate(model, None, **right).engine == "sgd, diffusion, gaussian inputs, steps of 0.25"

@@ -30,7 +30,8 @@ WAYS = {
     "blocks": (WIDE, ALPHA / 8, {"N": 100, "runs": 2}),
     "coarse steps": (MODEL, ALPHA, {"N": 400, "runs": 18, "engine": "diffusion", "step": 0.3}),
     "coarse steps of samples": (
-        MODEL.replace(activation="erf", learning_rate=[(0.0, 0.4), (5.2, 0.2)]), ALPHA, {"N": 400, "engine": "diffusion"}
+        MODEL.replace(activation="erf", learning_rate=[(0.0, 0.4), (5.2, 0.2)]), ALPHA,
+        {"N": 400, "engine": "diffusion"},
     ),
     "weights": (MODEL, ALPHA, {"N": 277, "runs": 2, "engine": "weights", "keep_weights": True}),
     "trained beside weights": (

@@ -9,17 +9,17 @@ over h / 2, a kick and again a flow over h / 2. With the averages :math:`J = E[\
     F' = J_\lambda F + J_\mu [T | 0] , \qquad S' = J_\lambda S + S J_\lambda^T + K , \qquad
     L L^T \leftarrow L L^T + S ,
 
-the overlap ODEs for rows: S is what the inputs bring in beside the span. It is followed by the classical method of Runge
-and Kutta. On the sphere half the growth rate of its squared norm comes off the diagonal of :math:`J_\lambda`. The kick
-adds what the h N samples do beside their mean,
+the overlap ODEs for rows: S is what the inputs bring in beside the span. It is followed by the classical method of
+Runge and Kutta. On the sphere half the growth rate of a row's squared norm comes off the diagonal of
+:math:`J_\lambda`. The kick adds what the h N samples do beside their mean,
 
 .. math::
     F \leftarrow F + \sqrt{h / N}\; \delta (C y^T) , \qquad S \leftarrow \sqrt{h / N}\; \delta (C C^T) ,
 
-where the pair of :math:`\delta`'s has mean zero and the covariance of one sample: Gaussian where the activation has such
-a `kick`, otherwise made of a few samples with alternating signs. So Q - M P^+ M^T is a square, positive semidefinite at
-any step. Only the kick of S may leave L L^T + S with a negative eigenvalue, of relative size 1 / sqrt(h N) beside what
-the flow over h adds; the triangular root takes it for zero.
+where the :math:`\delta` are drawn together, with mean zero and the covariance of one sample: Gaussian where the
+averages have such a `kick`, otherwise made of a few samples with alternating signs. So Q - M P^+ M^T is a square,
+positive semidefinite at any step. Only the kick of S may leave L L^T + S with a negative eigenvalue, of relative size
+1 / sqrt(h N) beside what the flow over h adds; the triangular root takes it for zero.
 
 In the middle of the flow, the kick makes an error of order :math:`h^2` in the covariance of the overlaps; at an end of
 it, it would be of order h. The means follow the ODEs to order :math:`h^4`. What is left out is of order 1 / N in the

@@ -29,7 +29,7 @@ HALF = 0.5  # time of a run alone, over that of a group
 
 def kind_of(records: Records, setting: Setting) -> tuple[Any, bool]:
     """Return the class of the runs, and whether it takes a few of them in lockstep."""
-    if setting.is_coarse:
+    if setting.step is not None:
         return functools.partial(DiffusionRuns, step=setting.step), True
     one_by_one = records.runs[0].model.is_sample_by_sample
     if setting.has_weights:
