@@ -146,7 +146,7 @@ def escape_dimension(base=0):
 
 def escape_at_huge_dimension(model, threshold, base):
     """The same up to N = 1e15, where SGD is run in coarse steps; what a finite threshold changes is the same at all."""
-    dimensions, runs = (10**9, 10**12, 10**15), 128 if SMALL else 2048
+    dimensions, runs = (10**9, 10**12, 10**15), 128 if SMALL else 1024
     means, errors = [], []
     for i, N in enumerate(dimensions):
         end = tsode.escape_law(model, N, threshold, start="random").ppf(1 - 1e-6)

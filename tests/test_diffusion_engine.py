@@ -56,7 +56,6 @@ def test_kick_of_the_square_has_the_covariance_of_a_sample(p, rank):
 LAWS = {
     **MODELS,
     "erf": {**GENERAL, "activation": "erf"},
-    "relu": {**GENERAL, "activation": "relu"},
     "weights that decay, rates that jump": {**GENERAL, "learning_rate": [(0.0, 0.3), (0.6, 0.1)], "weight_decay": 0.3},
     "parallel teachers": {**GENERAL, "teacher_overlap": [[1.0, 1.0], [1.0, 1.0]], "learning_rate": 0.1},
 }  # fmt: skip
@@ -72,6 +71,12 @@ def test_it_has_the_law_of_the_chain(model):
     )
     assert min(same_law(a, b)) > 1e-4
     assert moments_agree(a, b) < 4.6
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("activation", ["relu", "tanh"])
+def test_it_has_the_law_of_the_chain_where_averages_are_by_quadrature(activation):
+    test_it_has_the_law_of_the_chain(tsode.TeacherStudent(2, 1, 0.5, 0.1, activation=activation))
 
 
 @pytest.mark.parametrize("N", [10**9, HUGE])
@@ -91,13 +96,13 @@ def test_random_starts_and_times_beyond_all_counting():
     """More samples than a float counts: N Var(M) is P at the start, and Q - 1 of order N^-1/2."""
     model = tsode.TeacherStudent(2, 2, 0.1, teacher_overlap=[[2.0, 0.5], [0.5, 1.0]])
     drawn = [tsode.Overlaps.random(model, HUGE, rng=seed) for seed in range(400)]
-    sgd = tsode.simulate(model, None, [0.0, 60.0], N=HUGE, runs=400, engine="diffusion")
+    sgd = tsode.simulate(model, None, [0.0, 20.0], N=HUGE, runs=400, engine="diffusion")
     assert (sgd.status == "completed").all()
     for M, Q in ((sgd.M[:, 0], sgd.Q[:, 0]), map(np.array, zip(*((start.M, start.Q) for start in drawn)))):
         rows = M.reshape(-1, 2) * np.sqrt(HUGE)
         np.testing.assert_allclose(rows.T @ rows / len(rows), model.teacher_overlap, atol=0.4)  # 4 errors
         assert 0.5 < np.std(np.sqrt(HUGE / 2) * (Q[:, 0, 0] - 1)) < 1.5
-    found = tsode.simulate(model, drawn[0], [0.0, 60.0], N=HUGE, engine="diffusion")
+    found = tsode.simulate(model, drawn[0], [0.0, 20.0], N=HUGE, engine="diffusion")
     assert found.M[0, 0] == pytest.approx(drawn[0].M, rel=1e-6)
     with pytest.raises(ValueError, match=r"`alpha` must be at most 4.61e\+03 at N"):
         tsode.simulate(model, None, 5000.0, N=HUGE, engine="diffusion")

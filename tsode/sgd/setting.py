@@ -33,18 +33,13 @@ class Setting(NamedTuple):
 
     def __str__(self) -> str:
         rounded = "" if self.precision == "double" else f", {self.precision} precision"
-        coarse = f", steps of {self.step:g}" if self.is_coarse else ""
+        coarse = "" if self.step is None else f", steps of {self.step:g}"
         return f"sgd, {self.engine}, {self.law} inputs{rounded}{coarse}"
 
     def words(self) -> dict[str, Any]:
         """Return what is kept of it, to go on with."""
-        coarse = {"step_length": self.step} if self.is_coarse else {}
+        coarse = {} if self.step is None else {"step_length": self.step}
         return {"engine": self.engine, "inputs": self.law, "precision": self.precision, **coarse}
-
-    @property
-    def is_coarse(self) -> bool:
-        """Whether a step is that of many samples."""
-        return self.step is not None
 
     @property
     def has_weights(self) -> bool:
@@ -95,7 +90,7 @@ def check_fit(models: Sequence[TeacherStudent], alpha: np.ndarray, setting: Sett
         )
     if max(max(model.weight_decay, model.readout_decay) for model in models) >= N:
         raise ValueError(f"`N` must be larger than the rates of decay, but is {N}")
-    if setting.is_coarse:
+    if setting.step is not None:
         for model in models:
             check_diffusion(model)
     check_samples("alpha", alpha[-1], N, setting.engine)
