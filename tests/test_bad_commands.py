@@ -167,6 +167,9 @@ CASES = {
     "scan deviation --seed -1": "`seed` must be at least 0, but is -1",
     "scan deviation -N 3": "`dimension` must be at least 6, but is 3",
     # --- scans: the file
+    "study --config other.toml": "other.toml must have some of p, p_star, ",
+    "study --config p.toml": "`p` must be a whole number, but is ",
+    "hessian --config none.toml": "No such file or directory: 'none.toml'",
     "scan escape --config none.toml": "No such file or directory: 'none.toml'",
     "scan escape --config folder": "Is a directory: 'folder'",
     "scan escape --config bad.toml": "bad.toml must be a TOML file, but is not:",

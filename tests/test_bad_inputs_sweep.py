@@ -97,6 +97,7 @@ def calls():
         "tsode.plateau": {"model": MODEL, "gradient_flow": False},
         "tsode.fixed_point": {"model": MODEL, "start": START, "relax": 0.0, "gradient_flow": False},
         "tsode.giant_steps": {"model": MODEL, "start": START, "steps": 2, "samples": 1.0},
+        "tsode.explore": {"model": MODEL, "N": 30},
         "tsode.gradient": {
             "model": MODEL, "start": START, "alpha": [0.0, 1.0], "learning_rates": [0.1], "weights": [0.0, 1.0],
             "rtol": 1e-6, "atol": 1e-8, "gradient_flow": False,

@@ -134,7 +134,7 @@ STUDENT = {
     hessian.empirical_gradient, hessian.empirical_operator, hessian.empirical_spectrum, manifold.canonical,
     manifold.equivalent, manifold.layer_balance, manifold.nullity, manifold.symmetry_distance,
 }  # fmt: skip
-NEITHER = {hessian.Comparison, hessian.Separation}  # hold what others have computed
+NEITHER = {hessian.Comparison, hessian.Separation, tsode.explore}  # hold or show what others have computed
 
 
 def test_every_analysis_is_looked_at():

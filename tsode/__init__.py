@@ -18,6 +18,7 @@
 `hessian`                    of the loss: on the plateau, on the solutions, on samples
 `study`                      all of this for one model; also the command ``tsode study``
 `scan`, `scans`              functions over grids of parameters, resumable
+`explore`                    sliders in a notebook, theory and SGD beside them
 `plot`                       figures of all results
 ===========================  ====================================================================
 
@@ -43,6 +44,7 @@ _prepare_kernel_cache()  # Numba looks for a place when a kernel is defined, tha
 from . import activations, hessian, manifold, rules, scans, schedules
 from .closed_forms import NoClosedForm
 from .conditions import escaped
+from .explorer import explore
 from .inputs import Inputs
 from .model import TeacherStudent
 from .ode import giant_steps, gradient, integrate, integrate_many, optimal_schedule
@@ -68,6 +70,7 @@ __all__ = [
     "escape_law",
     "escape_time",
     "escaped",
+    "explore",
     "fixed_point",
     "giant_steps",
     "gradient",

@@ -12,7 +12,7 @@ import numpy as np
 
 from .. import _checks
 from .._display import Table
-from .._files import read_npz, remove_stale, write_json, write_npz
+from .._files import atomic_path, read_npz, remove_stale, write_json, write_npz
 from .._statistics import mean_and_error
 from .._types import PathLike
 from ..closed_forms import NoClosedForm, closed_forms
@@ -30,6 +30,7 @@ from .measurements import (
     plateau_level,
     random_rotations,
 )
+from .report import page
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -209,7 +210,9 @@ class Study(Table):
         return plot.study_panels(self.ode, self.sgd, level, times, law, hessian, threshold)
 
     def save(self, directory: PathLike) -> list[Path]:
-        """Write ``study.npz``, ``study.png`` and ``summary.json``, each of them complete or absent.
+        """Write ``study.npz``, ``study.png``, ``summary.json`` and ``study.html``, each of them complete or absent.
+
+        The last has table and figure in one page for a browser, which needs no other file.
 
         Parameters
         ----------
@@ -234,18 +237,20 @@ class Study(Table):
         >>> import tempfile
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     [path.name for path in study.save(folder)]
-        ['study.npz', 'study.png', 'summary.json']
+        ['study.npz', 'study.png', 'summary.json', 'study.html']
         """
         from .. import plot
 
         directory = _checks.file_path("directory", directory)
         directory.mkdir(parents=True, exist_ok=True)
         remove_stale(directory)
-        paths = [directory / name for name in ("study.npz", "study.png", "summary.json")]
+        paths = [directory / name for name in ("study.npz", "study.png", "summary.json", "study.html")]
         arrays = {f"{part}.{name}": array for part in PARTS for name, array in getattr(self, part).to_arrays().items()}
         write_npz(paths[0], arrays)
         plot.save(self.plot(), paths[1])
         write_json(paths[2], self.summary())
+        with atomic_path(paths[3]) as temporary:
+            temporary.write_text(page(self, paths[1].read_bytes()), encoding="utf-8")
         return paths
 
     @classmethod
