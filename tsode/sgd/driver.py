@@ -137,7 +137,7 @@ def simulate(
     beside their mean. For the quadratic activation this is Gaussian with the exact covariance; for others it is made of
     16 samples, whose sum has the covariance, too, and a sixteenth of the excess kurtosis. Q - M P^+ M^T is positive
     semidefinite at any step. Means have an error of order step^4 and of order 1 / N, covariances of order step^2:
-    they are off by 2, 0.6, 0.14 % at steps of 1, 0.5, 0.25 for widths (4, 2), learning rate 0.4 and noise 0.1. A step is
+    they are off by 2, 0.6, 0.14 % at steps of 1, 0.5, 0.25 at widths (4, 2), learning rate 0.4, noise 0.1. A step is
     to be short beside the times on which the overlaps change. The model needs isotropic inputs, gradient descent with a
     fixed readout, batches of 1 and no momentum. A step costs as much as some 100 samples of the chain; where averages
     are found by quadrature (ReLU, tanh, functions of one's own) much more: 8 right-hand sides of the ODEs.
