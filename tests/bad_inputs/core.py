@@ -40,6 +40,10 @@ def sgd(model=MODEL, start=None, alpha=1.0, N=20, **options):
     return lambda: tsode.simulate(model, start, alpha, N=N, **{"engine": "weights", **options})
 
 
+def coarse(model=MODEL, **options):
+    return sgd(model, **{"engine": "diffusion", "step": 2.5, **options})
+
+
 def kept():
     return tsode.simulate(MODEL, None, 1.0, N=20, engine="weights", keep_weights=True)
 
@@ -425,6 +429,19 @@ CASES = {
     "seed broken": (sgd(seed=1.5), TypeError, "`seed` must be a whole number, a numpy Generator"),
     "engine unknown": (sgd(engine="steam"), ValueError, "`engine` must be one of "),
     "engine None": (sgd(engine=None), TypeError, "`engine` must be one of "),
+    "step of the chain": (sgd(engine="chain", step=0.25), ValueError, "`step` must be None for the engine 'chain', "),
+    "step of few samples": (coarse(step=2.0), ValueError, "`step` must be at least 50 samples, 2.5 at N = 20, but is"),
+    "step of nothing": (coarse(step=0.0), ValueError, "`step` must be larger than 0, but is 0"),
+    "step of a word": (coarse(step="long"), TypeError, "`step` must be a number, but is 'long' of type str"),
+    "coarse steps of other inputs": (
+        coarse(inputs="uniform"), ValueError, "`inputs` must be 'gaussian' for the engine 'diffusion', but is uniform"
+    ),
+    "coarse steps of batches": (
+        coarse(MODEL.replace(batch_size=2)), ValueError, "`model` must have isotropic inputs, a fixed readout, batches"
+    ),
+    "coarse steps of hinges": (
+        coarse(MODEL.replace(rule="hinge")), ValueError, "`model` must have a rule and activations whose averages are"
+    ),
     "precision unknown": (sgd(precision="half"), ValueError, "`precision` must be one of 'double', 'single', but is "),
     "precision None": (sgd(precision=None), TypeError, "`precision` must be one of "),
     "precision of the chain": (
@@ -669,7 +686,7 @@ CASES = {
         lambda: tsode.study(MODEL, N=50, alpha_max=1e20), ValueError, "`alpha_max` must be at most 1.8e+14 at N = 50, b"
     ),
     "study by steam": (
-        lambda: tsode.study(MODEL, N=50, engine="steam"), ValueError, "`engine` must be one of 'chain', 'weights', but"
+        lambda: tsode.study(MODEL, N=50, engine="steam"), ValueError, "`engine` must be one of 'chain', 'weights', 'd"
     ),
     "study at a broken N": (lambda: tsode.study(MODEL, N="50"), TypeError, "`N` must be a whole number, but is '50' o"),
     "study with half a bar": (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -13,6 +14,7 @@ from ..model import later
 from .batch_weights import BatchWeightsRun
 from .block_chain import BlockRuns
 from .chain import ChainRuns, groups
+from .diffusion import DiffusionRuns
 from .general_chain import GeneralRuns
 from .observables import values
 from .records import Records
@@ -27,6 +29,8 @@ HALF = 0.5  # time of a run alone, over that of a group
 
 def kind_of(records: Records, setting: Setting) -> tuple[Any, bool]:
     """Return the class of the runs, and whether it takes a few of them in lockstep."""
+    if setting.step is not None:
+        return functools.partial(DiffusionRuns, step=setting.step), True
     model = records.runs[0].model
     plain = model.is_sample_by_sample and model.averaging is None
     if setting.has_weights:
