@@ -8,7 +8,7 @@
 `gradient`                   derivatives of their loss with respect to all parameters and the start
 `schedules`                  learning rates that change in time; `optimal_schedule`: the best ones
 `averaging`                  running averages of the weights, beside them
-`fluctuations`               spread and mean of SGD about its ODE at any N, without simulation; `stationary_fluctuations`: at rest
+`fluctuations`               spread and mean of SGD about its ODE at any N; `stationary_fluctuations`: at rest
 `simulate`                   one-pass SGD at dimension N, until a condition such as `escaped` holds; `simulate_many`
 `activations`                functions of the hidden units, and how to write your own
 `rules`                      what one sample changes: losses of the output, clipped steps, targets of your own

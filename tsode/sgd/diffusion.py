@@ -66,10 +66,11 @@ def check_step(step: float | None, N: int) -> float:
 
 def check_diffusion(model: TeacherStudent) -> TeacherStudent:
     """Return a model that the engine can run."""
-    if model.inputs is not None or not model.is_sample_by_sample or len(model.rule.scalars(model)):
+    weights_alone = model.is_sample_by_sample and not len(model.rule.scalars(model)) and model.averaging is None
+    if model.inputs is not None or not weights_alone:
         raise NoClosedForm(
-            "`model` must have isotropic inputs, a fixed readout, batches of 1 and no momentum for the engine "
-            f"'diffusion', but is {describe(model)}; take engine='chain'"
+            "`model` must have isotropic inputs, a fixed readout, batches of 1, no momentum and no running average for "
+            f"the engine 'diffusion', but is {describe(model)}; take engine='chain'"
         )
     if model.rule.averages(model).drift is None:
         raise NoClosedForm(

@@ -185,6 +185,14 @@ def noise_back(
 
 
 AVERAGES = Averages(
-    drift, noise, drift_arrays, noise_arrays, drift_back, noise_back, lanes=True, outputs=outputs, step=step_moments,
+    drift,
+    noise,
+    drift_arrays,
+    noise_arrays,
+    drift_back,
+    noise_back,
+    lanes=True,
+    outputs=outputs,
+    step=step_moments,
     kick=kick,
 )
