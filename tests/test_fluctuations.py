@@ -33,7 +33,7 @@ def step(model, M, Q, z, D, size):
     if model.spherical:
         norms = np.sqrt(np.diagonal(Q, axis1=-2, axis2=-1))
         M, Q = M / norms[..., None], Q / (norms[..., :, None] * norms[..., None, :])
-    return np.concatenate([M.reshape(*M.shape[:-2], -1), Q[..., *np.tril_indices(p)]], axis=-1)
+    return np.concatenate([M.reshape(*M.shape[:-2], -1), Q[(..., *np.tril_indices(p))]], axis=-1)
 
 
 def error_of(model, z, xi):
@@ -65,9 +65,7 @@ def quadrature(model, start, nodes=7):
 
 @BOTH
 def test_moments_of_a_step_are_those_of_exact_quadrature(case):
-    N, tight, loose = (
-        (10, 1e-11, 1e-10) if case is NOISY else (10**5, 1e-6, 2e-4)
-    )  # on the sphere 1/N has higher powers
+    N, tight, loose = (10, 1e-11, 1e-10) if case is NOISY else (10**5, 1e-6, 2e-4)  # the sphere has higher powers
     models = [at_dimension(case, n) for n in (N, 2 * N)]
     start = generic_start(models[0])
     o = entries_of(start.M, start.Q)
@@ -140,7 +138,7 @@ def against_chain(case, alpha, N, runs, seed=1):
     start = generic_start(model, 3)
     theory = tsode.fluctuations(model, start, alpha)
     sgd = tsode.simulate(model, start, alpha, N=N, runs=runs, seed=seed)
-    o = np.concatenate([sgd.M.reshape(runs, len(alpha), -1), sgd.Q[..., *np.tril_indices(model.p)]], axis=-1)[:, 1:]
+    o = np.concatenate([sgd.M.reshape(runs, len(alpha), -1), sgd.Q[(..., *np.tril_indices(model.p))]], axis=-1)[:, 1:]
     xi = np.sqrt(N) * (o - o.mean(axis=0))
     products = xi[..., :, None] * xi[..., None, :]
     C, spread = theory.covariance[1:], np.sqrt(np.einsum("tii,tjj->tij", *2 * [theory.covariance[1:]]))

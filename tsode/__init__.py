@@ -7,7 +7,7 @@
 `giant_steps`                the map that takes their place for batches proportional to N
 `gradient`                   derivatives of their loss with respect to all parameters and the start
 `schedules`                  learning rates that change in time; `optimal_schedule`: the best ones
-`fluctuations`               spread and mean of SGD about its ODE at any N, without simulation; `stationary_fluctuations`: at rest
+`fluctuations`               spread and mean of SGD about its ODE at any N; `stationary_fluctuations`: at rest
 `simulate`                   one-pass SGD at dimension N, until a condition such as `escaped` holds; `simulate_many`
 `activations`                functions of the hidden units, and how to write your own
 `rules`                      what one sample changes: losses of the output, clipped steps
