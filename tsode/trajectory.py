@@ -206,8 +206,8 @@ class Trajectory(Files, Report):
     @property
     def readout(self) -> np.ndarray:
         """Readout of the student, trained or fixed, shape (..., T, p)."""
-        if self.scalars.size:
-            return self.scalars
+        if "readout" in self.model.rule.layout(self.model).scalars:
+            return self.scalar("readout")
         return np.broadcast_to(self.model.student_readout, (*self.M.shape[:-2], self.model.p))
 
     @property
@@ -255,7 +255,7 @@ class Trajectory(Files, Report):
             return Overlaps.from_blocks(self.model.inputs, self.blocks.M[at], self.blocks.Q[at], self.blocks.P)
         return Overlaps(self.M[at], self.Q[at], self.model.teacher_overlap)
 
-    def loss_under(self, inputs: Inputs) -> np.ndarray:
+    def loss_under(self, inputs: Inputs) -> Any:
         r"""Return the excess loss on test inputs of another covariance, on the same blocks of coordinates.
 
         It is the loss at the overlaps :math:`\sum_b s_b'^2 M^b` and so on, the variances being those of `inputs`.
@@ -269,6 +269,7 @@ class Trajectory(Files, Report):
         Returns
         -------
         ndarray, shape (..., T)
+            Of a :class:`tsode.Scheme` a mapping of the names of its losses to such arrays.
 
         Raises
         ------
@@ -296,7 +297,9 @@ class Trajectory(Files, Report):
                 f"`inputs` must have {self.blocks.M.shape[-3]} blocks as those of the model, but has {len(inputs)}"
             )
         M, Q, P = self.blocks.covariance(inputs)
-        return self.model.replace(teacher_overlap=P, inputs=None).excess_loss(M, Q, self.readout)
+        model = self.model.replace(teacher_overlap=P, inputs=None)
+        named = model.rule.losses(model, M, Q, self.scalars)
+        return model.excess_loss(M, Q, self.readout) if named is None else named
 
     def _rows(self):
         try:

@@ -28,14 +28,14 @@ class Layout:
         Those that move.
     scalars : dict of str to tuple of int
         Names and shapes of what is trained beside the rows.
-    outputs : tuple of str
-        Names of the losses.
+    outputs : tuple of str or None
+        Names of the losses; None where there is one, without a name.
     """
 
     rows: Mapping[str, int]
     moving: tuple[str, ...]
     scalars: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
-    outputs: tuple[str, ...] = ()
+    outputs: tuple[str, ...] | None = None
 
     @property
     def p(self) -> int:

@@ -85,6 +85,9 @@ class Stand(np.lib.mixins.NDArrayOperatorsMixin):
     def __len__(self) -> int:
         return len(self.array)
 
+    def __bool__(self) -> bool:
+        raise TypeError("`rule` must choose by np.where(condition, a, b), not by `if`, `and` or `or`")
+
 
 def stand_in(tape: Tape, first: str, shape: tuple[int, ...], start: int = 0) -> Stand:
     """Return a stand-in whose entries are the variables `first` 0, 1, ..., or from another number on."""
@@ -104,12 +107,21 @@ def _bare(thing):
 
 
 def _stand(found):
+    if isinstance(found, Expression):
+        found = _entry(found)
     return Stand(found) if isinstance(found, np.ndarray) and found.dtype == object else found
+
+
+def _entry(thing):
+    """Return an array without axes that holds a thing."""
+    array = np.empty((), dtype=object)
+    array[()] = thing
+    return array
 
 
 def _entrywise(function, *arrays):
     found = np.frompyfunc(lambda *entries: function(*entries), len(arrays), 1)(*arrays)
-    return found if isinstance(found, np.ndarray) else np.array(found, dtype=object)
+    return found if isinstance(found, np.ndarray) else _entry(found)
 
 
 def _reduced(ufunc, array, axis=None, keepdims=False):
