@@ -306,18 +306,19 @@ class Trajectory(Files, Report):
             final = np.atleast_1d(self.excess_loss[..., -1])
         except _checks.NoClosedForm:  # an activation too rough for its averages
             final = np.array([])
-        final = final[np.isfinite(final)]
+        final, outputs = final[np.isfinite(final)], self.model.rule.layout(self.model).outputs
         whole = bool(np.all(np.asarray(self.status) == "completed"))
+        excess = "final excess loss" if whole else "last excess loss before the end"
         statuses, counts = np.unique(self.status, return_counts=True)
         return [
-            ("model", describe(self.model)),
+            ("model", describe(self.model) if outputs is None else self.model.rule),
             ("input dimension N", "infinite (ODE)" if self.N is None else f"{self.N:,}"),
             ("runs", "one solution" if self.runs is None else self.runs),
             ("time alpha", f"{self.alpha[0]:g} to {self.alpha[-1]:g}, {len(self.alpha)} points"),
             ("status", ", ".join(f"{s} ({n})" if self.runs else s for s, n in zip(statuses, counts))),
             *([] if whole else [("first run ended at alpha", f"{np.min(self.stopped_at):.4g}")]),
-            ("final excess loss" if whole else "last excess loss before the end",
-             f"{final.mean():.4g}" if final.size else "none finite"),
+            (excess, f"{final.mean():.4g}" if final.size else "none finite")
+            if outputs is None else ("losses", ", ".join(outputs) or "none"),
             ("engine", self.engine),
             ("seed", self.seed),
         ]  # fmt: skip

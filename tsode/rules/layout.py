@@ -37,6 +37,10 @@ class Layout:
     scalars: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     outputs: tuple[str, ...] | None = None
 
+    def __str__(self) -> str:
+        parts = (f"{count} {name}{'' if name in self.moving else ' (fixed)'}" for name, count in self.rows.items())
+        return ", ".join(parts)
+
     @property
     def p(self) -> int:
         """How many rows move."""

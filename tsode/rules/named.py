@@ -16,6 +16,7 @@ from ..activations import NoClosedForm
 from ..activations.expressions import Tape
 from .base import Rule
 from .cubature import DEGREE
+from .forms import form_points, forms_of
 from .layout import Layout
 from .losses import Losses, means
 from .points import Points, exact_points, points
@@ -77,7 +78,7 @@ class Named(Rule):
         }
 
     def __repr__(self) -> str:
-        return f"rule of {', '.join(self._layout.rows)}"
+        return f"Scheme of {self._layout}"
 
     @property
     def interpreted(self) -> bool:  # type: ignore[override]
@@ -153,13 +154,14 @@ class Named(Rule):
         """Return nodes that are exact where C C^T and the change of scalars are of degree 7 at most, or others."""
         degrees = [math.inf] if self._trace is None else self._trace.degrees
         largest = max(2 * max(degrees[: self._layout.p]), *degrees)
-        return self._points(self._trace, largest, omega, rtol, **more)
+        return self._points(self._trace, largest, omega, scalars, rtol, **more)
 
-    def _points(self, trace, degree, omega, rtol, **more):
+    def _points(self, trace, degree, omega, scalars, rtol, **more):
         if degree <= DEGREE:
             return exact_points(omega, self._noises)
-        jumps = None if trace is None else trace.jumps(len(omega))
-        return points(omega, jumps, self._noises, rtol, **more)
+        if trace is None:
+            return points(omega, None, self._noises, rtol, **more)
+        return form_points(forms_of(trace, scalars, len(omega), self._noises), omega, self._noises, rtol, **more)
 
     def losses(
         self, model: TeacherStudent, M: np.ndarray, Q: np.ndarray, scalars: np.ndarray

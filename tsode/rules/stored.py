@@ -96,6 +96,9 @@ class StoredNamed(Stored):
         shapes = {key: value.shape for key, value in self._start.items()}
         self._layout = Layout(dict(rows), tuple(moving), shapes, tuple(outputs))
 
+    def __repr__(self) -> str:
+        return f"Scheme of {self._layout}, from a file"
+
     def scalars(self, model: TeacherStudent) -> np.ndarray:
         """Return their starting values, one name after the other."""
         return np.concatenate([np.empty(0), *(value.ravel() for value in self._start.values())])
