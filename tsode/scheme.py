@@ -125,7 +125,13 @@ class Scheme(Report):
         if self.pull is not None:
             _check_function("pull", self.pull, "(Omega, a)")
         noises = _checks.integer("noises", self.noises, minimum=0)
-        known = {"rows": rows, "outputs": outputs, "scalars": scalars, "noises": noises, "inputs": inputs_of(self.inputs)}
+        known = {
+            "rows": rows,
+            "outputs": outputs,
+            "scalars": scalars,
+            "noises": noises,
+            "inputs": inputs_of(self.inputs),
+        }
         for name, value in known.items():
             object.__setattr__(self, name, value)
         self._rule  # noqa: B018  # which looks at the functions
@@ -191,7 +197,11 @@ class Scheme(Report):
             _checks.semidefinite("`Omega`", _checks.symmetric("Omega", each))
         joint = np.zeros((*lead, layout.p + layout.p_star, layout.p + layout.p_star))
         joint[..., layout.order[:, None], layout.order] = Omega
-        M, Q, P = joint[..., : layout.p, layout.p :], joint[..., : layout.p, : layout.p], joint[..., layout.p :, layout.p :]
+        M, Q, P = (
+            joint[..., : layout.p, layout.p :],
+            joint[..., : layout.p, : layout.p],
+            joint[..., layout.p :, layout.p :],
+        )
         return Overlaps(M, Q, P) if self.inputs is None else Overlaps.from_blocks(self.inputs, M, Q, P)
 
     def random(self, N: int, rng: Seed = None, scale: float = 1.0, P: ArrayLike | None = None) -> Overlaps:

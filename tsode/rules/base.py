@@ -125,9 +125,7 @@ class Rule(ABC):
         """
         return None
 
-    def points(
-        self, model: TeacherStudent, omega: np.ndarray, scalars: np.ndarray, rtol: float, **more: Any
-    ) -> Points:
+    def points(self, model: TeacherStudent, omega: np.ndarray, scalars: np.ndarray, rtol: float, **more: Any) -> Points:
         """Return points for averages over samples whose preactivations have the covariance `omega`, by quadrature."""
         noises, sharpness = self.hidden_noises(model), self.sharpness(model, scalars)
         return points(omega, self.jumps(model, scalars), noises, rtol, sharpness, **more)

@@ -126,7 +126,9 @@ class Named(Rule):
             omega, scalars, B = map(_with_runs, (omega, scalars, B))
             for run in range(omega.shape[1]):
                 whole, a = omega[:, run].reshape(n, n), self._layout.named_scalars(scalars[:, run])
-                B[:, run] = np.ravel(self._pull(whole[order[:, None], order], {name: each[0] for name, each in a.items()}))
+                B[:, run] = np.ravel(
+                    self._pull(whole[order[:, None], order], {name: each[0] for name, each in a.items()})
+                )
 
         return Interpreted(pull)
 
@@ -148,9 +150,7 @@ class Named(Rule):
         self._apply(lam, mu, noise, scalars, change, scalar_change)
         return [(1.0, change, scalar_change)]
 
-    def points(
-        self, model: TeacherStudent, omega: np.ndarray, scalars: np.ndarray, rtol: float, **more: Any
-    ) -> Points:
+    def points(self, model: TeacherStudent, omega: np.ndarray, scalars: np.ndarray, rtol: float, **more: Any) -> Points:
         """Return nodes that are exact where C C^T and the change of scalars are of degree 7 at most, or others."""
         degrees = [math.inf] if self._trace is None else self._trace.degrees
         largest = max(2 * max(degrees[: self._layout.p]), *degrees)

@@ -51,5 +51,3 @@ def compiled(source: str) -> Callable[..., None]:
     names = {"np": np, "erf": erf, "load": load, "store": store, "__name__": __name__}
     exec(f"def own({arguments}):\n" + "".join(f"    {line}\n" for line in lines), names)
     return jitable(with_name_of(source)(names["own"]))
-
-

@@ -20,8 +20,8 @@ import numpy as np
 from numba import njit
 
 from .._compiled import call_step
-from .pulls import pull_of, pull_weights
 from .products import ROWS, add_products, learn
+from .pulls import pull_of, pull_weights
 from .random_numbers import GAUSSIAN, fill
 from .sample_rates import sample_rates
 from .weights import WeightsRun, write
