@@ -99,6 +99,11 @@ class Named(Rule):
 
     def parameters(self, model: TeacherStudent) -> np.ndarray:
         """Return the learning rate, 1 as the function has its own, and, as averages read them, 0 and the scalars."""
+        if (model.p, model.p_star) != (self._layout.p, self._layout.p_star):
+            raise ValueError(
+                f"`model` must have the rows of its rule, p = {self._layout.p} and p_star = {self._layout.p_star}, but "
+                f"has {model.p} and {model.p_star}"
+            )
         return np.concatenate([[model.learning_rate, 0.0], self.scalars(model)])
 
     def step(self, model: TeacherStudent) -> Any:
