@@ -287,6 +287,25 @@ def test_half_range_axes_at_two_jumps():
     np.testing.assert_allclose(found, wanted, rtol=0, atol=5e-3)
 
 
+def test_where_a_rule_jumps_and_bends():
+    """Averages of what is cut, stepped and multiplied, of sums of rows and of noise, beside many fresh samples."""
+
+    def rule(z, xi, a):
+        u, v = z["u"] @ np.array([0.5, -2.0]) + 0.3, z["v"][:, 0] - z["v"][:, 1] + xi[:, 0]
+        cut = np.clip(u, -1.0, 0.5) * np.sign(v)
+        return {"u": np.where(cut < 0, cut, np.maximum(v, a["b"]))[:, None] * np.ones(2)}
+
+    scheme = tsode.Scheme({"u": 2, "v": 2}, rule, noises=1, scalars={"b": 0.25})
+    start = scheme.random(20, 0, 0.7)
+    assert scheme.accuracy(start) < 1e-10
+    pair, rng, count = scheme.pair(start), np.random.default_rng(0), 1_000_000
+    F, K = pair.rule.averages(pair).moments(start.joint, pair.rule.average_parameters(pair), 2, True)
+    z = rng.multivariate_normal(np.zeros(4), start.joint, count)
+    c = rule({"u": z[:, :2], "v": z[:, 2:]}, rng.standard_normal((count, 1)), {"b": np.array([0.25])})["u"][:, 0]
+    for mean, sample in zip([*F[0], K[0, 0]], [*(c[:, None] * z).T, c * c]):
+        assert abs(sample.mean() - mean) < 5 * sample.std() / np.sqrt(count)
+
+
 def test_files_keep_names_losses_and_no_function(tmp_path):
     for made in (tsode.integrate(SQUARES, START, 1.0), tsode.simulate(SQUARES, START, 1.0, N=20, runs=2)):
         read = tsode.Trajectory.load(made.save(tmp_path / "run"))

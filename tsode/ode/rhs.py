@@ -147,7 +147,7 @@ def _through_arrays(averages, parameters, model, gradient_flow, y):
         dM, dQ = dM - decay * M, dQ - 2 * decay * Q
     pull = model.rule.pull(model)
     if pull is not None:
-        B = pull_at(pull, omega, parameters[2 : 2 + len(model.rule.scalars(model))], p)
+        B = pull_at(pull, omega, parameters[2 : 2 + len(model.rule.scalars(model))], p) / model.batch_size
         dM, dQ = dM + B @ M, dQ + B @ Q + Q @ B.T
     if model.spherical:  # as in `keep_norms`
         half = np.diagonal(dQ) / 2

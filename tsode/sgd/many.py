@@ -101,13 +101,9 @@ def simulate_many(
         together = [run for i in own for run in runs_of(models[i], begins[i], seeds[i], runs)]
         every.append(Records(together, alpha, N, in_blocks(models[own[0]], len(together)), wishes))
     run_all(every, setting, numba.get_num_threads(), progress)
+    settings = [setting._replace(interpreted=model.rule.interpreted) for model in models]
     found = {
-        i: records.trajectory(
-            setting._replace(interpreted=models[i].rule.interpreted),
-            keep,
-            seeds[i].entropy,
-            slice(place * runs, (place + 1) * runs),
-        )
+        i: records.trajectory(settings[i], keep, seeds[i].entropy, slice(place * runs, (place + 1) * runs))
         for records, own in zip(every, kinds.values())
         for place, i in enumerate(own)
     }

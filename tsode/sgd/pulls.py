@@ -44,7 +44,7 @@ def pull_of(model: TeacherStudent, rule: CFunction | Callback, last: tuple[int, 
     return Pull(function.pointer, aligned((n * n, *last)), aligned((p * p, *last)), aligned((p, *last))), function
 
 
-@njit(inline="always", error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy")
 def pull_rows(pull: Pull, scalars: np.ndarray, rows: np.ndarray, T: np.ndarray, target: np.ndarray, N: float) -> None:
     """Add (B/N) times the first p of `rows` to those of `target`, which may be the same; T has the rows that rest."""
     pointer, omega, B, column = pull
