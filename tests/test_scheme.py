@@ -317,6 +317,9 @@ def test_files_keep_names_losses_and_no_function(tmp_path):
         assert read.model == made.model
         with pytest.raises(ValueError, match=r"^`rule` must be given again"):
             read.model.rule.step(read.model)
+        for part in ("rows", "moving", "scalars", "outputs"):
+            with pytest.raises(TypeError, match=f"`{part}` must be a"):
+                tsode.rules.stored_rule({**made.model.rule.to_dict(), part: 3})
 
 
 def test_labelled_data():
