@@ -80,6 +80,13 @@ def scheme(rule=lambda z, xi, a: {"student": -z["student"]}, rows=None, **more):
     return lambda: tsode.Scheme({"student": 2, "teacher": 1} if rows is None else rows, rule, **more)
 
 
+def changed():
+    rate = [-1.0]
+    made = scheme(lambda z, xi, a: {"student": rate[0] * z["student"]})()
+    rate[0] = -2.0
+    return made.random(9)
+
+
 PULLING = {"pull": lambda Omega, a: Omega}
 CASES = {
     "scheme without rows": (scheme(rows={}), ValueError, "`rows` must name at least one kind of rows, but is empty"),
@@ -148,6 +155,7 @@ CASES = {
         lambda: scheme()().pair(tsode.Overlaps([[0.0]], [[1.0]])), ValueError,
         "`start` must be what scheme.start(Omega) or scheme.random(N) returns, with 2 rows that move and 1 that",
     ),
+    "rule that is another now": (changed, ValueError, "`rule` must stay what it was when the scheme was made"),
     "scheme with a threshold": (
         lambda: tsode.integrate(scheme()(), scheme()().random(9, 0), 1.0, until=0.1), ValueError,
         "`model` must have one loss here, but those of a Scheme have names",

@@ -20,7 +20,7 @@ from .layout import Layout
 from .losses import Losses, means
 from .moments import Moments
 from .points import Points, exact_points, points
-from .tracing import noted
+from .tracing import answers, noted
 from .trial import tried, tried_pull
 from .written import compiled, pull_source, step_source
 
@@ -56,6 +56,7 @@ class Named(Rule):
         self._noises, self._pull = noises, pull
         self._moments: Moments | None = None
         self._layout = tried(rows, rule, scalars, outputs, noises)
+        self._said = answers(self._stepped)
         self._trace, pulled = noted(self._stepped), None
         if pull is not None:
             tried_pull(pull, self._layout, scalars)
@@ -84,6 +85,14 @@ class Named(Rule):
     def interpreted(self) -> bool:  # type: ignore[override]
         """Whether rule or pull does what cannot be noted."""
         return self._step is None or (self._pull is not None and self._pull_steps is None)
+
+    def check(self) -> None:
+        """Refuse a function that does not do any more what was compiled."""
+        if not np.array_equal(answers(self._stepped), self._said, equal_nan=True):
+            raise ValueError(
+                "`rule` must stay what it was when the scheme was made, but does something else now: numbers that it "
+                "reads must not change; make them arguments, as in `lambda z, xi, a, rate=rate: ...`"
+            )
 
     def layout(self, model: TeacherStudent | None = None) -> Layout:
         """Return the names."""

@@ -16,7 +16,7 @@ import numpy as np
 
 from ..activations.expressions import Expression, Tape, Value, evaluated, steps_of
 
-__all__ = ["Given", "Trace", "noted"]
+__all__ = ["Given", "Trace", "answers", "noted"]
 
 ENTRYWISE = {"where": np.where, "clip": np.clip}
 EXTREMES = {"max": np.maximum, "amax": np.maximum, "min": np.minimum, "amin": np.minimum}
@@ -200,12 +200,15 @@ def noted(results: Callable[[Given], Iterable[tuple[Any, tuple[int, ...]]]]) -> 
         trace = Trace(tape, results(functools.partial(stand_in, tape)))
     except Exception:
         return None
-    with np.errstate(all="ignore"):
-        wanted = [
-            np.broadcast_to(np.asarray(each, dtype=np.float64), shape).ravel() for each, shape in results(_numbers)
-        ]
     found = trace.at(lambda name: float(_numbers(name[0], (), int(name[1:]))))
-    return trace if np.allclose(found, np.concatenate(wanted), rtol=CLOSE, atol=CLOSE, equal_nan=True) else None
+    return trace if np.allclose(found, answers(results), rtol=CLOSE, atol=CLOSE, equal_nan=True) else None
+
+
+def answers(results: Callable[[Given], Iterable[tuple[Any, tuple[int, ...]]]]) -> np.ndarray:
+    """Return what the function says of some numbers in place of variables, in one row."""
+    with np.errstate(all="ignore"):
+        found = [np.broadcast_to(np.asarray(each, dtype=np.float64), shape) for each, shape in results(_numbers)]
+    return np.concatenate([each.ravel() for each in found])
 
 
 def _numbers(kind, shape, start=0):
