@@ -2,6 +2,7 @@
 
 ===========================  ====================================================================
 `TeacherStudent`             what is learned, by what, and how fast
+`Scheme`                     any rule of named rows, in plain Python
 `Overlaps`                   the order parameters M, Q, P: where a run starts
 `integrate`                  the ODEs, N = infinity; `integrate_many` for many at once
 `giant_steps`                the map that takes their place for batches proportional to N
@@ -54,6 +55,7 @@ from .ode import giant_steps, gradient, integrate, integrate_many, optimal_sched
 from .overlaps import Overlaps
 from .plateaus import escape_law, escape_time, fixed_point, plateau
 from .scans import scan
+from .scheme import Scheme
 from .sgd import InputsExhausted, of_weights, simulate, simulate_many
 from .studies import Study, study
 from .trajectory import Trajectory
@@ -66,6 +68,7 @@ __all__ = [
     "InputsExhausted",
     "NoClosedForm",
     "Overlaps",
+    "Scheme",
     "Study",
     "TeacherStudent",
     "Trajectory",

@@ -21,11 +21,12 @@ from llvmlite import ir
 from numba import carray, types
 from numba.extending import intrinsic, lower_builtin, overload, register_jitable, type_callable
 
+from ._callback import Callback, Interpreted
 from ._lanes import WIDTH, load, store
 
 __all__ = [
-    "FAST", "CFunction", "call", "call_step", "evaluate", "evaluation_function", "jitable", "prefer_wide_vectors",
-    "step_function", "with_name_of",
+    "FAST", "CFunction", "call", "call_step", "evaluate", "evaluation_function", "fingerprint", "jitable",
+    "prefer_wide_vectors", "pull_function", "step_function", "with_name_of",
 ]  # fmt: skip
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -44,7 +45,7 @@ def with_name_of(*functions: Any) -> Callable[[Function], Function]:
     Two closures of one factory that come from the caches of two processes may then have one name, and the linker
     takes either for the other, without a word.
     """
-    digest = hashlib.sha256("".join(map(_described, functions)).encode()).hexdigest()[:16]
+    digest = fingerprint(*functions)
 
     def rename(closure: Function) -> Function:
         closure.__name__ += f"_{digest}"
@@ -52,6 +53,11 @@ def with_name_of(*functions: Any) -> Callable[[Function], Function]:
         return closure
 
     return rename
+
+
+def fingerprint(*functions: Any) -> str:
+    """Return a short text that functions share only if they do the same, up to what they call of other packages."""
+    return hashlib.sha256("".join(map(_described, functions)).encode()).hexdigest()[:16]
 
 
 def _described(thing, seen=()):
@@ -87,13 +93,20 @@ class CFunction:
         What :func:`call` takes. It is an address, which is good as long as this object lives.
     plain : function
         The same in Python.
+    at_once : int
+        How many samples at most an engine is to run in one call: it has a limit of its own.
     """
+
+    at_once = 2**62
 
     def __init__(self, plain: Callable[..., None], entry: Callable[..., None], arrays: int, numbers: int) -> None:
         signature = types.void(*[NUMBERS] * arrays, *[types.intp] * numbers)
         self.plain = plain
         self.compiled = None if numba.config.DISABLE_JIT else numba.cfunc(signature, cache=True)(entry)
         self.pointer = plain if self.compiled is None else self.compiled.address
+
+    def check(self) -> None:
+        """Raise what a call has raised: compiled code raises nothing."""
 
 
 def call(pointer, arrays, numbers):
@@ -139,13 +152,44 @@ def _call_compiled(pointer, arrays, numbers):
 
 
 @functools.lru_cache(maxsize=256)
-def step_function(step: Callable[..., None], lanes: bool) -> CFunction:
+def step_function(step: Callable[..., None] | Interpreted, lanes: bool) -> CFunction | Callback:
     """Return the C function of a rule's `step`, for WIDTH runs or for one.
 
     It takes lam, mu, noise, size, scalars, parameters, change and scalar_change, then p, p*, and the numbers of noises,
     of scalars and of parameters.
     """
+    if isinstance(step, Interpreted):
+        if numba.config.DISABLE_JIT:
+            return CFunction(_plain(step.function), step.function, 8, 5)
+        return Callback(step, _step_lengths, (6, 7), 8, 5, WIDTH if lanes else 0)
     return CFunction(_plain(step), _many(step) if lanes else _one(step), 8, 5)
+
+
+@functools.lru_cache(maxsize=256)
+def pull_function(pull: Callable[..., None] | Interpreted, lanes: bool) -> CFunction | Callback:
+    """Return the C function of a rule's pull; it takes overlaps, scalars and B, and the number of rows of each."""
+    if isinstance(pull, Interpreted):
+        if numba.config.DISABLE_JIT:
+            return CFunction(_plain_pull(pull.function), pull.function, 3, 3)
+        return Callback(pull, lambda *lengths: lengths, (2,), 3, 3, WIDTH if lanes else 0)
+
+    @with_name_of(pull)
+    def many(omega, scalars, B, n, n_scalars, n_B):
+        pull(carray(omega, (n, WIDTH)), carray(scalars, (n_scalars, WIDTH)), carray(B, (n_B, WIDTH)))
+
+    @with_name_of(pull)
+    def one(omega, scalars, B, n, n_scalars, n_B):
+        pull(carray(omega, (n,)), carray(scalars, (n_scalars,)), carray(B, (n_B,)))
+
+    return CFunction(_plain_pull(pull), many if lanes else one, 3, 3)
+
+
+def _plain_pull(pull):
+    return lambda *given: pull(*given[:3])
+
+
+def _step_lengths(p, p_star, noises, n_scalars, n_parameters):
+    return p, p_star, noises, 1, n_scalars, n_parameters, p, n_scalars
 
 
 def _plain(step):

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 
 from . import _checks
 from ._blocks import Blocks, check_blocks
 from ._display import Report
+from ._linear_algebra import joint_matrix
 from ._parameters import describe
 from ._states import unfold
 from ._trajectory_checks import check_ends, check_observed, check_seed, check_state, own_array, position
@@ -18,9 +19,6 @@ from ._trajectory_files import Files
 from .inputs import Inputs
 from .model import TeacherStudent, check_model
 from .overlaps import Overlaps
-
-if TYPE_CHECKING:
-    pass
 
 __all__ = ["Trajectory", "check_trajectory"]
 
@@ -132,10 +130,72 @@ class Trajectory(Files, Report):
         """
         return self.model.excess_loss(self.M, self.Q, self.readout)
 
-    @property
-    def loss(self) -> np.ndarray:
-        """Population loss for Gaussian inputs, its floor included: half the label noise's variance for the square."""
-        return self.excess_loss + self.model.rule.floor(self.model)
+    @functools.cached_property
+    def loss(self) -> Any:
+        """Population loss for Gaussian inputs, its floor included: half the label noise's variance for the square.
+
+        Of a :class:`tsode.Scheme` it is a mapping of the names of the losses to arrays, each computed when it is asked
+        for; else an array, shape (..., T).
+        """
+        named = self.model.rule.losses(self.model, self.M, self.Q, self.scalars)
+        return self.excess_loss + self.model.rule.floor(self.model) if named is None else named
+
+    def overlap(self, first: str, second: str) -> np.ndarray:
+        r"""Return the overlaps of rows by name, :math:`W_a W_b^T / N`, over time.
+
+        Parameters
+        ----------
+        first, second : str
+            Names of a :class:`tsode.Scheme`; of a pair "student" and "teacher".
+
+        Returns
+        -------
+        ndarray, shape (..., T, rows of first, rows of second)
+            Where the inputs have a covariance, the covariance of the preactivations.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If there are no rows of such a name.
+
+        Examples
+        --------
+        >>> import tsode
+        >>> model = tsode.TeacherStudent(p=2, p_star=1, learning_rate=0.2)
+        >>> ode = tsode.integrate(model, tsode.Overlaps.random(model, N=100, rng=0), 30.0)
+        >>> bool((ode.overlap("student", "teacher") == ode.M).all())
+        True
+        """
+        joint = joint_matrix(self.M, self.Q, self.model.teacher_overlap)
+        return self.model.rule.layout(self.model).overlap(joint, first, second)
+
+    def scalar(self, name: str) -> np.ndarray:
+        """Return what is trained beside the rows, by name, over time.
+
+        Parameters
+        ----------
+        name : str
+            A name of a :class:`tsode.Scheme`; of a pair with a trained readout "readout".
+
+        Returns
+        -------
+        ndarray, shape (..., T, ...)
+            The last axes are those that it has at the start.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If nothing of such a name is trained.
+
+        Examples
+        --------
+        >>> import tsode
+        >>> model = tsode.TeacherStudent(p=2, p_star=1, learning_rate=0.2, readout_learning_rate=0.1)
+        >>> ode = tsode.integrate(model, tsode.Overlaps.random(model, N=100, rng=0), 30.0)
+        >>> ode.scalar("readout").shape
+        (201, 2)
+        """
+        return self.model.rule.layout(self.model).scalar(self.scalars, name)
 
     @property
     def weights(self) -> tuple[np.ndarray, np.ndarray]:
@@ -154,8 +214,8 @@ class Trajectory(Files, Report):
     @property
     def readout(self) -> np.ndarray:
         """Readout of the student, trained or fixed, shape (..., T, p)."""
-        if self.scalars.size:
-            return self.scalars
+        if "readout" in self.model.rule.layout(self.model).scalars:
+            return self.scalar("readout")
         return np.broadcast_to(self.model.student_readout, (*self.M.shape[:-2], self.model.p))
 
     @property
@@ -203,7 +263,7 @@ class Trajectory(Files, Report):
             return Overlaps.from_blocks(self.model.inputs, self.blocks.M[at], self.blocks.Q[at], self.blocks.P)
         return Overlaps(self.M[at], self.Q[at], self.model.teacher_overlap)
 
-    def loss_under(self, inputs: Inputs) -> np.ndarray:
+    def loss_under(self, inputs: Inputs) -> Any:
         r"""Return the excess loss on test inputs of another covariance, on the same blocks of coordinates.
 
         It is the loss at the overlaps :math:`\sum_b s_b'^2 M^b` and so on, the variances being those of `inputs`.
@@ -217,6 +277,7 @@ class Trajectory(Files, Report):
         Returns
         -------
         ndarray, shape (..., T)
+            Of a :class:`tsode.Scheme` a mapping of the names of its losses to such arrays.
 
         Raises
         ------
@@ -244,25 +305,28 @@ class Trajectory(Files, Report):
                 f"`inputs` must have {self.blocks.M.shape[-3]} blocks as those of the model, but has {len(inputs)}"
             )
         M, Q, P = self.blocks.covariance(inputs)
-        return self.model.replace(teacher_overlap=P, inputs=None).excess_loss(M, Q, self.readout)
+        model = self.model.replace(teacher_overlap=P, inputs=None)
+        named = model.rule.losses(model, M, Q, self.scalars)
+        return model.excess_loss(M, Q, self.readout) if named is None else named
 
     def _rows(self):
         try:
             final = np.atleast_1d(self.excess_loss[..., -1])
         except _checks.NoClosedForm:  # an activation too rough for its averages
             final = np.array([])
-        final = final[np.isfinite(final)]
+        final, outputs = final[np.isfinite(final)], self.model.rule.layout(self.model).outputs
         whole = bool(np.all(np.asarray(self.status) == "completed"))
+        excess = "final excess loss" if whole else "last excess loss before the end"
         statuses, counts = np.unique(self.status, return_counts=True)
         return [
-            ("model", describe(self.model)),
+            ("model", describe(self.model) if outputs is None else self.model.rule),
             ("input dimension N", "infinite (ODE)" if self.N is None else f"{self.N:,}"),
             ("runs", "one solution" if self.runs is None else self.runs),
             ("time alpha", f"{self.alpha[0]:g} to {self.alpha[-1]:g}, {len(self.alpha)} points"),
             ("status", ", ".join(f"{s} ({n})" if self.runs else s for s, n in zip(statuses, counts))),
             *([] if whole else [("first run ended at alpha", f"{np.min(self.stopped_at):.4g}")]),
-            ("final excess loss" if whole else "last excess loss before the end",
-             f"{final.mean():.4g}" if final.size else "none finite"),
+            (excess, f"{final.mean():.4g}" if final.size else "none finite")
+            if outputs is None else ("losses", ", ".join(outputs) or "none"),
             ("engine", self.engine),
             ("seed", self.seed),
         ]  # fmt: skip

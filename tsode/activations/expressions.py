@@ -82,7 +82,7 @@ class Tape:
         if short is not None:
             return short
         if all(isinstance(value, float) for value in given):
-            return float(_evaluated(operation, given))
+            return float(evaluated(operation, given))
         if (operation, given) not in self.steps:
             name = f"t{len(self.steps)}"
             self.steps[operation, given], self.operations[name] = name, operation
@@ -146,7 +146,8 @@ def _constant(value):
         raise TypeError(f"`function` must combine x with single numbers, but combines it with {value!r}") from None
 
 
-def _evaluated(operation, given):
+def evaluated(operation: str, given: Sequence[Any]) -> Any:
+    """Return what a step makes of numbers."""
     call = {"erf": special.erf, "where": np.where, "invert": np.logical_not}.get(operation) or getattr(np, operation)
     conditions = operation in ("invert", "bitwise_and", "bitwise_or")
     with np.errstate(all="ignore"):
@@ -230,6 +231,12 @@ def _slope(tape, operation, given, result, slopes):
 
 def source(tape: Tape, *values: Value) -> str:
     """Return the steps that some values need, one a line, and the values in the last line."""
+    results = [f"0.0 * x + {value!r}" if isinstance(value, float) else value for value in values]
+    return "\n".join([*steps_of(tape, *values), ", ".join(results)])
+
+
+def steps_of(tape: Tape, *values: Value) -> list[str]:
+    """Return the steps that some values need, as statements of Python."""
     needed, lines = set(values), []
     for (operation, given), name in reversed(tape.steps.items()):
         if name in needed:
@@ -238,8 +245,7 @@ def source(tape: Tape, *values: Value) -> str:
             if operation == "power" and given[1] == int(given[1]) and abs(given[1]) <= LARGEST_POWER:
                 texts[1] = str(int(given[1]))
             lines.append(f"{name} = {STEPS[operation].format(*(f'({t})' if t[0] == '-' else t for t in texts))}")
-    results = [f"0.0 * x + {value!r}" if isinstance(value, float) else value for value in values]
-    return "\n".join([*reversed(lines), ", ".join(results)])
+    return lines[::-1]
 
 
 @functools.lru_cache(maxsize=256)

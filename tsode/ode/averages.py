@@ -21,6 +21,7 @@ import numpy as np
 
 from .._linear_algebra import joint_matrix, weighted_sum
 from .._states import block_count, blocks_of, pack, scalars_of, start_state
+from ..activations import NoClosedForm
 from ..model import TeacherStudent
 from ..overlaps import Overlaps
 from .blocks import averages_of
@@ -49,6 +50,8 @@ def averages_beside(
     """
     average = model.averaging
     assert average is not None
+    if model.rule.pull(model) is not None:
+        raise NoClosedForm("`model` must have no running average where its rule pulls; take tsode.simulate")
     first, cross = start_state(model, start), (start.Q if start.blocks is None else start.blocks.Q).ravel()
     mass = float(average.mass(alpha[:1])[0])
     state = np.concatenate([first, scaled(first, mass, model), mass * cross])

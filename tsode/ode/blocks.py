@@ -23,7 +23,7 @@ from .._linear_algebra import joint_matrix, weighted_sum
 from .._states import blocks_of, pack, scalars_of
 from ..model import TeacherStudent
 from .rates import Rates, beside
-from .rhs import derivatives, loops_for_weights, with_schedule
+from .rhs import derivatives, loops_for_weights, pull_at, with_schedule
 
 __all__ = ["block_right_hand_side"]
 
@@ -54,6 +54,7 @@ def block_right_hand_side(
     inputs, p, n_scalars = model.inputs, model.p, len(model.rule.scalars(model))
     assert inputs is not None
     variances, (decay, readout_decay, _) = inputs.eigenvalues[:, None, None], beside(model)
+    pull = model.rule.pull(model)
     fractions, n = inputs.fractions[:, None, None], p + model.p_star
     count = min(len(inputs), max(1, IN_CACHE // n**2))
     omega, room = np.empty((count, n, n)), np.empty((count, p, n + ASIDE))
@@ -78,6 +79,10 @@ def block_right_hand_side(
         if decay:
             dM -= decay * blocks[0]
             dQ -= 2 * decay * blocks[1]
+        if pull is not None:
+            B = pull_at(pull, joint_matrix(*blocks, P).sum(axis=0), scalars, p) / model.batch_size
+            dM += B @ blocks[0]
+            dQ += B @ blocks[1] + blocks[1] @ B.T
         if model.spherical:
             half = np.diagonal(dQ.sum(axis=0)) / 2
             dM -= half[:, None] * blocks[0]

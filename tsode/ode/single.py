@@ -14,6 +14,7 @@ from .._states import blocks_of, start_state, unpack
 from ..conditions import check_condition
 from ..model import TeacherStudent, check_model
 from ..overlaps import Overlaps, check_start
+from ..scheme import Scheme, pair_of
 from ..trajectory import Trajectory
 from .averages import averages_beside
 from .blocks import block_right_hand_side
@@ -29,7 +30,7 @@ METHODS = ("RK45", "RK23", "DOP853", "Radau", "BDF", "LSODA")
 
 
 def integrate(
-    model: TeacherStudent,
+    model: TeacherStudent | Scheme,
     start: Overlaps,
     alpha: ArrayLike,
     method: str = "DOP853",
@@ -42,8 +43,8 @@ def integrate(
 
     Parameters
     ----------
-    model : TeacherStudent
-        The pair, its learning rate, noise and constraint.
+    model : TeacherStudent or Scheme
+        The pair, its learning rate, noise and constraint; or a rule of your own.
     start : Overlaps
         Overlaps at time ``alpha[0]``.
     alpha : float or array_like, shape (T,)
@@ -110,7 +111,8 @@ def integrate(
     >>> ode.status
     'completed'
     """
-    check_start(check_model(model), start)
+    model = check_model(pair_of(model, start))
+    check_start(model, start)
     alpha = _checks.times(alpha)
     method = _checks.choice("method", method, METHODS)
     rtol = _checks.number("rtol", rtol, above=0.0, maximum=1.0)

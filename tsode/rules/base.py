@@ -8,16 +8,19 @@ of the noise, of :math:`|x|^2 / N` and of s. Hence every engine and every averag
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .._callback import Interpreted
 from .._parameters import arguments, plain
 from ..activations import NoClosedForm
 from ..activations.error_averages import Averages
 from ..activations.squared_error import LossCurvature
+from .layout import Layout
 from .moments import Moments
+from .points import Points, points
 
 if TYPE_CHECKING:
     from ..model import TeacherStudent
@@ -36,9 +39,12 @@ class Rule(ABC):
     ----------
     name : str
         What it is called in files and on the command line.
+    interpreted : bool
+        Whether Python runs its step, sample by sample, and no compiled code.
     """
 
     name: str = ""
+    interpreted: bool = False
 
     @property
     def arguments(self) -> dict[str, Any]:
@@ -61,6 +67,15 @@ class Rule(ABC):
         (n_scalars, lanes) and (n_parameters, lanes); C and d are written to the last two, shapes (p, lanes) and
         (n_scalars, lanes). For a single run the last axis is missing.
         """
+
+    def pull(self, model: TeacherStudent) -> Callable[..., None] | Interpreted | None:
+        r"""Return the function (omega, scalars, B) of what each sample also does to the rows; None by default.
+
+        It moves :math:`W \leftarrow W + (B / N) W`. B, shape (p, p), depends on :math:`W W^T / N` of all rows, shape
+        (p + p_star, p + p_star), and on trained scalars. The matrices come row by row, shapes (p^2, lanes) and so on;
+        for a single run the last axis is missing. The function is jitable, or stays Python.
+        """
+        return None
 
     @abstractmethod
     def parameters(self, model: TeacherStudent) -> np.ndarray:
@@ -110,6 +125,11 @@ class Rule(ABC):
         """
         return None
 
+    def points(self, model: TeacherStudent, omega: np.ndarray, scalars: np.ndarray, rtol: float, **more: Any) -> Points:
+        """Return points for averages over samples whose preactivations have the covariance `omega`, by quadrature."""
+        noises, sharpness = self.hidden_noises(model), self.sharpness(model, scalars)
+        return points(omega, self.jumps(model, scalars), noises, rtol, sharpness, degree=self.degree(model), **more)
+
     def degree(self, model: TeacherStudent) -> int | None:
         """Return the degree of C as a polynomial of the preactivations, for quadrature; None if it is none."""
         return None
@@ -137,6 +157,18 @@ class Rule(ABC):
     def scalar_drift(self, model: TeacherStudent, M: np.ndarray, Q: np.ndarray, scalars: np.ndarray) -> np.ndarray:
         """Return E[d], the mean step of trained scalars, shape (n_scalars,): by default by quadrature."""
         return Moments(model=model).scalar_drift(M, Q, scalars)
+
+    def layout(self, model: TeacherStudent) -> Layout:
+        """Return the names of rows and of trained scalars."""
+        trained = len(self.scalars(model))
+        rows = {"student": model.p, "teacher": model.p_star}
+        return Layout(rows, ("student",), {"readout": (trained,)} if trained else {})
+
+    def losses(
+        self, model: TeacherStudent, M: np.ndarray, Q: np.ndarray, scalars: np.ndarray
+    ) -> Mapping[str, np.ndarray] | None:
+        """Return population losses by name, each of shape (...); None where there is one, without a name."""
+        return None
 
     def teacher_marks(self, model: TeacherStudent) -> np.ndarray:
         """Return a number for each unit of the teacher, the same for those that may change places, shape (p_star,)."""

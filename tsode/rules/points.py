@@ -22,8 +22,9 @@ import numpy as np
 from scipy.special import ndtri
 
 from ..activations.averages import gaussian_nodes
+from .cubature import nodes
 
-__all__ = ["Points", "points"]
+__all__ = ["Points", "exact_points", "points"]
 
 MOST = 1 << 16  # points of a product of nodes
 FINEST, COARSEST = 1e-10, 1e-4  # errors for which products of nodes are made
@@ -99,6 +100,14 @@ def points(
         return _sobol_points(omega, noises, rtol, seed, JUMPY)
     x, weights = _product((finer * DENSE,) * (n + noises), REACH)
     return Points(root @ x[:n], x[n:], weights, KINKED)
+
+
+def exact_points(omega: np.ndarray, noises: int = 0) -> Points:
+    """Return points for averages of polynomials of degree 7: see :mod:`tsode.rules.cubature`."""
+    root = _root(omega, omega.trace())
+    n = root.shape[1]
+    x, weights = nodes(n + noises)
+    return Points(root @ x[:n], x[n:], weights, 0.0)
 
 
 def _products(omega, split, jumps, noises, rtol, sharpness, finer):

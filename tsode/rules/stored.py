@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
+from .. import _checks
 from .._checks import NoClosedForm
 from .base import Rule
+from .layout import Layout
 
 if TYPE_CHECKING:
     from ..model import TeacherStudent
 
-__all__ = ["Stored"]
+__all__ = ["Stored", "StoredNamed"]
 
 
 class Stored(Rule):
@@ -70,3 +72,50 @@ class Stored(Rule):
         raise NoClosedForm(
             f"`rule` must be given again by model.replace(rule=...): a file keeps only the name {self.name!r}"
         )
+
+
+class StoredNamed(Stored):
+    """The rule of a :class:`tsode.Scheme`, as a file keeps it: its names, and no function.
+
+    Parameters
+    ----------
+    name : str
+        What its kind is called.
+    rows, moving, scalars, outputs
+        Names and numbers, as :attr:`tsode.rules.Rule.arguments` of it.
+    **more
+        What it did, as text that is never executed.
+    """
+
+    def __init__(
+        self, name: str, rows: Any = None, moving: Any = None, scalars: Any = None, outputs: Any = None, **more: Any
+    ) -> None:
+        super().__init__(name, rows=rows, moving=moving, scalars=scalars, outputs=outputs, **more)
+        for what, value, kind in (("rows", rows, dict), ("moving", moving, list), ("scalars", scalars, dict),
+                                  ("outputs", outputs, list)):  # fmt: skip
+            _checks.instance(what, value, kind, f"a {kind.__name__} as files of a Scheme have it")
+        counts = {key: _checks.integer(f"rows[{key!r}]", value, minimum=1) for key, value in rows.items()}
+        for key in moving:
+            _checks.choice("moving", key, tuple(counts))
+        for key in outputs:
+            _checks.instance("outputs", key, str, "names")
+        self._start = {key: _checks.real_array(f"scalars[{key!r}]", value) for key, value in scalars.items()}
+        shapes = {key: value.shape for key, value in self._start.items()}
+        self._layout = Layout(counts, tuple(moving), shapes, tuple(outputs))
+
+    def __repr__(self) -> str:
+        return f"Scheme of {self._layout}, from a file"
+
+    def scalars(self, model: TeacherStudent) -> np.ndarray:
+        """Return their starting values, one name after the other."""
+        return np.concatenate([np.empty(0), *(value.ravel() for value in self._start.values())])
+
+    def layout(self, model: TeacherStudent) -> Layout:
+        """Return the names."""
+        return self._layout
+
+    def losses(
+        self, model: TeacherStudent, M: np.ndarray, Q: np.ndarray, scalars: np.ndarray
+    ) -> Mapping[str, np.ndarray]:
+        """Return nothing where there is nothing, else refuse: files keep them with the trajectory."""
+        return self._refuse() if self._layout.outputs else {}

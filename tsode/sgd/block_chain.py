@@ -25,6 +25,7 @@ from .chain_draws import lengths
 from .chain_sweeps import retire
 from .general_chain import GeneralRuns, row_count
 from .general_sweeps import finish, inside, learn, outside
+from .pulls import pull_rows
 from .random_numbers import normal_lanes
 from .reflections import lower_triangle
 from .running_average import average_rows
@@ -102,7 +103,7 @@ class BlockRuns(GeneralRuns):
 def block_kernel(
     layout, scales, rule, parameters, learning_rates, newest, scalars, velocity, averages, rows, flat_rows, part, C, v,
     T, work, numbers, flat_numbers, batches, m, noises, state, redraw_state, ended, step, stop, batch, N, weight_decay,
-    readout_decay, momentum, spherical, limit,
+    readout_decay, momentum, spherical, limit, pull,
 ):  # fmt: skip
     """Run batches until `stop` samples are done; write into `ended` when a run diverged; return how many are done.
 
@@ -133,6 +134,8 @@ def block_kernel(
                 target, rest, s, batch, N,
             )  # fmt: skip
             fine = fine & (longest < load(limit, 0))  # nan is not
+        if pull[2].shape[0] > 0:
+            pull_rows(pull, scalars, rows, T, rows, N)
         for k in range(rows.shape[0]):
             factor = keep if k < p else momentum if k < target + p else 1.0
             for j in range(span):

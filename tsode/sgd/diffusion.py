@@ -135,6 +135,7 @@ class DiffusionRuns:
             noises = rule.noises(model)
             self.kick, self.count = kick_of(kick_by_samples(rule.step(model), noises)), SAMPLES * (d + noises)
             self.kick_parameters = np.array([rule.parameters(each.fastest) for each in models])
+        self.rule = self.kick  # what the crew looks at
 
     def advance(self, stop: int) -> bool:
         """Run up to `stop` samples in all, or a bounded part of the way; return False where no run is left."""

@@ -32,7 +32,7 @@ def kind_of(records: Records, setting: Setting) -> tuple[Any, bool]:
     if setting.step is not None:
         return functools.partial(DiffusionRuns, step=setting.step), True
     model = records.runs[0].model
-    plain = model.is_sample_by_sample and model.averaging is None
+    plain = model.is_sample_by_sample and model.averaging is None and model.rule.pull(model) is None
     if setting.has_weights:
         return (WeightsRun if plain else BatchWeightsRun), False
     if model.inputs is not None:

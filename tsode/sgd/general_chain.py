@@ -38,6 +38,7 @@ from .chain import SUBSTREAMS, start_rows
 from .chain_draws import lengths
 from .chain_sweeps import retire
 from .general_sweeps import finish, inside, learn, outside
+from .pulls import pull_of, pull_rows
 from .random_numbers import normal_lanes, stream_state
 from .reflections import lower_triangle
 from .running_average import average_rows, newest_weights
@@ -121,6 +122,7 @@ class GeneralRuns:
         self.ended = aligned((*last,) or (1,))
         self.ended[:] = -1
         self.rule = step_function(model.rule.step(model), lanes=bool(last))
+        self.pull, self._pulling = pull_of(model, self.rule, last)
 
     def _lay_out(self):
         """Return how many numbers a row has, and the teacher's, and the longest with what a batch adds; and how many.
@@ -151,6 +153,7 @@ class GeneralRuns:
             self.numbers.reshape(-1), self.batches, self.m, self.noises, self.state.reshape(4, -1),
             self.redraw_state.reshape(4, -1), ended, self.step, stop, batch, self.N, float(model.weight_decay),
             float(model.readout_decay), float(model.momentum), model.spherical, self.limit,
+            self.pull,
         )  # fmt: skip
         return bool((self.ended[: self.runs] < 0).any())
 
@@ -182,7 +185,7 @@ class GeneralRuns:
 def general_kernel(
     rule, parameters, learning_rates, newest, scalars, velocity, averages, rows, flat_rows, wide, C, v, T, work,
     numbers, flat_numbers, batches, m, noises, state, redraw_state, ended, step, stop, batch, N, weight_decay,
-    readout_decay, momentum, spherical, limit,
+    readout_decay, momentum, spherical, limit, pull,
 ):  # fmt: skip
     """Run batches until `stop` samples are done; write into `ended` when a run diverged; return how many are done.
 
@@ -217,6 +220,8 @@ def general_kernel(
                 load(numbers, root) if columns > 0 else 0.0 * load(numbers, root), s, batch, N,
             )  # fmt: skip
             fine = fine & (longest < load(limit, 0))  # nan is not
+        if pull[2].shape[0] > 0:
+            pull_rows(pull, scalars, rows, T, wide, N)
         inside(wide, C, numbers, first, a_sample, span, target, 1.0 / (batch * N))
         if m < batch:
             lower_triangle(C, 0, v)

@@ -31,11 +31,13 @@ class Setting(NamedTuple):
     law: str
     precision: str
     step: float | None
+    interpreted: bool = False
 
     def __str__(self) -> str:
         rounded = "" if self.precision == "double" else f", {self.precision} precision"
         coarse = "" if self.step is None else f", steps of {self.step:g}"
-        return f"sgd, {self.engine}, {self.law} inputs{rounded}{coarse}"
+        slow = ", rule in plain Python, not compiled" if self.interpreted else ""
+        return f"sgd, {self.engine}, {self.law} inputs{rounded}{coarse}{slow}"
 
     def words(self) -> dict[str, Any]:
         """Return what is kept of it, to go on with."""
