@@ -10,7 +10,8 @@ soft at h = 0, hard at h = 1. The risk is the probability that student and teach
 between them over :math:`\pi`. At :math:`\eta = |w^*| = T = 1`, from zero, it is .2340, .0803, .0068 at alpha = 1, 5, 20
 with soft labels and .2763, .1338, .0587 with hard ones: exponential against a power law, since soft labels are numbers
 that the student can match. They are worth less the surer the teacher is, and half a hard label (h = 1/2) spoils most of
-the gain: .0431 at alpha = 20. Label smoothing of hard labels, :math:`t = 0.8 \cdot 1(v > 0) + 0.1`, does not help: .0640.
+the gain: .0431 at alpha = 20. Label smoothing of hard labels, :math:`t = 0.8 \cdot 1(v > 0) + 0.1`, does not help:
+.0640.
 
 The claim is that of Phuong & Lampert, "Towards understanding knowledge distillation" (arXiv:2105.13093); for a fixed
 sample see :mod:`tsode.distillation.fixed_sample`.
