@@ -1,11 +1,40 @@
 """Students that learn from other students: systems of the literature, each with its formula and its source.
 
-`lesson` mixes labels with what trained teachers say: ensembles, born-again chains. `soft_labels` is a linear student of
-soft and hard labels, sample by sample, and `fixed_sample` what a fixed sample teaches it.
+===================  ===============================================================================================
+`lesson`             mixes of labels with what trained teachers say, ensembles, chains of generations
+`soft_labels`        a linear student of soft and hard labels; `fixed_sample`: what a fixed sample teaches it
+`spectral`           amplitudes and directions trained apart; `pruning_curve`, `active_units`
+`features`           the teacher's hidden preactivations, through a projector, trained or not
+`exits`              outputs that read the first units alone, from labels or from the last exit; `exit_price`
+`moving_teacher`     a teacher that learns while it teaches
+===================  ===============================================================================================
+
+The last four are a :class:`tsode.Scheme` each, a `System`, for :func:`tsode.integrate` and :func:`tsode.simulate`.
 """
 
 from . import fixed_sample
+from .exits import exit_price, exits
+from .features import features
 from .lessons import Lesson, lesson
+from .moving_teacher import moving_teacher
 from .soft_labels import SoftLabels, soft_labels
+from .spectral import Spectral, active_units, pruning_curve, pruning_law, spectral
+from .system import System
 
-__all__ = ["Lesson", "SoftLabels", "fixed_sample", "lesson", "soft_labels"]
+__all__ = [
+    "Lesson",
+    "SoftLabels",
+    "Spectral",
+    "System",
+    "active_units",
+    "exit_price",
+    "exits",
+    "features",
+    "fixed_sample",
+    "lesson",
+    "moving_teacher",
+    "pruning_curve",
+    "pruning_law",
+    "soft_labels",
+    "spectral",
+]
