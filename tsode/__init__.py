@@ -2,6 +2,7 @@
 
 ===========================  ====================================================================
 `TeacherStudent`             what is learned, by what, and how fast
+`Scheme`                     any rule of named rows, in plain Python
 `Overlaps`                   the order parameters M, Q, P: where a run starts
 `integrate`                  the ODEs, N = infinity; `integrate_many` for many at once
 `giant_steps`                the map that takes their place for batches proportional to N
@@ -48,6 +49,7 @@ from .inputs import Inputs
 from .model import TeacherStudent
 from .ode import giant_steps, gradient, integrate, integrate_many, optimal_schedule
 from .overlaps import Overlaps
+from .scheme import Scheme
 from .plateaus import escape_law, escape_time, fixed_point, plateau
 from .scans import scan
 from .sgd import InputsExhausted, of_weights, simulate, simulate_many
@@ -62,6 +64,7 @@ __all__ = [
     "InputsExhausted",
     "NoClosedForm",
     "Overlaps",
+    "Scheme",
     "Study",
     "TeacherStudent",
     "Trajectory",

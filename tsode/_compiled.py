@@ -21,11 +21,12 @@ from llvmlite import ir
 from numba import carray, types
 from numba.extending import intrinsic, lower_builtin, overload, register_jitable, type_callable
 
+from ._callback import Callback, Interpreted
 from ._lanes import WIDTH, load, store
 
 __all__ = [
-    "FAST", "CFunction", "call", "call_step", "evaluate", "evaluation_function", "jitable", "prefer_wide_vectors",
-    "step_function", "with_name_of",
+    "FAST", "CFunction", "call", "call_step", "evaluate", "evaluation_function", "fingerprint", "jitable",
+    "prefer_wide_vectors", "step_function", "with_name_of",
 ]  # fmt: skip
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -44,7 +45,7 @@ def with_name_of(*functions: Any) -> Callable[[Function], Function]:
     Two closures of one factory that come from the caches of two processes may then have one name, and the linker
     takes either for the other, without a word.
     """
-    digest = hashlib.sha256("".join(map(_described, functions)).encode()).hexdigest()[:16]
+    digest = fingerprint(*functions)
 
     def rename(closure: Function) -> Function:
         closure.__name__ += f"_{digest}"
@@ -52,6 +53,11 @@ def with_name_of(*functions: Any) -> Callable[[Function], Function]:
         return closure
 
     return rename
+
+
+def fingerprint(*functions: Any) -> str:
+    """Return a short text that functions share only if they do the same, up to what they call of other packages."""
+    return hashlib.sha256("".join(map(_described, functions)).encode()).hexdigest()[:16]
 
 
 def _described(thing, seen=()):
@@ -94,6 +100,9 @@ class CFunction:
         self.plain = plain
         self.compiled = None if numba.config.DISABLE_JIT else numba.cfunc(signature, cache=True)(entry)
         self.pointer = plain if self.compiled is None else self.compiled.address
+
+    def check(self) -> None:
+        """Raise what a call has raised: compiled code raises nothing."""
 
 
 def call(pointer, arrays, numbers):
@@ -139,13 +148,21 @@ def _call_compiled(pointer, arrays, numbers):
 
 
 @functools.lru_cache(maxsize=256)
-def step_function(step: Callable[..., None], lanes: bool) -> CFunction:
+def step_function(step: Callable[..., None] | Interpreted, lanes: bool) -> CFunction | Callback:
     """Return the C function of a rule's `step`, for WIDTH runs or for one.
 
     It takes lam, mu, noise, size, scalars, parameters, change and scalar_change, then p, p*, and the numbers of noises,
     of scalars and of parameters.
     """
+    if isinstance(step, Interpreted):
+        if numba.config.DISABLE_JIT:
+            return CFunction(_plain(step.function), step.function, 8, 5)
+        return Callback(step, _step_lengths, (6, 7), 8, 5, WIDTH if lanes else 0)
     return CFunction(_plain(step), _many(step) if lanes else _one(step), 8, 5)
+
+
+def _step_lengths(p, p_star, noises, n_scalars, n_parameters):
+    return p, p_star, noises, 1, n_scalars, n_parameters, p, n_scalars
 
 
 def _plain(step):

@@ -229,6 +229,12 @@ def _slope(tape, operation, given, result, slopes):
 
 def source(tape: Tape, *values: Value) -> str:
     """Return the steps that some values need, one a line, and the values in the last line."""
+    results = [f"0.0 * x + {value!r}" if isinstance(value, float) else value for value in values]
+    return "\n".join([*steps_of(tape, *values), ", ".join(results)])
+
+
+def steps_of(tape: Tape, *values: Value) -> list[str]:
+    """Return the steps that some values need, as statements of Python."""
     needed, lines = set(values), []
     for (operation, given), name in reversed(tape.steps.items()):
         if name in needed:
@@ -237,8 +243,7 @@ def source(tape: Tape, *values: Value) -> str:
             if operation == "power" and given[1] == int(given[1]) and abs(given[1]) <= LARGEST_POWER:
                 texts[1] = str(int(given[1]))
             lines.append(f"{name} = {STEPS[operation].format(*(f'({t})' if t[0] == '-' else t for t in texts))}")
-    results = [f"0.0 * x + {value!r}" if isinstance(value, float) else value for value in values]
-    return "\n".join([*reversed(lines), ", ".join(results)])
+    return lines[::-1]
 
 
 @functools.lru_cache(maxsize=256)

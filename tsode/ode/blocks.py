@@ -65,6 +65,10 @@ def block_right_hand_side(
             dQ = dQ + shares * K
         if decay:
             dM, dQ = dM - decay * blocks[0], dQ - 2 * decay * blocks[1]
+        if model.rule.pulls:
+            whole = joint_matrix(*blocks, P).sum(axis=-3)
+            B = model.rule.pull(model, whole, scalars)
+            dM, dQ = dM + B @ blocks[0], dQ + B @ blocks[1] + blocks[1] @ B.T
         if model.spherical:
             half = np.diagonal(dQ.sum(axis=0)) / 2
             dM = dM - half[:, None] * blocks[0]

@@ -145,6 +145,9 @@ def _through_arrays(averages, parameters, model, gradient_flow, y):
         dQ = dQ + (K + K.T) / 2
     if decay:
         dM, dQ = dM - decay * M, dQ - 2 * decay * Q
+    if model.rule.pulls:
+        B = model.rule.pull(model, omega, parameters[2 : 2 + len(model.rule.scalars(model))])
+        dM, dQ = dM + B @ M, dQ + B @ Q + Q @ B.T
     if model.spherical:  # as in `keep_norms`
         half = np.diagonal(dQ) / 2
         dM = dM - half[:, None] * M

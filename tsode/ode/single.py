@@ -14,6 +14,7 @@ from .._states import blocks_of, start_state, unpack
 from ..conditions import check_condition
 from ..model import TeacherStudent, check_model
 from ..overlaps import Overlaps, check_start
+from ..scheme import Scheme, pair_of
 from ..trajectory import Trajectory
 from .blocks import block_right_hand_side
 from .lockstep import solve
@@ -28,7 +29,7 @@ METHODS = ("RK45", "RK23", "DOP853", "Radau", "BDF", "LSODA")
 
 
 def integrate(
-    model: TeacherStudent,
+    model: TeacherStudent | Scheme,
     start: Overlaps,
     alpha: ArrayLike,
     method: str = "DOP853",
@@ -41,8 +42,8 @@ def integrate(
 
     Parameters
     ----------
-    model : TeacherStudent
-        The pair, its learning rate, noise and constraint.
+    model : TeacherStudent or Scheme
+        The pair, its learning rate, noise and constraint; or a rule of your own.
     start : Overlaps
         Overlaps at time ``alpha[0]``.
     alpha : float or array_like, shape (T,)
@@ -106,6 +107,7 @@ def integrate(
     >>> ode.status
     'completed'
     """
+    model = pair_of(model, start)
     check_start(check_model(model), start)
     alpha = _checks.times(alpha)
     method = _checks.choice("method", method, METHODS)

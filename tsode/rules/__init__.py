@@ -9,6 +9,7 @@ from .gradient import Gradient
 from .hinge import Hinge
 from .huber import Huber
 from .logistic import Logistic
+from .named import Named
 from .normalised import Normalised
 from .output_loss import OutputLoss
 from .perceptron import Perceptron

@@ -8,7 +8,7 @@ of the noise, of :math:`|x|^2 / N` and of s. Hence every engine and every averag
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,7 +17,9 @@ from .._parameters import arguments, plain
 from ..activations import NoClosedForm
 from ..activations.error_averages import Averages
 from ..activations.squared_error import LossCurvature
+from .layout import Layout
 from .moments import Moments
+from .points import Points, points
 
 if TYPE_CHECKING:
     from ..model import TeacherStudent
@@ -36,9 +38,15 @@ class Rule(ABC):
     ----------
     name : str
         What it is called in files and on the command line.
+    interpreted : bool
+        Whether Python runs its step, sample by sample, and no compiled code.
+    pulls : bool
+        Whether there is a :meth:`pull`.
     """
 
     name: str = ""
+    interpreted: bool = False
+    pulls: bool = False
 
     @property
     def arguments(self) -> dict[str, Any]:
@@ -61,6 +69,13 @@ class Rule(ABC):
         (n_scalars, lanes) and (n_parameters, lanes); C and d are written to the last two, shapes (p, lanes) and
         (n_scalars, lanes). For a single run the last axis is missing.
         """
+
+    def pull(self, model: TeacherStudent, omega: np.ndarray, scalars: np.ndarray) -> np.ndarray:
+        r"""Return B, shape (p, p): each sample also moves :math:`W \leftarrow W + (B / N) W`, where the rule `pulls`.
+
+        It depends on :math:`W W^T / N` of all rows, shape (p + p_star, p + p_star), and on trained scalars.
+        """
+        raise NotImplementedError
 
     @abstractmethod
     def parameters(self, model: TeacherStudent) -> np.ndarray:
@@ -110,6 +125,13 @@ class Rule(ABC):
         """
         return None
 
+    def points(
+        self, model: TeacherStudent, omega: np.ndarray, scalars: np.ndarray, rtol: float, **more: Any
+    ) -> Points:
+        """Return points for averages over samples whose preactivations have the covariance `omega`, by quadrature."""
+        noises, sharpness = self.hidden_noises(model), self.sharpness(model, scalars)
+        return points(omega, self.jumps(model, scalars), noises, rtol, sharpness, **more)
+
     def sharpness(self, model: TeacherStudent, scalars: np.ndarray) -> float:
         """Return how much faster than on a scale of 1 C varies with the preactivations, for quadrature."""
         return 1.0
@@ -133,6 +155,18 @@ class Rule(ABC):
     def scalar_drift(self, model: TeacherStudent, M: np.ndarray, Q: np.ndarray, scalars: np.ndarray) -> np.ndarray:
         """Return E[d], the mean step of trained scalars, shape (n_scalars,): by default by quadrature."""
         return Moments(model=model).scalar_drift(M, Q, scalars)
+
+    def layout(self, model: TeacherStudent) -> Layout:
+        """Return the names of rows and of trained scalars."""
+        trained = len(self.scalars(model))
+        rows = {"student": model.p, "teacher": model.p_star}
+        return Layout(rows, ("student",), {"readout": (trained,)} if trained else {})
+
+    def losses(
+        self, model: TeacherStudent, M: np.ndarray, Q: np.ndarray, scalars: np.ndarray
+    ) -> Mapping[str, np.ndarray] | None:
+        """Return population losses by name, each of shape (...); None where there is one, without a name."""
+        return None
 
     @abstractmethod
     def excess_loss(self, model: TeacherStudent, M: np.ndarray, Q: np.ndarray, readout: np.ndarray) -> np.ndarray:

@@ -14,7 +14,7 @@ import numpy as np
 
 from .._linear_algebra import joint_matrix
 from ..activations.error_averages import Averages
-from .points import SHIFTS, points
+from .points import SHIFTS
 
 if TYPE_CHECKING:
     from ..model import TeacherStudent
@@ -71,9 +71,7 @@ class Moments(Averages):
         return float(spread / max(np.abs(found[0]).max(), 1e-300))
 
     def _points(self, omega, scalars, rtol, **more):
-        rule, model = self.model.rule, self.model
-        sharpness, noises = rule.sharpness(model, scalars), rule.hidden_noises(model)
-        return points(omega, rule.jumps(model, scalars), noises, rtol, sharpness, **more)
+        return self.model.rule.points(self.model, omega, scalars, rtol, **more)
 
     def _sums(self, omega, scalars, rtol, **more):
         """Return F, K and E[d] at the learning rate of the model."""

@@ -21,8 +21,9 @@ import numpy as np
 from scipy.special import ndtri
 
 from ..activations.averages import gaussian_nodes
+from .cubature import nodes
 
-__all__ = ["Points", "points"]
+__all__ = ["Points", "exact_points", "points"]
 
 MOST = 1 << 16  # points of a product of nodes
 FINEST, COARSEST = 1e-10, 1e-4  # errors for which products of nodes are made
@@ -83,12 +84,20 @@ def points(
     if jumps is not None and len(split) <= 2:
         found = _products(omega, split, [np.asarray(jumps[i]) for i in split], noises, rtol, sharpness, finer)
         return found or _sobol_points(omega, noises, rtol, seed, JUMPY if split else BIASED)
-    root = _root(omega, omega.trace())
+    root = root_of(omega, omega.trace())
     n = root.shape[1]
     if n + noises > 2:
         return _sobol_points(omega, noises, rtol, seed, JUMPY)
     x, weights = _product((finer * DENSE,) * (n + noises), REACH)
     return Points(root @ x[:n], x[n:], weights, KINKED)
+
+
+def exact_points(omega: np.ndarray, noises: int = 0) -> Points:
+    """Return points for averages of polynomials of degree 7: see :mod:`tsode.rules.cubature`."""
+    root = root_of(omega, omega.trace())
+    n = root.shape[1]
+    x, weights = nodes(n + noises)
+    return Points(root @ x[:n], x[n:], weights, 0.0)
 
 
 def _products(omega, split, jumps, noises, rtol, sharpness, finer):
@@ -98,7 +107,7 @@ def _products(omega, split, jumps, noises, rtol, sharpness, finer):
         columns = _columns(omega, split)
         z, weights = _in_pieces(columns, split, jumps, sharpness, finer * PIECE)
         rest = omega - columns @ columns.T
-    root = _root(rest, omega.trace())
+    root = root_of(rest, omega.trace())
     n = root.shape[1]
     scales = np.maximum(1.0, sharpness * np.append(np.abs(root).max(axis=0, initial=0.0), np.ones(noises)))
     axes, error = len(scales), max(min(rtol, COARSEST), FINEST)
@@ -146,7 +155,7 @@ def _sobol(dimension: int, power: int, seed: int) -> np.ndarray:
     return ndtri(np.clip(moved, 1e-16, 1 - 1e-16))
 
 
-def _root(omega, scale):
+def root_of(omega, scale):
     """Return a root with as many columns as `omega` has rank, shape (n, rank)."""
     values, vectors = np.linalg.eigh(omega)
     kept = values > RANK * len(omega) * max(scale, 1e-300)

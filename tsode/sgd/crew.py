@@ -98,6 +98,7 @@ class _Crew:
                 group.keep()
             before = engine.step
             engine.advance(step)
+            engine.rule.check()
             samples = (engine.step - before) * engine.runs
             with self.lock:
                 self.bar.update(samples)

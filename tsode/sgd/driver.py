@@ -14,6 +14,7 @@ from .._types import PathLike, Seed
 from ..conditions import check_condition
 from ..model import TeacherStudent, check_model
 from ..overlaps import Overlaps
+from ..scheme import Scheme, pair_of
 from ..trajectory import Trajectory
 from .continuation import Asked, continued, take_up
 from .crew import run_all
@@ -40,7 +41,7 @@ class InputsExhausted(ValueError):
 
 
 def simulate(
-    model: TeacherStudent,
+    model: TeacherStudent | Scheme,
     start: Overlaps | tuple[ArrayLike, ArrayLike] | Trajectory | None,
     alpha: ArrayLike,
     N: int | None = None,
@@ -59,8 +60,8 @@ def simulate(
 
     Parameters
     ----------
-    model : TeacherStudent
-        The pair, its learning rate, noise and constraint.
+    model : TeacherStudent or Scheme
+        The pair, its learning rate, noise and constraint; or a rule of your own.
     start : Overlaps, (W, W_star), Trajectory or None
         Overlaps that every run realises exactly, with weights of its own; or the weights themselves, shapes
         (p, N) and (p_star, N); or None: each run draws Gaussian student weights of unit variance. A trajectory of
@@ -151,7 +152,7 @@ def simulate(
     >>> tsode.simulate(model, sgd, [3.0, 4.0]).alpha
     array([0., 1., 2., 3., 4.])
     """
-    check_model(model)
+    model = check_model(pair_of(model, start))
     progress = _checks.flag("progress", progress)
     until = check_condition(until)
     path = None if path is None else _checks.file_path("path", path, (".npz",))
@@ -163,7 +164,7 @@ def simulate(
     N = _checks.integer("N", N, minimum=model.p + model.p_star)
     runs = _checks.integer("runs", runs, minimum=1)
     sequence = seed_sequence(seed)
-    setting = check_setting(N, runs, engine, inputs, precision)
+    setting = check_setting(N, runs, engine, inputs, precision)._replace(interpreted=model.rule.interpreted)
     keep = setting.keeps(keep_weights) or past is not None
     wishes = Wishes(until, check_observables(observables, setting), keep or path is not None)
     begin = check_any_start(model, None if past else start, setting)

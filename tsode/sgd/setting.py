@@ -28,10 +28,12 @@ class Setting(NamedTuple):
     inputs: str | Iterator[np.ndarray]
     law: str
     precision: str
+    interpreted: bool = False
 
     def __str__(self) -> str:
         rounded = "" if self.precision == "double" else f", {self.precision} precision"
-        return f"sgd, {self.engine}, {self.law} inputs{rounded}"
+        slow = ", rule in plain Python, not compiled" if self.interpreted else ""
+        return f"sgd, {self.engine}, {self.law} inputs{rounded}{slow}"
 
     def words(self) -> dict[str, str]:
         """Return what is kept of it, to go on with."""

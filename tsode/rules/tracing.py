@@ -1,0 +1,217 @@
+"""Plain NumPy functions of named rows as lists of elementary steps.
+
+A function is called once with stand-ins for its arrays, whose entries note what is done to them
+(:mod:`tsode.activations.expressions`). What was noted says of what degree it is as a polynomial, where it has jumps,
+and is written down as straight source for the compiler.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+
+from ..activations.expressions import COMPARISONS, KINKED, Expression, Tape, Value, steps_of
+
+__all__ = ["Trace", "stand_in"]
+
+ENTRYWISE = {"where": np.where, "clip": np.clip}
+EXTREMES = {"max": np.maximum, "amax": np.maximum, "min": np.minimum, "amin": np.minimum}
+REARRANGING = (
+    "sum", "mean", "prod", "cumsum", "dot", "reshape", "transpose", "swapaxes", "squeeze", "ravel", "flatten", "repeat",
+    "diagonal", "trace",
+)  # fmt: skip
+
+
+class Stand(np.lib.mixins.NDArrayOperatorsMixin):
+    """The stand-in for an array: NumPy's functions and operators act on its entries, numbers or Expressions."""
+
+    def __init__(self, array: np.ndarray) -> None:
+        self.array = array
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *given: Any, **options: Any) -> Any:
+        """Apply a function of numbers to all entries, or sum or multiply along an axis."""
+        (target,), options = options.get("out", (None,)), {k: v for k, v in options.items() if k != "out"}
+        arrays = [_bare(part) for part in given]
+        if method == "__call__" and not options:
+            found = np.matmul(*arrays) if ufunc is np.matmul else _entrywise(ufunc, *arrays)
+        elif method == "reduce":
+            found = _reduced(ufunc, *arrays, **options)
+        else:
+            raise TypeError(f"`rule` must call np.{ufunc.__name__} without options")
+        if target is None:
+            return _stand(found)
+        if not isinstance(target, Stand):
+            raise TypeError("`rule` must not write into arrays of numbers")
+        target.array[...] = found
+        return target
+
+    def __array_function__(self, function: Callable[..., Any], types: Any, given: Any, options: Any) -> Any:
+        """Apply a function of whole arrays, which moves entries around or sums them."""
+        name, given, options = function.__name__, _bare(given), _bare(options)
+        if name in ENTRYWISE and not options:
+            return _stand(_entrywise(ENTRYWISE[name], *given))
+        if name in EXTREMES:
+            return _stand(_reduced(EXTREMES[name], *given, **options))
+        return _stand(function(*given, **options))
+
+    def __getattr__(self, name: str) -> Any:
+        if name in ("shape", "ndim", "size"):
+            return getattr(self.array, name)
+        if name in EXTREMES:
+            return lambda *given, **options: _stand(_reduced(EXTREMES[name], self.array, *given, **options))
+        if name in REARRANGING:
+            return lambda *given, **options: _stand(getattr(self.array, name)(*_bare(given), **_bare(options)))
+        raise AttributeError(f"`rule` must call functions of NumPy, but asks for .{name}")
+
+    @property
+    def T(self) -> Stand:
+        """The transpose."""
+        return Stand(self.array.T)
+
+    def copy(self) -> Stand:
+        """Return another one."""
+        return Stand(self.array.copy())
+
+    def __getitem__(self, place: Any) -> Any:
+        return _stand(self.array[place])
+
+    def __setitem__(self, place: Any, value: Any) -> None:
+        self.array[place] = _bare(value)
+
+    def __len__(self) -> int:
+        return len(self.array)
+
+
+def stand_in(tape: Tape, first: str, shape: tuple[int, ...], start: int = 0) -> Stand:
+    """Return a stand-in whose entries are the variables `first` 0, 1, ..., or from another number on."""
+    array = np.empty(shape, dtype=object)
+    for i in range(array.size):
+        array.flat[i] = Expression(tape, f"{first}{start + i}")
+    return Stand(array)
+
+
+def _bare(thing):
+    """Return the arrays of entries in place of stand-ins, also within lists and dicts."""
+    if isinstance(thing, Stand):
+        return thing.array
+    if isinstance(thing, (tuple, list)):
+        return type(thing)(map(_bare, thing))
+    return {name: _bare(each) for name, each in thing.items()} if isinstance(thing, dict) else thing
+
+
+def _stand(found):
+    return Stand(found) if isinstance(found, np.ndarray) and found.dtype == object else found
+
+
+def _entrywise(function, *arrays):
+    found = np.frompyfunc(lambda *entries: function(*entries), len(arrays), 1)(*arrays)
+    return found if isinstance(found, np.ndarray) else np.array(found, dtype=object)
+
+
+def _reduced(ufunc, array, axis=None, keepdims=False):
+    axes = tuple(range(array.ndim)) if axis is None else axis if isinstance(axis, tuple) else (axis,)
+    for one in sorted((each % array.ndim for each in axes), reverse=True):
+        parts = list(np.moveaxis(array, one, 0))
+        array = functools.reduce(lambda a, b: _entrywise(ufunc, a, b), parts)
+        array = np.expand_dims(array, one) if keepdims else array
+    return array
+
+
+class Trace:
+    """What was noted of a function.
+
+    Attributes
+    ----------
+    values : list of (str or float)
+        The names of its results, or numbers, in one row.
+    """
+
+    def __init__(self, tape: Tape, results: Iterable[tuple[Any, tuple[int, ...]]]) -> None:
+        self.tape, self.values = tape, [value for each, shape in results for value in _values(tape, each, shape)]
+
+    @property
+    def statements(self) -> list[str]:
+        """The steps, one a line."""
+        return steps_of(self.tape, *self.values)
+
+    @functools.cached_property
+    def _needed(self):
+        names = {line.partition(" ")[0] for line in self.statements}
+        return [(*step, name) for step, name in self.tape.steps.items() if name in names]
+
+    @functools.cached_property
+    def _degrees(self):
+        """Degree of each step as a polynomial of the variables z and n, infinite where it is none."""
+        found: dict[Value, float] = {}
+        for operation, given, name in self._needed:
+            found[name] = _degree(operation, given, [_degree_in(found, value) for value in given])
+        return found
+
+    @property
+    def degrees(self) -> list[float]:
+        """The same of each result."""
+        return [_degree_in(self._degrees, value) for value in self.values]
+
+    def jumps(self, count: int) -> list[np.ndarray] | None:
+        """Return where results jump or bend as functions of each of `count` variables z: None if not just there."""
+        lines: dict[Value, tuple[str, float, float]] = {}  # what is a variable times a number, plus a number
+        found: dict[str, set[float]] = {f"z{i}": set() for i in range(count)}
+        for operation, given, name in self._needed:
+            parts = [lines.get(each, (each, 1.0, 0.0)) for each in given]
+            if not any(_degree_in(self._degrees, each) for each in given):
+                continue
+            if operation in KINKED and operation not in ("where", "bitwise_and", "bitwise_or", "invert"):
+                level = 0.0 if operation in ("absolute", "sign") else given[1]
+                variable, slope, offset = parts[0]
+                if isinstance(given[0], float):
+                    (variable, slope, offset), level = parts[1], given[0]
+                if variable not in found or not isinstance(level, float):
+                    return None
+                found[variable].add((level - offset) / slope)
+            lines.update(_line(operation, given, parts, name))
+        return [np.array(sorted(found[f"z{i}"])) for i in range(count)]
+
+
+def _degree_in(known, value):
+    return known.get(value, float(isinstance(value, str) and value[0] in "zn"))
+
+
+def _degree(operation, given, parts):
+    if operation in ("add", "subtract", "negative"):
+        return max(parts)
+    if operation == "multiply":
+        return sum(parts)
+    if operation == "divide" and parts[1] == 0:
+        return parts[0]
+    if operation == "power" and given[1] == int(given[1]) and given[1] >= 0:
+        return parts[0] * given[1]
+    return math.inf if any(parts) else 0.0
+
+
+def _line(operation, given, parts, name):
+    """Return what a step makes of a line, by its name."""
+    numbers = [each for each in given if isinstance(each, float)]
+    (variable, slope, offset) = parts[0] if isinstance(given[0], str) else parts[-1]
+    if operation == "negative":
+        return {name: (variable, -slope, -offset)}
+    if len(given) != 2 or len(numbers) != 1 or operation in COMPARISONS:
+        return {}
+    (number,) = numbers
+    if operation == "multiply" and number:
+        return {name: (variable, slope * number, offset * number)}
+    if operation == "add":
+        return {name: (variable, slope, offset + number)}
+    if operation == "subtract":
+        sign = 1.0 if given[0] == number else -1.0
+        return {name: (variable, -slope, number - offset) if sign > 0 else (variable, slope, offset - number)}
+    return {}
+
+
+def _values(tape, result, shape):
+    """Return the names or numbers of an array of results of some shape, in one row."""
+    array = np.broadcast_to(np.asarray(_bare(result), dtype=object), shape)
+    return [tape.number(each.value) if isinstance(each, Expression) else float(each) for each in array.flat]
