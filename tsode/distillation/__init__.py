@@ -7,15 +7,17 @@
 `features`           the teacher's hidden preactivations, through a projector, trained or not
 `exits`              outputs that read the first units alone, from labels or from the last exit; `exit_price`
 `moving_teacher`     a teacher that learns while it teaches
+`logits`             classes at a temperature, and the matching of logits that it tends to
 ===================  ===============================================================================================
 
-The last four are a :class:`tsode.Scheme` each, a `System`, for :func:`tsode.integrate` and :func:`tsode.simulate`.
+The last five are a :class:`tsode.Scheme` each, most of them a `System`, for :func:`tsode.integrate` and :func:`tsode.simulate`.
 """
 
 from . import fixed_sample
 from .exits import exit_price, exits
 from .features import features
 from .lessons import Lesson, lesson
+from .logits import Logits, logits
 from .moving_teacher import moving_teacher
 from .soft_labels import SoftLabels, soft_labels
 from .spectral import Spectral, active_units, pruning_curve, pruning_law, spectral
@@ -23,6 +25,7 @@ from .system import System
 
 __all__ = [
     "Lesson",
+    "Logits",
     "SoftLabels",
     "Spectral",
     "System",
@@ -32,6 +35,7 @@ __all__ = [
     "features",
     "fixed_sample",
     "lesson",
+    "logits",
     "moving_teacher",
     "pruning_curve",
     "pruning_law",
