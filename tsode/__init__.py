@@ -49,9 +49,9 @@ from .inputs import Inputs
 from .model import TeacherStudent
 from .ode import giant_steps, gradient, integrate, integrate_many, optimal_schedule
 from .overlaps import Overlaps
-from .scheme import Scheme
 from .plateaus import escape_law, escape_time, fixed_point, plateau
 from .scans import scan
+from .scheme import Scheme
 from .sgd import InputsExhausted, of_weights, simulate, simulate_many
 from .studies import Study, study
 from .trajectory import Trajectory

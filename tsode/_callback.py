@@ -26,6 +26,10 @@ class Interpreted:
     def __init__(self, function: Callable[..., None]) -> None:
         self.function = function
 
+    def __call__(self, *arrays: np.ndarray) -> None:
+        """Do it."""
+        self.function(*arrays)
+
 
 class Callback:
     """A C function that lets Python do the work, with the interface of :class:`tsode._compiled.CFunction`.

@@ -26,7 +26,7 @@ from ._lanes import WIDTH, load, store
 
 __all__ = [
     "FAST", "CFunction", "call", "call_step", "evaluate", "evaluation_function", "fingerprint", "jitable",
-    "prefer_wide_vectors", "step_function", "with_name_of",
+    "prefer_wide_vectors", "pull_function", "step_function", "with_name_of",
 ]  # fmt: skip
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -159,6 +159,29 @@ def step_function(step: Callable[..., None] | Interpreted, lanes: bool) -> CFunc
             return CFunction(_plain(step.function), step.function, 8, 5)
         return Callback(step, _step_lengths, (6, 7), 8, 5, WIDTH if lanes else 0)
     return CFunction(_plain(step), _many(step) if lanes else _one(step), 8, 5)
+
+
+@functools.lru_cache(maxsize=256)
+def pull_function(pull: Callable[..., None] | Interpreted, lanes: bool) -> CFunction | Callback:
+    """Return the C function of a rule's pull; it takes overlaps, scalars and B, and the number of rows of each."""
+    if isinstance(pull, Interpreted):
+        if numba.config.DISABLE_JIT:
+            return CFunction(_plain_pull(pull.function), pull.function, 3, 3)
+        return Callback(pull, lambda *lengths: lengths, (2,), 3, 3, WIDTH if lanes else 0)
+
+    @with_name_of(pull)
+    def many(omega, scalars, B, n, n_scalars, n_B):
+        pull(carray(omega, (n, WIDTH)), carray(scalars, (n_scalars, WIDTH)), carray(B, (n_B, WIDTH)))
+
+    @with_name_of(pull)
+    def one(omega, scalars, B, n, n_scalars, n_B):
+        pull(carray(omega, (n,)), carray(scalars, (n_scalars,)), carray(B, (n_B,)))
+
+    return CFunction(_plain_pull(pull), many if lanes else one, 3, 3)
+
+
+def _plain_pull(pull):
+    return lambda *given: pull(*given[:3])
 
 
 def _step_lengths(p, p_star, noises, n_scalars, n_parameters):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -26,6 +26,7 @@ class Files:
 
     if TYPE_CHECKING:
         M: np.ndarray
+        model: Any
 
     def save(self, path: PathLike) -> Path:
         """Write all of it to one ``.npz`` file, which appears only when it is complete.
@@ -144,6 +145,13 @@ class Files:
             if loss.shape != shape:
                 raise ValueError(f"`excess_loss` must have shape {shape}, but has {loss.shape}")
             trajectory.__dict__["excess_loss"] = loss
+        names = trajectory.model.rule.layout(trajectory.model).outputs
+        if names:  # of functions that the file does not hold
+            kept = {name: _checks.real_array(name, arrays.get(f"losses.{name}", np.nan)) for name in names}
+            for name, loss in kept.items():
+                if loss.shape != trajectory.M.shape[:-2]:
+                    raise ValueError(f"`losses.{name}` must have shape {trajectory.M.shape[:-2]}, but has {loss.shape}")
+            trajectory.__dict__["loss"] = kept
         return trajectory
 
     def to_xarray(self) -> xarray.Dataset:

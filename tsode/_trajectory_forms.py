@@ -47,6 +47,7 @@ def to_arrays(trajectory: Any) -> dict[str, np.ndarray]:
     return {
         **({"scalars": trajectory.scalars} if trajectory.scalars.size else {}),
         **({} if from_file(trajectory.model) else known_loss(trajectory)),
+        **{f"losses.{name}": array for name, array in named_losses(trajectory).items()},
         "header": np.array(json.dumps(header)),
         "alpha": trajectory.alpha,
         "M": trajectory.M,
@@ -75,6 +76,11 @@ def known_loss(trajectory: Any) -> dict[str, np.ndarray]:
         return {"excess_loss": trajectory.excess_loss}
     except _checks.NoClosedForm:  # an activation too rough for its averages, or known by name alone
         return {}
+
+
+def named_losses(trajectory: Any) -> Mapping[str, np.ndarray]:
+    """Return the losses that have names."""
+    return {} if trajectory.model.rule.layout(trajectory.model).outputs is None else trajectory.loss
 
 
 def fields_of(arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
@@ -139,13 +145,17 @@ def variables(trajectory):
     """Return what a trajectory holds beside its times and provenance as name -> (dimensions, array)."""
     lead = () if trajectory.runs is None else ("run",)
     hidden = set() if known_loss(trajectory) else {"loss", "excess_loss"}
-    hidden |= set() if trajectory.scalars.size else {"readout"}
+    layout = trajectory.model.rule.layout(trajectory.model)
+    hidden |= set() if layout.outputs is None and trajectory.scalars.size else {"readout"}
     known = {name: dims for name, dims in LAYOUT.items() if name not in hidden}
     found = {name: ((*lead, *dims), np.asarray(getattr(trajectory, name))) for name, dims in known.items()}
     if trajectory.blocks is not None:
         found["M_blocks"] = ((*lead, "alpha", "block", "student", "teacher"), trajectory.blocks.M)
         found["Q_blocks"] = ((*lead, "alpha", "block", "student", "student_2"), trajectory.blocks.Q)
-    for name, array in trajectory.observables.items():
+    more = {f"loss {name}": array for name, array in named_losses(trajectory).items()}
+    if layout.outputs is not None:
+        more |= {name: trajectory.scalar(name) for name in layout.scalars}
+    for name, array in [*more.items(), *trajectory.observables.items()]:
         own = (f"{name}_{i}" for i in range(array.ndim - len(lead) - 1))
         found[name] = ((*lead, "alpha", *own), array)
     return found

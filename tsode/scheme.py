@@ -125,7 +125,13 @@ class Scheme(Report):
         if self.pull is not None:
             _check_function("pull", self.pull, "(Omega, a)")
         noises = _checks.integer("noises", self.noises, minimum=0)
-        known = {"rows": rows, "outputs": outputs, "scalars": scalars, "noises": noises, "inputs": inputs_of(self.inputs)}
+        known = {
+            "rows": rows,
+            "outputs": outputs,
+            "scalars": scalars,
+            "noises": noises,
+            "inputs": inputs_of(self.inputs),
+        }
         for name, value in known.items():
             object.__setattr__(self, name, value)
         self._rule  # noqa: B018  # which looks at the functions
@@ -137,7 +143,7 @@ class Scheme(Report):
     @property
     def moving(self) -> tuple[str, ...]:
         """Names of the rows that move."""
-        return self._rule.layout(None).moving
+        return self._rule.layout().moving
 
     def replace(self, **changes: Any) -> Scheme:
         """Return a scheme with some arguments changed.
@@ -183,7 +189,7 @@ class Scheme(Report):
         >>> scheme.start([[1.0, 0.1], [0.1, 0.5]]).Q
         array([[0.5]])
         """
-        layout = self._rule.layout(None)
+        layout = self._rule.layout()
         n, lead = len(layout.order), () if self.inputs is None else (len(self.inputs),)
         shape = "(B, rows, rows)" if lead else "(rows, rows)"
         Omega = _checks.float_array("Omega", Omega, (*lead, n, n), shape)
@@ -191,7 +197,11 @@ class Scheme(Report):
             _checks.semidefinite("`Omega`", _checks.symmetric("Omega", each))
         joint = np.zeros((*lead, layout.p + layout.p_star, layout.p + layout.p_star))
         joint[..., layout.order[:, None], layout.order] = Omega
-        M, Q, P = joint[..., : layout.p, layout.p :], joint[..., : layout.p, : layout.p], joint[..., layout.p :, layout.p :]
+        M, Q, P = (
+            joint[..., : layout.p, layout.p :],
+            joint[..., : layout.p, : layout.p],
+            joint[..., layout.p :, layout.p :],
+        )
         return Overlaps(M, Q, P) if self.inputs is None else Overlaps.from_blocks(self.inputs, M, Q, P)
 
     def random(self, N: int, rng: Seed = None, scale: float = 1.0, P: ArrayLike | None = None) -> Overlaps:
@@ -223,7 +233,7 @@ class Scheme(Report):
         >>> scheme.random(N=100, rng=0).Q.shape
         (3, 3)
         """
-        layout = self._rule.layout(None)
+        layout = self._rule.layout()
         still = sum(layout.rows.values()) - layout.p
         if P is None:
             P = np.eye(still)
@@ -271,7 +281,7 @@ class Scheme(Report):
             If `start` is none of this scheme.
         """
         _checks.instance("start", start, Overlaps, "an Overlaps, as scheme.start(Omega) and scheme.random(N) return")
-        layout = self._rule.layout(None)
+        layout = self._rule.layout()
         if start.M.shape != (layout.p, layout.p_star):
             raise ValueError(
                 f"`start` must be what scheme.start(Omega) or scheme.random(N) returns, with {layout.p} rows that move "
@@ -280,19 +290,19 @@ class Scheme(Report):
         return self._pair(start.P)
 
     def _pair(self, P):
-        layout = self._rule.layout(None)
+        layout = self._rule.layout()
         return TeacherStudent(layout.p, layout.p_star, 1.0, teacher_overlap=P, rule=self._rule, inputs=self.inputs)
 
     def _title(self):
         return "Scheme"
 
     def _rows(self):
-        kinds = (f"{count} {name}{'' if name in self.moving else ' (fixed)'}" for name, count in self.rows.items())
         return [
-            ("rows", ", ".join(kinds)),
+            ("rows", self._rule.layout()),
             ("scalars", ", ".join(self.scalars) or "none"),
             ("losses", ", ".join(self.outputs) or "none"),
             ("rule", "plain Python, not compiled" if self._rule.interpreted else "compiled"),
+            *([] if self.inputs is None else [("inputs", self.inputs)]),
         ]
 
 

@@ -206,8 +206,8 @@ class Trajectory(Files, Report):
     @property
     def readout(self) -> np.ndarray:
         """Readout of the student, trained or fixed, shape (..., T, p)."""
-        if self.scalars.size:
-            return self.scalars
+        if "readout" in self.model.rule.layout(self.model).scalars:
+            return self.scalar("readout")
         return np.broadcast_to(self.model.student_readout, (*self.M.shape[:-2], self.model.p))
 
     @property
@@ -255,7 +255,7 @@ class Trajectory(Files, Report):
             return Overlaps.from_blocks(self.model.inputs, self.blocks.M[at], self.blocks.Q[at], self.blocks.P)
         return Overlaps(self.M[at], self.Q[at], self.model.teacher_overlap)
 
-    def loss_under(self, inputs: Inputs) -> np.ndarray:
+    def loss_under(self, inputs: Inputs) -> Any:
         r"""Return the excess loss on test inputs of another covariance, on the same blocks of coordinates.
 
         It is the loss at the overlaps :math:`\sum_b s_b'^2 M^b` and so on, the variances being those of `inputs`.
@@ -269,6 +269,7 @@ class Trajectory(Files, Report):
         Returns
         -------
         ndarray, shape (..., T)
+            Of a :class:`tsode.Scheme` a mapping of the names of its losses to such arrays.
 
         Raises
         ------
@@ -296,25 +297,28 @@ class Trajectory(Files, Report):
                 f"`inputs` must have {self.blocks.M.shape[-3]} blocks as those of the model, but has {len(inputs)}"
             )
         M, Q, P = self.blocks.covariance(inputs)
-        return self.model.replace(teacher_overlap=P, inputs=None).excess_loss(M, Q, self.readout)
+        model = self.model.replace(teacher_overlap=P, inputs=None)
+        named = model.rule.losses(model, M, Q, self.scalars)
+        return model.excess_loss(M, Q, self.readout) if named is None else named
 
     def _rows(self):
         try:
             final = np.atleast_1d(self.excess_loss[..., -1])
         except _checks.NoClosedForm:  # an activation too rough for its averages
             final = np.array([])
-        final = final[np.isfinite(final)]
+        final, outputs = final[np.isfinite(final)], self.model.rule.layout(self.model).outputs
         whole = bool(np.all(np.asarray(self.status) == "completed"))
+        excess = "final excess loss" if whole else "last excess loss before the end"
         statuses, counts = np.unique(self.status, return_counts=True)
         return [
-            ("model", describe(self.model)),
+            ("model", describe(self.model) if outputs is None else self.model.rule),
             ("input dimension N", "infinite (ODE)" if self.N is None else f"{self.N:,}"),
             ("runs", "one solution" if self.runs is None else self.runs),
             ("time alpha", f"{self.alpha[0]:g} to {self.alpha[-1]:g}, {len(self.alpha)} points"),
             ("status", ", ".join(f"{s} ({n})" if self.runs else s for s, n in zip(statuses, counts))),
             *([] if whole else [("first run ended at alpha", f"{np.min(self.stopped_at):.4g}")]),
-            ("final excess loss" if whole else "last excess loss before the end",
-             f"{final.mean():.4g}" if final.size else "none finite"),
+            (excess, f"{final.mean():.4g}" if final.size else "none finite")
+            if outputs is None else ("losses", ", ".join(outputs) or "none"),
             ("engine", self.engine),
             ("seed", self.seed),
         ]  # fmt: skip

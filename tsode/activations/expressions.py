@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -81,7 +81,7 @@ class Tape:
         if short is not None:
             return short
         if all(isinstance(value, float) for value in given):
-            return float(_evaluated(operation, given))
+            return float(evaluated(operation, given))
         if (operation, given) not in self.steps:
             name = f"t{len(self.steps)}"
             self.steps[operation, given], self.operations[name] = name, operation
@@ -145,7 +145,8 @@ def _constant(value):
         raise TypeError(f"`function` must combine x with single numbers, but combines it with {value!r}") from None
 
 
-def _evaluated(operation, given):
+def evaluated(operation: str, given: Sequence[Any]) -> Any:
+    """Return what a step makes of numbers."""
     call = {"erf": special.erf, "where": np.where, "invert": np.logical_not}.get(operation) or getattr(np, operation)
     conditions = operation in ("invert", "bitwise_and", "bitwise_or")
     with np.errstate(all="ignore"):

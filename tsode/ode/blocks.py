@@ -23,7 +23,7 @@ from .._linear_algebra import joint_matrix, weighted_sum
 from .._states import blocks_of, pack, scalars_of
 from ..model import TeacherStudent
 from .rates import Rates, beside
-from .rhs import derivatives, loops_for_weights, with_schedule
+from .rhs import derivatives, loops_for_weights, pull_at, with_schedule
 
 __all__ = ["block_right_hand_side"]
 
@@ -52,6 +52,7 @@ def block_right_hand_side(
     inputs, p, n_scalars = model.inputs, model.p, len(model.rule.scalars(model))
     assert inputs is not None
     variances, (decay, readout_decay, _) = inputs.eigenvalues[:, None, None], beside(model)
+    pull = model.rule.pull(model)
     shares = variances * inputs.fractions[:, None, None]
 
     def function(alpha, y):
@@ -65,9 +66,8 @@ def block_right_hand_side(
             dQ = dQ + shares * K
         if decay:
             dM, dQ = dM - decay * blocks[0], dQ - 2 * decay * blocks[1]
-        if model.rule.pulls:
-            whole = joint_matrix(*blocks, P).sum(axis=-3)
-            B = model.rule.pull(model, whole, scalars)
+        if pull is not None:
+            B = pull_at(pull, joint_matrix(*blocks, P).sum(axis=0), scalars, p)
             dM, dQ = dM + B @ blocks[0], dQ + B @ blocks[1] + blocks[1] @ B.T
         if model.spherical:
             half = np.diagonal(dQ.sum(axis=0)) / 2

@@ -32,7 +32,7 @@ from ..activations.error_averages import Averages
 from ..model import TeacherStudent
 from .rates import Rates, beside
 
-__all__ = ["derivatives", "has_loops", "loops_for_weights", "right_hand_side", "with_schedule"]
+__all__ = ["derivatives", "has_loops", "loops_for_weights", "pull_at", "right_hand_side", "with_schedule"]
 
 # Student width from which the matrix products outrun the loops of the compiled kernel (benchmarks/ode_widths.py).
 BLAS_WIDTH = 52
@@ -145,8 +145,9 @@ def _through_arrays(averages, parameters, model, gradient_flow, y):
         dQ = dQ + (K + K.T) / 2
     if decay:
         dM, dQ = dM - decay * M, dQ - 2 * decay * Q
-    if model.rule.pulls:
-        B = model.rule.pull(model, omega, parameters[2 : 2 + len(model.rule.scalars(model))])
+    pull = model.rule.pull(model)
+    if pull is not None:
+        B = pull_at(pull, omega, parameters[2 : 2 + len(model.rule.scalars(model))], p)
         dM, dQ = dM + B @ M, dQ + B @ Q + Q @ B.T
     if model.spherical:  # as in `keep_norms`
         half = np.diagonal(dQ) / 2
@@ -154,3 +155,10 @@ def _through_arrays(averages, parameters, model, gradient_flow, y):
         dQ = dQ - (half[:, None] + half) * Q
         np.fill_diagonal(dQ, 0.0)
     return pack(dM, dQ)
+
+
+def pull_at(pull: Callable[..., None], omega: np.ndarray, scalars: np.ndarray, p: int) -> np.ndarray:
+    """Return the matrix B of a rule's pull, shape (p, p)."""
+    B = np.empty(p * p)
+    pull(omega.ravel(), scalars, B)
+    return B.reshape(p, p)

@@ -13,7 +13,7 @@ from .named import Named
 from .normalised import Normalised
 from .output_loss import OutputLoss
 from .perceptron import Perceptron
-from .stored import Stored
+from .stored import Stored, StoredNamed
 
 __all__ = [
     "SHIPPED", "Clipped", "Gradient", "Hinge", "Huber", "Logistic", "Normalised", "OutputLoss", "Perceptron", "Rule",
@@ -38,5 +38,5 @@ def stored_rule(value: str | dict) -> Rule:
     """Return the Rule that a file names; of another than a shipped one only what is said of it."""
     given = {"name": value} if isinstance(value, str) else value
     if isinstance(given, dict) and isinstance(given.get("name"), str) and given["name"] not in KINDS:
-        return Stored(**given)
+        return (StoredNamed if given["name"] == Named.name else Stored)(**given)
     return rule_of(given)

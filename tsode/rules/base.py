@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .._callback import Interpreted
 from .._parameters import arguments, plain
 from ..activations import NoClosedForm
 from ..activations.error_averages import Averages
@@ -40,13 +41,10 @@ class Rule(ABC):
         What it is called in files and on the command line.
     interpreted : bool
         Whether Python runs its step, sample by sample, and no compiled code.
-    pulls : bool
-        Whether there is a :meth:`pull`.
     """
 
     name: str = ""
     interpreted: bool = False
-    pulls: bool = False
 
     @property
     def arguments(self) -> dict[str, Any]:
@@ -70,12 +68,14 @@ class Rule(ABC):
         (n_scalars, lanes). For a single run the last axis is missing.
         """
 
-    def pull(self, model: TeacherStudent, omega: np.ndarray, scalars: np.ndarray) -> np.ndarray:
-        r"""Return B, shape (p, p): each sample also moves :math:`W \leftarrow W + (B / N) W`, where the rule `pulls`.
+    def pull(self, model: TeacherStudent) -> Callable[..., None] | Interpreted | None:
+        r"""Return the function (omega, scalars, B) of what each sample also does to the rows; None by default.
 
-        It depends on :math:`W W^T / N` of all rows, shape (p + p_star, p + p_star), and on trained scalars.
+        It moves :math:`W \leftarrow W + (B / N) W`. B, shape (p, p), depends on :math:`W W^T / N` of all rows, shape
+        (p + p_star, p + p_star), and on trained scalars. The matrices come row by row, shapes (p^2, lanes) and so on;
+        for a single run the last axis is missing. The function is jitable, or stays Python.
         """
-        raise NotImplementedError
+        return None
 
     @abstractmethod
     def parameters(self, model: TeacherStudent) -> np.ndarray:
@@ -125,9 +125,7 @@ class Rule(ABC):
         """
         return None
 
-    def points(
-        self, model: TeacherStudent, omega: np.ndarray, scalars: np.ndarray, rtol: float, **more: Any
-    ) -> Points:
+    def points(self, model: TeacherStudent, omega: np.ndarray, scalars: np.ndarray, rtol: float, **more: Any) -> Points:
         """Return points for averages over samples whose preactivations have the covariance `omega`, by quadrature."""
         noises, sharpness = self.hidden_noises(model), self.sharpness(model, scalars)
         return points(omega, self.jumps(model, scalars), noises, rtol, sharpness, **more)

@@ -29,7 +29,9 @@ def nodes(n: int) -> tuple[np.ndarray, np.ndarray]:
     two, three = (5 - n) / 108, 1 / 216
     # what is left of E[x^2] = 1, E[x^4] = 3 and E[x^6] = 15 for the nodes on an axis, of which there are two a radius
     orders = np.arange(1, 4)
-    left = np.array([1.0, 3.0, 15.0]) - 3.0**orders * (4 * max(n - 1, 0) * two + 8 * math.comb(max(n - 1, 0), 2) * three)
+    left = np.array([1.0, 3.0, 15.0]) - 3.0**orders * (
+        4 * max(n - 1, 0) * two + 8 * math.comb(max(n - 1, 0), 2) * three
+    )
     one = np.linalg.solve(2 * RADII ** orders[:, None], left)
     axes = [sign * math.sqrt(radius) * np.eye(n) for radius in RADII for sign in (1.0, -1.0)]
     found = np.hstack([np.zeros((n, 1)), *axes, pairs, triples])

@@ -28,14 +28,18 @@ class Layout:
         Those that move.
     scalars : dict of str to tuple of int
         Names and shapes of what is trained beside the rows.
-    outputs : tuple of str
-        Names of the losses.
+    outputs : tuple of str or None
+        Names of the losses; None where there is one, without a name.
     """
 
     rows: Mapping[str, int]
     moving: tuple[str, ...]
     scalars: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
-    outputs: tuple[str, ...] = ()
+    outputs: tuple[str, ...] | None = None
+
+    def __str__(self) -> str:
+        parts = (f"{count} {name}{'' if name in self.moving else ' (fixed)'}" for name, count in self.rows.items())
+        return ", ".join(parts)
 
     @property
     def p(self) -> int:

@@ -51,7 +51,7 @@ def means(
     layout: Layout,
     joint: np.ndarray,
     scalars: np.ndarray,
-    points: Callable[[np.ndarray], Points],
+    points: Callable[[np.ndarray, np.ndarray], Points],
 ) -> np.ndarray:
     """Return the mean of a function of (z, xi, a) at many states, shape (...).
 
@@ -66,14 +66,14 @@ def means(
     scalars : ndarray, shape (..., n_scalars)
         Trained scalars.
     points : callable
-        (omega) -> Points to sum over.
+        (omega, scalars) -> Points to sum over.
     """
     lead, n = joint.shape[:-2], joint.shape[-1]
     found = np.full(math.prod(lead), np.nan)
     joint, scalars = joint.reshape(len(found), n, n), scalars.reshape(len(found), scalars.shape[-1])
     waiting: list[tuple[int, Points]] = []
     for i in np.flatnonzero(np.isfinite(joint).all(axis=(1, 2))):
-        waiting.append((i, points(joint[i])))
+        waiting.append((i, points(joint[i], scalars[i])))
         if sum(len(each.weights) for _, each in waiting) > AT_ONCE:
             _sum(function, layout, scalars, waiting, found)
             waiting = []

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
+from .. import _checks
 from .._checks import NoClosedForm
 from .base import Rule
+from .layout import Layout
 
 if TYPE_CHECKING:
     from ..model import TeacherStudent
 
-__all__ = ["Stored"]
+__all__ = ["Stored", "StoredNamed"]
 
 
 class Stored(Rule):
@@ -70,3 +72,43 @@ class Stored(Rule):
         raise NoClosedForm(
             f"`rule` must be given again by model.replace(rule=...): a file keeps only the name {self.name!r}"
         )
+
+
+class StoredNamed(Stored):
+    """The rule of a :class:`tsode.Scheme`, as a file keeps it: its names, and no function.
+
+    Parameters
+    ----------
+    name : str
+        What its kind is called.
+    rows, moving, scalars, outputs
+        Names and numbers, as :attr:`tsode.rules.Rule.arguments` of it.
+    **more
+        What it did, as text that is never executed.
+    """
+
+    def __init__(
+        self, name: str, rows: Mapping[str, int], moving: Sequence[str], scalars: Mapping[str, Any],
+        outputs: Sequence[str], **more: Any,
+    ) -> None:  # fmt: skip
+        super().__init__(name, rows=rows, moving=moving, scalars=scalars, outputs=outputs, **more)
+        self._start = {key: _checks.real_array(f"scalars[{key!r}]", value) for key, value in scalars.items()}
+        shapes = {key: value.shape for key, value in self._start.items()}
+        self._layout = Layout(dict(rows), tuple(moving), shapes, tuple(outputs))
+
+    def __repr__(self) -> str:
+        return f"Scheme of {self._layout}, from a file"
+
+    def scalars(self, model: TeacherStudent) -> np.ndarray:
+        """Return their starting values, one name after the other."""
+        return np.concatenate([np.empty(0), *(value.ravel() for value in self._start.values())])
+
+    def layout(self, model: TeacherStudent) -> Layout:
+        """Return the names."""
+        return self._layout
+
+    def losses(
+        self, model: TeacherStudent, M: np.ndarray, Q: np.ndarray, scalars: np.ndarray
+    ) -> Mapping[str, np.ndarray]:
+        """Return nothing where there is nothing, else refuse: files keep them with the trajectory."""
+        return self._refuse() if self._layout.outputs else {}

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from ..activations.expressions import COMPARISONS, KINKED, Expression, Tape, Value, steps_of
+from ..activations.expressions import Expression, Tape, Value, steps_of
 
 __all__ = ["Trace", "stand_in"]
 
@@ -85,6 +85,9 @@ class Stand(np.lib.mixins.NDArrayOperatorsMixin):
     def __len__(self) -> int:
         return len(self.array)
 
+    def __bool__(self) -> bool:
+        raise TypeError("`rule` must choose by np.where(condition, a, b), not by `if`, `and` or `or`")
+
 
 def stand_in(tape: Tape, first: str, shape: tuple[int, ...], start: int = 0) -> Stand:
     """Return a stand-in whose entries are the variables `first` 0, 1, ..., or from another number on."""
@@ -104,12 +107,21 @@ def _bare(thing):
 
 
 def _stand(found):
+    if isinstance(found, Expression):
+        found = _entry(found)
     return Stand(found) if isinstance(found, np.ndarray) and found.dtype == object else found
+
+
+def _entry(thing):
+    """Return an array without axes that holds a thing."""
+    array = np.empty((), dtype=object)
+    array[()] = thing
+    return array
 
 
 def _entrywise(function, *arrays):
     found = np.frompyfunc(lambda *entries: function(*entries), len(arrays), 1)(*arrays)
-    return found if isinstance(found, np.ndarray) else np.array(found, dtype=object)
+    return found if isinstance(found, np.ndarray) else _entry(found)
 
 
 def _reduced(ufunc, array, axis=None, keepdims=False):
@@ -139,7 +151,8 @@ class Trace:
         return steps_of(self.tape, *self.values)
 
     @functools.cached_property
-    def _needed(self):
+    def steps(self) -> list[tuple[str, tuple[Value, ...], str]]:
+        """The same as operation, what it is applied to, and name of the result."""
         names = {line.partition(" ")[0] for line in self.statements}
         return [(*step, name) for step, name in self.tape.steps.items() if name in names]
 
@@ -147,33 +160,14 @@ class Trace:
     def _degrees(self):
         """Degree of each step as a polynomial of the variables z and n, infinite where it is none."""
         found: dict[Value, float] = {}
-        for operation, given, name in self._needed:
+        for operation, given, name in self.steps:
             found[name] = _degree(operation, given, [_degree_in(found, value) for value in given])
         return found
 
-    @property
+    @functools.cached_property
     def degrees(self) -> list[float]:
         """The same of each result."""
         return [_degree_in(self._degrees, value) for value in self.values]
-
-    def jumps(self, count: int) -> list[np.ndarray] | None:
-        """Return where results jump or bend as functions of each of `count` variables z: None if not just there."""
-        lines: dict[Value, tuple[str, float, float]] = {}  # what is a variable times a number, plus a number
-        found: dict[str, set[float]] = {f"z{i}": set() for i in range(count)}
-        for operation, given, name in self._needed:
-            parts = [lines.get(each, (each, 1.0, 0.0)) for each in given]
-            if not any(_degree_in(self._degrees, each) for each in given):
-                continue
-            if operation in KINKED and operation not in ("where", "bitwise_and", "bitwise_or", "invert"):
-                level = 0.0 if operation in ("absolute", "sign") else given[1]
-                variable, slope, offset = parts[0]
-                if isinstance(given[0], float):
-                    (variable, slope, offset), level = parts[1], given[0]
-                if variable not in found or not isinstance(level, float):
-                    return None
-                found[variable].add((level - offset) / slope)
-            lines.update(_line(operation, given, parts, name))
-        return [np.array(sorted(found[f"z{i}"])) for i in range(count)]
 
 
 def _degree_in(known, value):
@@ -190,25 +184,6 @@ def _degree(operation, given, parts):
     if operation == "power" and given[1] == int(given[1]) and given[1] >= 0:
         return parts[0] * given[1]
     return math.inf if any(parts) else 0.0
-
-
-def _line(operation, given, parts, name):
-    """Return what a step makes of a line, by its name."""
-    numbers = [each for each in given if isinstance(each, float)]
-    (variable, slope, offset) = parts[0] if isinstance(given[0], str) else parts[-1]
-    if operation == "negative":
-        return {name: (variable, -slope, -offset)}
-    if len(given) != 2 or len(numbers) != 1 or operation in COMPARISONS:
-        return {}
-    (number,) = numbers
-    if operation == "multiply" and number:
-        return {name: (variable, slope * number, offset * number)}
-    if operation == "add":
-        return {name: (variable, slope, offset + number)}
-    if operation == "subtract":
-        sign = 1.0 if given[0] == number else -1.0
-        return {name: (variable, -slope, number - offset) if sign > 0 else (variable, slope, offset - number)}
-    return {}
 
 
 def _values(tape, result, shape):

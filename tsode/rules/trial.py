@@ -25,7 +25,11 @@ def tried(
     """Return the names, which rows move among them, of functions that do what :class:`tsode.Scheme` asks for."""
     rng = np.random.default_rng(0)
     z = {name: locked(rng.standard_normal((SAMPLES, count))) for name, count in rows.items()}
-    given = z, locked(rng.standard_normal((SAMPLES, noises))), {name: locked(each[None]) for name, each in scalars.items()}
+    given = (
+        z,
+        locked(rng.standard_normal((SAMPLES, noises))),
+        {name: locked(each[None]) for name, each in scalars.items()},
+    )
     found = rule(*given)
     if not isinstance(found, Mapping):
         raise TypeError(f"`rule` must return a dict of names and arrays, but returns {type(found).__name__}")
@@ -49,7 +53,13 @@ def _check(argument, function, given, named, shapes):
     few, each = slice(0, 2), {name: np.repeat(value, SAMPLES, axis=0) for name, value in a.items()}
     whole = named(function(*given))
     part = named(function({name: value[few] for name, value in z.items()}, xi[few], a))
-    own = named(function(z, xi, each))
+    try:
+        own = named(function(z, xi, each))
+    except Exception as error:
+        raise ValueError(
+            f"`{argument}` must take scalars of each sample, the first axis being that of the samples: a single number "
+            f"has shape (n,), and is a[name][:, None] beside rows; it raised {error!r}"
+        ) from error
     for name, shape in shapes.items():
         what = f"`{argument}`" if not name else f"`{argument}` for {name!r}"
         first = _array(what, whole[name], (SAMPLES, *shape))

@@ -21,6 +21,7 @@ from numba import njit
 
 from .._compiled import call_step
 from .products import ROWS, add_products, learn
+from .pulls import pull_of, pull_weights
 from .random_numbers import GAUSSIAN, fill
 from .sample_rates import sample_rates
 from .weights import WeightsRun, write
@@ -45,13 +46,14 @@ class BatchWeightsRun(WeightsRun):
     def __init__(self, *given: Any) -> None:
         super().__init__(*given)
         self.moves, self.scalar_moves = np.zeros_like(self.W[:, : self.model.p]), np.zeros_like(self.scalars)
+        self.pull, self._pulling = pull_of(self.model, self.rule, ())
 
     def _constants(self, stop):
         model, rates = self.model, sample_rates(self.model, self.N, self.step, stop)
         numbers = float(model.weight_decay), float(model.readout_decay), float(model.momentum)
         return (
             self.moves, self.scalar_moves, model.batch_size, self.rule.pointer, self.parameters, rates, self.scalars,
-            self.N, *numbers, model.spherical, self.limit,
+            self.N, *numbers, model.spherical, self.limit, self.pull,
         )  # fmt: skip
 
     def _advance_law(self, stop):
@@ -89,7 +91,7 @@ class BatchWeightsRun(WeightsRun):
 @njit(cache=True, nogil=True, error_model="numpy")
 def advance_batches(
     W, X, numbers, scales, noise, state, noise_state, law, step, stop, moves, scalar_moves, batch, rule, parameters,
-    learning_rates, scalars, N, weight_decay, readout_decay, momentum, spherical, limit,
+    learning_rates, scalars, N, weight_decay, readout_decay, momentum, spherical, limit, pull,
 ):  # fmt: skip
     """Run samples `step` to `stop` of one stream; return the number reached, smaller if the run diverged."""
     block, origin = X.shape[1], step
@@ -104,6 +106,7 @@ def advance_batches(
         done = gather_kernel(
             W, X, first, last, noise[offset:], step, moves, scalar_moves, batch, rule, parameters,
             learning_rates[step - origin :], scalars, N, weight_decay, readout_decay, momentum, spherical, limit,
+            pull,
         )  # fmt: skip
         step += done - first
         if done < last:
@@ -114,7 +117,7 @@ def advance_batches(
 @njit(cache=True, nogil=True, error_model="numpy")
 def gather_kernel(
     W, X, first, last, noise, step, moves, scalar_moves, batch, rule, parameters, learning_rates, scalars, N,
-    weight_decay, readout_decay, momentum, spherical, limit,
+    weight_decay, readout_decay, momentum, spherical, limit, pull,
 ):  # fmt: skip
     """Take rows `first` to `last` of a block into the batch, and step where it is complete.
 
@@ -142,6 +145,8 @@ def gather_kernel(
     for t in range(len(X)):
         learn(moves[t], C[:done], X[t, first:last], none)
     if (step + done) % batch == 0:
+        if pull[2].shape[0] > 0:
+            pull_weights(pull, scalars, W, N)
         finish(W, moves, 1.0 - weight_decay / N, momentum, N, spherical)
         for i in range(scalars.shape[0]):
             scalars[i] = (1.0 - readout_decay / N) * scalars[i] + scalar_moves[i]

@@ -24,6 +24,7 @@ from .._linear_algebra import weighted_sum
 from .chain_draws import lengths
 from .chain_sweeps import retire
 from .general_chain import GeneralRuns, finish, inside, learn, outside, row_count
+from .pulls import pull_rows
 from .random_numbers import normal_lanes
 from .reflections import lower_triangle
 
@@ -95,7 +96,7 @@ class BlockRuns(GeneralRuns):
 def block_kernel(
     layout, scales, rule, parameters, learning_rates, scalars, velocity, rows, flat_rows, part, C, v, T, work, numbers,
     flat_numbers, batches, m, noises, state, redraw_state, ended, step, stop, batch, N, weight_decay, readout_decay,
-    momentum, spherical, limit,
+    momentum, spherical, limit, pull,
 ):  # fmt: skip
     """Run batches until `stop` samples are done; write into `ended` when a run diverged; return how many are done.
 
@@ -126,6 +127,8 @@ def block_kernel(
                 target, rest, s, batch, N,
             )  # fmt: skip
             fine = fine & (longest < load(limit, 0))  # nan is not
+        if pull[2].shape[0] > 0:
+            pull_rows(pull, scalars, rows, T, rows, N)
         for k in range(rows.shape[0]):
             factor = keep if k < p else momentum
             for j in range(span):

@@ -27,7 +27,8 @@ HALF = 0.5  # time of a run alone, over that of a group
 
 def kind_of(records: Records, setting: Setting) -> tuple[Any, bool]:
     """Return the class of the runs, and whether it takes a few of them in lockstep."""
-    one_by_one = records.runs[0].model.is_sample_by_sample
+    model = records.runs[0].model
+    one_by_one = model.is_sample_by_sample and model.rule.pull(model) is None
     if setting.has_weights:
         return (WeightsRun if one_by_one else BatchWeightsRun), False
     if records.runs[0].model.inputs is not None:

@@ -37,6 +37,7 @@ from ..overlaps import Overlaps
 from .chain import SUBSTREAMS, start_rows
 from .chain_draws import lengths
 from .chain_sweeps import retire
+from .pulls import pull_of, pull_rows
 from .random_numbers import normal_lanes, stream_state
 from .reflections import lower_triangle
 from .sample_rates import sample_rates
@@ -114,6 +115,7 @@ class GeneralRuns:
         self.ended = aligned((*last,) or (1,))
         self.ended[:] = -1
         self.rule = step_function(model.rule.step(model), lanes=bool(last))
+        self.pull, self._pulling = pull_of(model, self.rule, last)
 
     def _lay_out(self):
         """Return how many numbers a row has, and the teacher's, and the longest with what a batch adds; and how many.
@@ -143,6 +145,7 @@ class GeneralRuns:
             self.numbers.reshape(-1), self.batches, self.m, self.noises, self.state.reshape(4, -1),
             self.redraw_state.reshape(4, -1), ended, self.step, stop, batch, self.N, float(model.weight_decay),
             float(model.readout_decay), float(model.momentum), model.spherical, self.limit,
+            self.pull,
         )  # fmt: skip
         return bool((self.ended[: self.runs] < 0).any())
 
@@ -170,7 +173,7 @@ class GeneralRuns:
 def general_kernel(
     rule, parameters, learning_rates, scalars, velocity, rows, flat_rows, wide, C, v, T, work, numbers, flat_numbers,
     batches, m, noises, state, redraw_state, ended, step, stop, batch, N, weight_decay, readout_decay, momentum,
-    spherical, limit,
+    spherical, limit, pull,
 ):  # fmt: skip
     """Run batches until `stop` samples are done; write into `ended` when a run diverged; return how many are done.
 
@@ -205,6 +208,8 @@ def general_kernel(
                 load(numbers, root) if columns > 0 else 0.0 * load(numbers, root), s, batch, N,
             )  # fmt: skip
             fine = fine & (longest < load(limit, 0))  # nan is not
+        if pull[2].shape[0] > 0:
+            pull_rows(pull, scalars, rows, T, wide, N)
         inside(wide, C, numbers, first, a_sample, span, target, 1.0 / (batch * N))
         if m < batch:
             lower_triangle(C, 0, v)
