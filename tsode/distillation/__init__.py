@@ -10,12 +10,12 @@
 `logits`             classes at a temperature, and the matching of logits that it tends to
 ===================  ===============================================================================================
 
-The last five are a :class:`tsode.Scheme` each, most of them a `System`, for :func:`tsode.integrate` and :func:`tsode.simulate`.
+From `spectral` on they are a :class:`tsode.Scheme` each, for :func:`tsode.integrate` and :func:`tsode.simulate`.
 """
 
 from . import fixed_sample
 from .exits import exit_price, exits
-from .features import features
+from .features import PROJECTORS, features
 from .lessons import Lesson, lesson
 from .logits import Logits, logits
 from .moving_teacher import moving_teacher
@@ -24,6 +24,7 @@ from .spectral import Spectral, active_units, pruning_curve, pruning_law, spectr
 from .system import System
 
 __all__ = [
+    "PROJECTORS",
     "Lesson",
     "Logits",
     "SoftLabels",

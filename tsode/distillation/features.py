@@ -7,8 +7,8 @@ To the loss of the label a term for the features is added,
     c = -\eta\, v D \sigma'(\lambda) - \eta \gamma K^T (K \lambda - U^T \mu) , \qquad
     h = -\eta \gamma (K \lambda - U^T \mu) \lambda^T ,
 
-K being the identity ("none"), trained, or fixed at random. U are the first m principal factors of P, which a paraphraser
-of the teacher's features would find (factor transfer); all of them by default.
+K being the identity ("none"), trained, or fixed at random. U are the first m principal factors of P, which a
+paraphraser of the teacher's features would find (factor transfer); without one U is the identity.
 
 What it brings: at M = 0 labels alone say nothing of the teacher's directions, so that the time to learn grows as ln N;
 features add :math:`\eta \gamma K^T U^T P`, the plateau is gone, and the time does not depend on N. Of the solutions
@@ -31,7 +31,7 @@ from .. import _checks
 from .._random import generator
 from .._types import Seed
 from ..model import TeacherStudent
-from .system import System, label_of, loss_of, taken
+from .system import System, label_of, loss_of, output, taken
 
 __all__ = ["PROJECTORS", "features"]
 
@@ -113,12 +113,14 @@ def features(
             found["projector"] = -rate * gamma * error[:, :, None] * z["student"][:, None, :]
         return found
 
-    def said(z, a):
-        return np.sum(v * function(z["student"])[0], axis=1)
+    said = output(v, truth.activation)
+
+    def squares(z, xi, a):
+        return np.sum(projected(z, a)[1] ** 2, axis=1) / 2
 
     return System(
         {"student": truth.p, "truth": truth.p_star}, rule, scalars={"projector": K} if trained else {},
-        outputs={"loss": loss_of(truth, said), "features": lambda z, xi, a: np.sum(projected(z, a)[1] ** 2, axis=1) / 2},
+        outputs={"loss": loss_of(truth, lambda z, a: said(z["student"])), "features": squares},
         noises=int(truth.noise_variance > 0), inputs=truth.inputs, truth=truth,
     )  # fmt: skip
 

@@ -7,7 +7,7 @@ With the outputs :math:`f_S` and :math:`f_T` of student and teacher, and a label
     c^T = -\eta_T\, v\, [(1 - \phi)(f_T - y) + \phi\, (f_S - y)]\, \sigma'(\lambda^T) .
 
 The student is a low-pass filter of its teacher: behind one that learns from noisy labels (:math:`\phi = 0`) it ends at
-the part :math:`\eta_S / (\eta_S + \eta_T)` of the teacher's floor, to first order in the rates.
+the part :math:`\eta_S / (\eta_S + \eta_T)` of the teacher's floor, for small rates.
 
 The feedback :math:`\phi` stands for that of "BERT learns to teach: knowledge distillation with meta learning"
 (arXiv:2106.04570). Its exact gradient is the student's error times the effect of the teacher's step on it: with an

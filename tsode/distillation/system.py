@@ -113,7 +113,7 @@ class System(Scheme):
 
 
 def taken(truth: TeacherStudent, *more: str) -> TeacherStudent:
-    """Return `truth` if all that it has beside a default is what a system takes: `PLAIN`, and fields named in `more`."""
+    """Return `truth` if only fields that a system takes, `PLAIN` and those named in `more`, are not at their default."""
     check_constant(check_model(truth, "truth"))
     kept = {name: getattr(truth, name) for name in (*PLAIN, *more)}
     if TeacherStudent(**kept) != truth:
