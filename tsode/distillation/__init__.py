@@ -14,13 +14,16 @@ From `spectral` on they are a :class:`tsode.Scheme` each, for :func:`tsode.integ
 """
 
 from . import fixed_sample
-from .exits import exit_price, exits
+from .exit_price import exit_price
+from .exits import exits
 from .features import PROJECTORS, features
-from .lessons import Lesson, lesson
+from .lesson_type import Lesson
+from .lessons import lesson
 from .logits import Logits, logits
 from .moving_teacher import moving_teacher
+from .pruning import active_units, pruning_curve, pruning_law
 from .soft_labels import SoftLabels, soft_labels
-from .spectral import Spectral, active_units, pruning_curve, pruning_law, spectral
+from .spectral import Spectral, spectral
 from .system import System
 
 __all__ = [

@@ -11,7 +11,7 @@ within the units that each exit adds. For the square:
 
 - An exact last exit has a price. A first one of r units of equal readout that ends at the r principal parts of the
   teacher's :math:`\sum_j v^*_j w^*_j w^{*T}_j / N`, of sizes :math:`l_k`, is worse than the best of r units by
-  :math:`r R^2 / (2 (r + 2))`, R being the sum of the other parts' sizes (:func:`exit_price`). Trained readouts of
+  :math:`r R^2 / (2 (r + 2))`, R being the sum of the other parts' sizes (:func:`tsode.distillation.exit_price`). Trained readouts of
   their own take that price away, at :math:`v_{1k} / v_{2k} = 1 + R / ((r + 2)\, l_k)`.
 - Where the first exit is as wide as the teacher, labels alone leave the loss :math:`F((w_1 + w_2)\, \eta)` at both, F
   being the floor of one exit, and a first exit that mimics the last :math:`F(w_2 \eta)`: the noise of the label enters
@@ -32,10 +32,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .. import _checks
-from ..model import TeacherStudent, check_model
+from ..model import TeacherStudent
 from .system import System, label_of, loss_of, taken
 
-__all__ = ["exit_price", "exits"]
+__all__ = ["exits"]
 
 
 def exits(
@@ -119,43 +119,6 @@ def exits(
         scalars={name: v[:width] for name, width in zip(names, widths)} if readout_rate else {},
         noises=int(truth.noise_variance > 0), inputs=truth.inputs, truth=truth,
     )  # fmt: skip
-
-
-def exit_price(truth: TeacherStudent, width: int) -> float:
-    r"""Return by how much an exact last exit raises the loss of a first one, for the square with readouts all alike.
-
-    Parameters
-    ----------
-    truth : TeacherStudent
-        The truth, readouts of one sign.
-    width : int
-        Units r of the first exit, at least 1.
-
-    Returns
-    -------
-    float
-        :math:`r R^2 / (2 (r + 2))`.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If an argument is of the wrong type or out of range; if readouts of the truth have both signs.
-
-    Examples
-    --------
-    >>> import numpy as np, tsode
-    >>> P = np.diag([1.6, 1.0, 0.6, 0.3])
-    >>> truth = tsode.TeacherStudent(4, 4, 0.1, teacher_readout=np.ones(4), teacher_overlap=P)
-    >>> round(exit_price(truth, 2), 6)
-    0.2025
-    """
-    width = _checks.integer("width", width, minimum=1)
-    v = check_model(truth, "truth").teacher_readout
-    if v.min() < 0 < v.max():
-        raise ValueError("`truth` must have readouts of one sign, but has both")
-    root = np.sqrt(np.abs(v))
-    parts = np.linalg.eigvalsh(root[:, None] * truth.teacher_overlap * root)[::-1]
-    return float(width * parts[width:].sum() ** 2 / (2 * (width + 2)))
 
 
 def _widths(widths: Sequence[int], p: int) -> tuple[int, ...]:

@@ -84,9 +84,8 @@ def features(
     >>> import tsode
     >>> task = features(tsode.TeacherStudent(2, 2, 0.1), projector="none")
     >>> run = tsode.integrate(task, task.random(N=10**6, rng=0), 200.0)
-    >>> run.overlap("student", "truth")[-1].round(3)
-    array([[1., 0.],
-           [0., 1.]])
+    >>> bool(abs(run.overlap("student", "truth")[-1] - [[1, 0], [0, 1]]).max() < 1e-3)  # W* itself
+    True
     """
     taken(truth)
     gamma = _checks.number("gamma", gamma, minimum=0.0)

@@ -113,7 +113,7 @@ class System(Scheme):
 
 
 def taken(truth: TeacherStudent, *more: str) -> TeacherStudent:
-    """Return `truth` if only fields that a system takes, `PLAIN` and those named in `more`, are not at their default."""
+    """Return `truth` if nothing but what a system takes, `PLAIN` and what `more` names, is away from its default."""
     check_constant(check_model(truth, "truth"))
     kept = {name: getattr(truth, name) for name in (*PLAIN, *more)}
     if TeacherStudent(**kept) != truth:
