@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SOURCES := setup.cfg pyproject.toml
 
-.PHONY: demo test test-slow test-oldest mutation bench notebooks claims clean
+.PHONY: demo test test-slow test-oldest mutation bench notebooks claims docs clean
 
 demo: .venv/installed
 	$(BIN)/tsode study --p 4 --p-star 2 --dimension 4000 --learning-rate 0.4 --runs 8 --out out/demo
@@ -44,6 +44,10 @@ notebooks: .venv/installed-notebooks
 claims: .venv/installed-notebooks
 	$(BIN)/python notebooks/claims.py
 
+# The documentation as a site in out/docs: reference, notebooks with their figures, theory, gallery, how-to pages.
+docs: .venv/installed-docs
+	$(BIN)/sphinx-build -q -W -b html -c notebooks/docs notebooks out/docs
+
 # Times everything beside its baselines: benchmarks/results.md.
 bench: .venv/installed-test
 	$(BIN)/python benchmarks/run.py
@@ -65,6 +69,10 @@ bench: .venv/installed-test
 
 .venv/installed-notebooks: .venv/bin/python $(SOURCES)
 	$(BIN)/pip install --quiet --editable ".[notebooks]"
+	touch .venv/installed $@
+
+.venv/installed-docs: .venv/bin/python $(SOURCES)
+	$(BIN)/pip install --quiet --editable ".[docs]"
 	touch .venv/installed $@
 
 clean:

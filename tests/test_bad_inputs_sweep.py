@@ -165,11 +165,14 @@ def calls():
         "tsode.plot.hessian_spectra": {"comparison": things.comparison(), "empirical": None, "ax": None},
         "tsode.plot.loss_curve": {"ode": ode(), "sgd": sgd(), "plateau_loss": None, "ax": None},
         "tsode.plot.overlap_curves": {"ode": ode(), "sgd": sgd(), "which": "M", "ax": None},
+        "tsode.plot.overlap_invariants": {"ode": ode(), "sgd": sgd(), "which": "M", "ax": None},
         "tsode.plot.overlap_matrix": {"overlaps": START, "title": None, "ax": None},
+        "tsode.plot.paper": {"width": 3.4},
         "tsode.plot.save": {"figure": things.figure(), "path": "figure.png"},
         "tsode.plot.stability_map": {"dataset": table("stability"), "ax": None, "p_star": 1},
         "tsode.plot.study_panels": {
-            "ode": ode(), "sgd": sgd(), "plateau_loss": None, "escapes": None, "law": None, "hessian": None
+            "ode": ode(), "sgd": sgd(), "plateau_loss": None, "escapes": None, "law": None, "hessian": None,
+            "threshold": None,
         },
         "tsode.scans.batched": {"function": len, "size": 2},
         "tsode.scans.deviation": {"grid": {**widths, "dimension": 50}, "runs": 2, "alpha_max": 1.0, "seed": 0, **scan},

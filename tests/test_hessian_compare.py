@@ -98,7 +98,9 @@ def test_no_plateau_no_comparison():
 
 def comparison(plateau, manifold, plateau_modes, manifold_modes):
     model = tsode.TeacherStudent(2, 1, 0.1)
-    return Comparison(model, 1000, (), plateau, manifold, plateau_modes, manifold_modes, 3, 0.25)
+    both = Comparison(model, 1000, (), plateau, manifold, 3, 0.25)
+    vars(both).update(plateau_modes=plateau_modes, manifold_modes=manifold_modes)  # else sorted when first asked for
+    return both
 
 
 def test_tables_and_dictionary(model):
@@ -233,3 +235,17 @@ def test_table_of_a_path_from_first_to_last_point():
         "lowest eigenvalue": ["-0.5 to -0.125, at least -0.75"],
         "gradient norm": ["0.1 to 0.4"],
     }
+
+
+def test_wide_students():
+    p, p_star, N = 256, 2, 10**6
+    both = hessian.compare(tsode.TeacherStudent(p, p_star, 0.1), N)
+    plateau = [p * p_star, p * (N - p - p_star) + p * (p - 1) // 2, p * (p + 1) // 2 - 1, 1]
+    manifold = [(p - p_star) * N + 1, p_star * (N - p_star), 2, 1]
+    assert both.plateau.multiplicities.tolist() == plateau
+    assert both.manifold.multiplicities.tolist() == manifold
+    rate = 4 / (p * p_star)
+    np.testing.assert_allclose(both.plateau.lowest, -rate, rtol=1e-12)
+    np.testing.assert_allclose(both.manifold.values, [0, rate, 2 * rate, (p_star + 2) * rate], rtol=1e-12, atol=1e-15)
+    assert "tangent" not in repr(both)  # it takes a dense matrix
+    assert both.to_dict()["plateau"]["zero_modes"] == []

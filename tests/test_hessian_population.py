@@ -336,3 +336,27 @@ def test_refused_weights_are_named_with_the_norm_that_is_furthest_off():
     hessian.population_gradient(model.replace(constraint="free"), W * 1.3, W_star)
     with pytest.raises(ValueError, match=r"`W_star` must have shape \(p_star, N\) = \(1, 4\)"):
         hessian.population_gradient(model, W, W_star[:, :3])
+
+
+@pytest.mark.parametrize("constraint", CONSTRAINTS)
+@pytest.mark.parametrize("activation", ["quadratic", "erf", "relu"])
+def test_wide_students_in_groups_that_are_orthogonal(activation, constraint):
+    """Most entries of their Hessian vanish; what is left is diagonalised part by part."""
+    p, p_star = 26, 3  # 754 directions in the span
+    rng, joint = np.random.default_rng(3), np.zeros((p + p_star, p + p_star))
+    groups = np.split(rng.permutation(p + p_star), [1, 2, 5, 9, 15, 20])  # students alone, with teachers, rank 3
+    for group in groups:
+        part = rng.standard_normal((len(group), 3))
+        part /= np.linalg.norm(part, axis=1, keepdims=True)
+        joint[np.ix_(group, group)] = part @ part.T
+    point = tsode.Overlaps(joint[:p, p:], joint[:p, :p], joint[p:, p:])
+    readouts = {"student_readout": rng.uniform(0.1, 1, p), "teacher_readout": rng.uniform(0.1, 1, p_star)}
+    model = tsode.TeacherStudent(
+        p, p_star, 0.1, **readouts, teacher_overlap=point.P, constraint=constraint, activation=activation
+    )
+    spectrum = hessian.population_spectrum(model, point, p + p_star)
+    dense = hessian.population_operator(model, *point.realise(p + p_star, rng=1)) @ np.eye(p * (p + p_star))
+    values = np.linalg.eigvalsh((dense + dense.T) / 2)
+    if constraint == "spherical":  # the operator is zero along the p radial directions
+        values = np.delete(values, np.argsort(np.abs(values))[:p])
+    np.testing.assert_allclose(spectrum.expanded, values, atol=1e-7 * np.abs(values).max())

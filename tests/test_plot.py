@@ -91,3 +91,28 @@ def test_given_axes_are_used_and_settings_left_alone(pair):
     assert plot.loss_curve(*pair, ax=ax) is ax
     assert plot.overlap_curves(*pair, ax=ax) is ax
     assert dict(plt.rcParams) == before
+
+
+@pytest.mark.parametrize("which", ["M", "Q"])
+def test_invariants_do_not_depend_on_the_solution(pair, which):
+    ode, sgd = pair
+    turn, _ = np.linalg.qr(np.random.default_rng(0).standard_normal((ode.model.p, ode.model.p)))
+    turned = tsode.integrate(ode.model, tsode.Overlaps(turn @ ode.M[0], turn @ ode.Q[0] @ turn.T), ode.alpha)
+    lines = [plot.overlap_invariants(each, sgd, which).lines for each in (ode, turned)]
+    assert len(lines[0]) == len(lines[1])
+    for one, other in zip(*lines):
+        np.testing.assert_allclose(one.get_ydata(), other.get_ydata(), atol=1e-6)
+
+
+def test_theory_shows_on_dark_backgrounds(pair):
+    with plt.style.context("dark_background"):
+        lines = plot.loss_curve(*pair).lines
+    assert lines[-1].get_color() == "#FFFFFF"
+
+
+def test_figures_for_print_are_as_wide_as_a_column(pair):
+    with plot.paper(3.0):
+        figure = plot.loss_curve(*pair).figure
+        assert plt.rcParams["pdf.fonttype"] == 42
+    assert figure.get_size_inches()[0] == pytest.approx(3.0)
+    assert plot.loss_curve(*pair).figure.get_size_inches()[0] == pytest.approx(5.0)

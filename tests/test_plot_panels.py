@@ -17,15 +17,25 @@ def test_study_panels_name_their_axes_and_draw_what_they_are_given(model):
     ode = tsode.integrate(model, start, 20.0)
     sgd = tsode.simulate(model, start, 20.0, N=100, runs=3)
     times, comparison = np.array([3.0, 4.0, 5.0]), tsode.hessian.compare(model, 100)
-    loss, M, Q, escapes, spectra, matrix = plot.study_panels(ode, sgd, 0.5, times, None, comparison).axes[:6]
+    loss, M, Q, escapes, spectra, matrix = plot.study_panels(ode, sgd, 0.5, times, None, comparison, 0.05).axes[:6]
     assert any(np.array_equal(line.get_ydata(), ode.excess_loss) for line in loss.lines)
-    assert any(np.array_equal(line.get_ydata(), ode.M[:, 0, 0]) for line in M.lines)
-    assert any(np.array_equal(line.get_ydata(), ode.Q[:, 0, 0]) for line in Q.lines)
+    power = [
+        np.sum([line.get_ydata() for line in ax.lines[-n:]], axis=0)
+        for ax, n in ((M, min(model.p, model.p_star)), (Q, model.p))
+    ]
+    np.testing.assert_allclose(power[0], np.linalg.norm(ode.M, "nuc", axis=(1, 2)))
+    np.testing.assert_allclose(power[1], np.trace(ode.Q, axis1=1, axis2=2))
     np.testing.assert_allclose(sum(bar.get_height() * bar.get_width() for bar in escapes.patches), 1.0)
     np.testing.assert_array_equal(matrix.images[0].get_array(), ode.overlaps(-1).joint)
-    for axes, words in ((loss, "excess loss"), (M, "$M_{kr}$"), (Q, "$Q_{kl}$"), (spectra, "number of eigenvalues")):
+    for axes, words in (
+        (loss, "excess loss"),
+        (M, "singular values of $M$"),
+        (Q, "eigenvalues of $Q$"),
+        (spectra, "number of eigenvalues"),
+    ):
         assert words in axes.get_ylabel()
-    assert "escape time" in escapes.get_xlabel()
+    assert "first time with tr $M M^T > 0.05$" in escapes.get_xlabel()
+    assert [ax.get_title(loc="left") for ax in (loss, M, Q, escapes, spectra, matrix)] == list("abcdef")
     assert "N = 100" in loss.figure.get_suptitle()
 
 

@@ -229,7 +229,7 @@ class TeacherStudent(Forms, Loss, Scales, Report):
 
     @functools.cached_property
     def theory(self) -> Any:
-        """What is known in closed form: see :func:`tsode.closed_forms.closed_forms`."""
+        """What is known in closed form: see `tsode.closed_forms`."""
         check_isotropic(check_constant(self))
         if not self.is_plain:
             raise NoClosedForm(

@@ -22,6 +22,9 @@ CASES = {
     "overlaps of nothing": (lambda: plot.overlap_curves(), ValueError, "`ode` or `sgd` must be a Trajectory, but both"),
     "overlaps of R": (lambda: plot.overlap_curves(ode(), which="R"), ValueError, "`which` must be one of 'M', 'Q', "),
     "overlaps of 3": (lambda: plot.overlap_curves(ode(), which=3), TypeError, "`which` must be one of 'M', 'Q', "),
+    "invariants of nothing": (lambda: plot.overlap_invariants(), ValueError, "`ode` or `sgd` must be a Trajectory"),
+    "invariants of R": (lambda: plot.overlap_invariants(ode(), which="R"), ValueError, "`which` must be one of 'M'"),
+    "no width": (lambda: plot.paper(0.0), ValueError, "`width` must be larger than 0"),
     "matrix of a trajectory": (lambda: plot.overlap_matrix(ode()), TypeError, "`overlaps` must be an Overlaps, but is"),
     "matrix of a title of numbers": (lambda: plot.overlap_matrix(START, 3), TypeError, "`title` must be a str or None"),
     "histogram of nothing": (lambda: plot.escape_histogram([]), ValueError, "`times` must hold at least one finite es"),
@@ -76,6 +79,9 @@ CASES = {
     "panels of nothing": (lambda: plot.hessian_panels(MODEL), TypeError, "`comparison` must be a Comparison, but is T"),
     "panels of two": (
         lambda: plot.hessian_panels(comparison(), comparison()), TypeError, "`samples` must be a Convergence, but is Co"
+    ),
+    "study of a threshold of text": (
+        lambda: plot.study_panels(ode(), sgd(), threshold="x"), TypeError, "`threshold` must be a "
     ),
     "study of text": (lambda: plot.study_panels("ode", sgd()), TypeError, "`ode` must be a Trajectory, but is str"),
     "study without SGD": (lambda: plot.study_panels(ode(), None), TypeError, "`sgd` must be a Trajectory, but is None"),

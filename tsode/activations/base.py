@@ -73,7 +73,7 @@ class Activation(ABC):
     @property
     @abstractmethod
     def function(self) -> Callable[..., Any]:
-        """Plain function x -> (value, slope) under :func:`tsode._compiled.jitable`, for NumPy and for the compiler."""
+        """Plain function x -> (value, slope) under :func:`tsode.activations.jitable`, for NumPy and the compiler."""
 
     def __call__(self, x: ArrayLike) -> np.ndarray:
         """Return its values, shape of `x`."""
@@ -148,7 +148,7 @@ class Activation(ABC):
         noise_variance: float,
         level: int = 1,
     ) -> np.ndarray:
-        """Return E[D^2 s'_k s'_l]: see :func:`tsode.activations.error_averages.error_squared`.
+        """Return E[D^2 s'_k s'_l]: see :mod:`tsode.activations.error_averages`.
 
         It is exact for two polynomials and for two piecewise linear functions, where `level` has no effect.
         """

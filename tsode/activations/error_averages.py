@@ -20,7 +20,7 @@ every term of which is nonnegative, and zero together with D. The series is cut 
 of each :math:`s_i` stands in for the next coefficient. Then :math:`z_k` and :math:`z_l` are summed over, by equispaced
 nodes. The error is relative to the terms of D and not to D: close to a solution it shows. For functions with poles
 near the real axis it falls slowly (tanh there: 1e-4, 2e-5, 4e-6 of the result at levels 0, 1, 2), for others fast
-(erf: 2e-6, 8e-8, 4e-9); :func:`error_squared_accuracy` estimates it.
+(erf: 2e-6, 8e-8, 4e-9); `error_squared_accuracy` estimates it.
 
 Everything is projected from one factor of :math:`\Omega`, rows that stand for units. Hence it is the average of a true
 Gaussian within rounding of :math:`\Omega`, also for parallel units and units of norm zero, where conditional

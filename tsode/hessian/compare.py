@@ -1,6 +1,7 @@
 """The plateau beside the solution manifold: two spectra, two verdicts, and what the zero modes are."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ from .spectrum import TOLERANCE, Spectrum, check_tolerance
 __all__ = ["Comparison", "compare", "gradient_flow_plateau"]
 
 MOST_LINES = 8  # eigenvalues listed in a table
+SORTED = 1000  # size p (p + p_star) up to which a table sorts zero modes: that takes a dense matrix
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -37,14 +39,13 @@ class Comparison(Table):
         The plateau of gradient flow, and a solution.
     plateau, manifold : Spectrum
         Their spectra, with respect to W / sqrt(N).
-    plateau_modes, manifold_modes : NullSpace
-        Their zero modes: on the plateau those that rotations of inputs and hidden units make, on the manifold
-        those tangent to it; and what is left.
     tangent_dimension : int
         Dimension of the solution manifold.
     escape_rate : float
         Rate at which gradient flow leaves the plateau, per unit of learning rate x alpha; minus the lowest
         eigenvalue there.
+    rotation : ndarray, shape (p, p_star), or None
+        Which solution, as in :func:`tsode.manifold.solution`.
     """
 
     model: TeacherStudent
@@ -52,13 +53,37 @@ class Comparison(Table):
     points: tuple[Overlaps, Overlaps]
     plateau: Spectrum
     manifold: Spectrum
-    plateau_modes: NullSpace
-    manifold_modes: NullSpace
     tangent_dimension: int
     escape_rate: float
+    rotation: np.ndarray | None = None
+
+    @cached_property
+    def plateau_modes(self) -> NullSpace:
+        """Zero modes of the plateau, NullSpace: those that rotations of inputs and hidden units make, and the rest.
+
+        Like those of the manifold they are sorted when they are first asked for, by a dense matrix of size p r: see
+        :func:`null_space`.
+        """
+        saddle = self.points[0]
+        return null_space(self.model, saddle, self.N, [rotations(self.model, saddle)], self.plateau.tolerance)
+
+    @cached_property
+    def manifold_modes(self) -> NullSpace:
+        """Zero modes of the solution, NullSpace: those tangent to the solution manifold, and the rest."""
+        C = tangent_basis(self.model, self.rotation)
+        in_teacher = np.dstack([np.zeros((len(C), self.model.p, self.model.p)), C])  # C combines rows of W* alone
+        tangent = Family("tangent to the solution manifold", in_teacher)
+        return null_space(self.model, self.points[1], self.N, [tangent], self.manifold.tolerance)
+
+    @property
+    def _modes(self):
+        """Zero modes of both points, where they are sorted in no time; else nothing."""
+        if self.model.p * (self.model.p + self.model.p_star) > SORTED:
+            return ()
+        return self.plateau_modes, self.manifold_modes
 
     def to_dict(self) -> dict[str, Any]:
-        """Return all of it as plain numbers, strings and lists, as JSON takes them.
+        """Return all of it as plain numbers, strings and lists, as JSON takes them; no zero modes of wide students.
 
         Examples
         --------
@@ -68,7 +93,7 @@ class Comparison(Table):
         'saddle'
         """
 
-        def side(spectrum, modes):
+        def side(spectrum, *modes):
             return {
                 "values": spectrum.values.tolist(),
                 "multiplicities": spectrum.multiplicities.tolist(),
@@ -82,28 +107,33 @@ class Comparison(Table):
                 "gradient_norm": spectrum.gradient_norm,
                 "zero_modes": [
                     {"name": name, "count": count, "order": order if np.isfinite(order) else None}
-                    for name, count, order in zip(modes.names, modes.counts, modes.orders)
+                    for each in modes
+                    for name, count, order in zip(each.names, each.counts, each.orders)
                 ],
             }
 
         return {
             "model": self.model.to_dict(),
             "N": self.N,
-            "plateau": side(self.plateau, self.plateau_modes),
-            "manifold": side(self.manifold, self.manifold_modes),
+            "plateau": side(self.plateau, *self._modes[:1]),
+            "manifold": side(self.manifold, *self._modes[1:]),
             "tangent_dimension": self.tangent_dimension,
             "escape_rate": self.escape_rate,
         }
 
     def _table(self):
         sides = (self.plateau, self.manifold)
-        modes = (self.plateau_modes, self.manifold_modes)
         rows = [
             ("verdict", *(side.verdict for side in sides)),
             ("index (negative)", *(f"{side.index:,}" for side in sides)),
             ("nullity", *(f"{side.nullity:,}" for side in sides)),
-            ("  rotations | tangent", *(f"{mode.counts[0]:,}" for mode in modes)),
-            ("  others, order of the loss", *(_others(mode) for mode in modes)),
+        ]
+        if modes := self._modes:
+            rows += [
+                ("  rotations | tangent", *(f"{mode.counts[0]:,}" for mode in modes)),
+                ("  others, order of the loss", *(_others(mode) for mode in modes)),
+            ]
+        rows += [
             ("escape rate / η", f"{self.escape_rate:.6g}", ""),
             (
                 "trace",
@@ -167,19 +197,15 @@ def compare(
     tolerance = check_tolerance(tolerance)
     saddle, rate = gradient_flow_plateau(model)
     minimum = solution(model, rotation)
-    C = tangent_basis(model, rotation)
-    in_teacher = np.dstack([np.zeros((len(C), model.p, model.p)), C])  # C combines rows of W* alone
-    tangent = Family("tangent to the solution manifold", in_teacher)
     return Comparison(
         model=model,
         N=N,
         points=(saddle, minimum),
         plateau=population_spectrum(model, saddle, N, tolerance),
         manifold=population_spectrum(model, minimum, N, tolerance),
-        plateau_modes=null_space(model, saddle, N, [rotations(model, saddle)], tolerance),
-        manifold_modes=null_space(model, minimum, N, [tangent], tolerance),
         tangent_dimension=dimension(model),
         escape_rate=rate,
+        rotation=None if rotation is None else np.array(rotation, dtype=np.float64),
     )
 
 

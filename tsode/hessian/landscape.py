@@ -22,12 +22,18 @@ overlap twice (:mod:`tsode.activations.squared_error`). With the rows x of U and
     + \sum_c \bigl( F_{kc} x_{ci} x_{cj} + 2 B_{kc} (x_{ci} u_{kj} + u_{ki} x_{cj}) \bigr) \Bigr] .
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..model import TeacherStudent
 from .spheres import curvature, project, tangent_basis
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
 
 __all__ = ["Point"]
 
@@ -77,13 +83,26 @@ class Point:
             the gradient, tangent to the constraint.
         """
         p, n = self.U.shape
-        H = self._blocks().reshape(p * n, p * n)
-        H, basis, g = (H + H.T) / 2, np.eye(p * n), self.gradient
-        if self.model.spherical:
-            basis = tangent_basis(self.U)
-            H = basis.T @ (H - np.diag(np.repeat(curvature(self.U, g), n))) @ basis
-            g = project(self.U, g)
-        return H, basis, g
+        H, g = self._blocks().reshape(p * n, p * n), self.gradient
+        H = (H + H.T) / 2
+        if not self.model.spherical:
+            return H, np.eye(p * n), g
+        basis, H[np.diag_indices(p * n)] = tangent_basis(self.U).toarray(), H.diagonal() - self._normal()
+        return basis.T @ H @ basis, basis, project(self.U, g)
+
+    def sparse(self) -> tuple[csr_array, csr_array, np.ndarray]:
+        """Return the same as sparse matrices, for weights that are mostly zeros."""
+        from scipy.sparse import csr_array, diags_array, eye_array
+
+        H = self._sparse_blocks()
+        if not self.model.spherical:
+            return H, csr_array(eye_array(self.U.size)), self.gradient
+        basis = tangent_basis(self.U)
+        return csr_array(basis.T @ (H - diags_array(self._normal())) @ basis), basis, project(self.U, self.gradient)
+
+    def _normal(self):
+        """Return what the curvature of the spheres takes off the diagonal, shape (p n,)."""
+        return np.repeat(curvature(self.U, self.gradient), self.U.shape[1])
 
     def _blocks(self):
         """Return the Hessian in flat space, shape (p, n, p, n)."""
@@ -100,3 +119,22 @@ class Point:
         cross = 2 * (second.xx_xz @ X + second.xx[:, None] * U)[:, :, None] * U[:, None]
         H[np.arange(p), np.arange(p)] += (X.T * second.xz_xz[:, None]) @ X + cross + np.swapaxes(cross, 1, 2)
         return np.swapaxes(H, 1, 2)
+
+    def _sparse_blocks(self):
+        """Return the Hessian in flat space as a sparse matrix, shape (p n, p n)."""
+        from scipy.sparse import block_diag, coo_array, csr_array, eye_array, hstack, kron
+
+        second, (p, n) = self.model.loss_curvature(*self.overlaps), self.U.shape
+        U, X = csr_array(self.U), csr_array(np.vstack([self.U, self.U_star]))
+        own, (k, i), x = [U[[row]].T @ U[[row]] for row in range(p)], self.U.nonzero(), self.U[self.U != 0]
+        s, t = (each.ravel() for each in np.indices((len(x), len(x))))
+        F, D = second.xz_xz[k[t], k[s]], 4 * second.xx_zz[k[s], k[t]]
+        H = coo_array((F * x[s] * x[t], (k[t] * n + i[s], k[s] * n + i[t])), shape=(p * n, p * n))
+        H = H + coo_array((D * x[s] * x[t], (k[s] * n + i[s], k[t] * n + i[t])), shape=(p * n, p * n))
+        beside = hstack([kron(csr_array(2 * second.xx_xz[row, :p, None]), own[row]) for row in range(p)])
+        within = []
+        for row in range(p):
+            cross = (U[[row]].T * 2.0) @ (csr_array(second.xx_xz[[row]]) @ X)
+            both = X.T @ (X * second.xz_xz[row][:, None])
+            within.append(both + cross + cross.T + 4 * second.xx[row] * own[row])
+        return csr_array(H + beside + beside.T + kron(csr_array(2 * self.L_Q), eye_array(n)) + block_diag(within))

@@ -60,11 +60,13 @@ def population_spectrum(model: TeacherStudent, overlaps: Overlaps, N: int, toler
     Notes
     -----
     Costs one diagonalisation of size p r, r <= p + p_star being the rank of the joint overlap matrix, and is exact
-    to rounding. Overlaps hold the squares of distances, though: where some weights leave the span of the others by
-    a small relative distance d, they fix it up to 1e-16/d only, and what is below about 1e-7 counts as zero; there
-    the error of an eigenvalue reaches 1e-7. The plateau of SGD at a finite learning rate is no critical point of the
-    loss; that of gradient flow is (:func:`gradient_flow_plateau`). Derivation in
-    :mod:`tsode.hessian.reduction`; the setting is that of arXiv:2604.03068.
+    to rounding. For wide students it falls into many small ones where most overlaps are zero, as on the plateau.
+
+    Overlaps hold the squares of distances, though: where some weights leave the span of the others by a small
+    relative distance d, they fix it up to 1e-16/d only, and what is below about 1e-7 counts as zero; there the error of
+    an eigenvalue reaches 1e-7. The plateau of SGD at a finite learning rate is no critical point of the loss; that of
+    gradient flow is (:func:`gradient_flow_plateau`). Derivation in :mod:`tsode.hessian.reduction`; the setting is that
+    of arXiv:2604.03068.
 
     Examples
     --------
@@ -74,8 +76,9 @@ def population_spectrum(model: TeacherStudent, overlaps: Overlaps, N: int, toler
     >>> tsode.hessian.population_spectrum(model, plateau, N=14).multiplicities
     array([ 8, 38,  9,  1])
     """
-    reduction = Reduction.of(model, overlaps, N)
-    return (with_readout(model, reduction) if model.readout_learning_rate else reduction).spectrum(tolerance)
+    if check_model(model).readout_learning_rate:
+        return with_readout(model, Reduction.of(model, overlaps, N)).spectrum(tolerance)
+    return Reduction.of(model, overlaps, N, sparse=True).spectrum(tolerance)
 
 
 def population_operator(model: TeacherStudent, W: ArrayLike, W_star: ArrayLike) -> LinearOperator:

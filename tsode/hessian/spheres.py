@@ -11,9 +11,15 @@ the Riemannian Hessian is :math:`\Pi (H - c) \Pi` with the projector :math:`\Pi`
 Mahony & Sepulchre, Optimization Algorithms on Matrix Manifolds, 2008, section 5.5).
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
 
 __all__ = ["curvature", "on_spheres", "project", "tangent_basis"]
 
@@ -41,11 +47,14 @@ def on_spheres(
     return riemannian
 
 
-def tangent_basis(U: np.ndarray) -> np.ndarray:
+def tangent_basis(U: np.ndarray) -> csr_array:
     """Return an orthonormal basis of the tangent vectors as columns, shape (p n, p (n - 1))."""
-    p, n = U.shape
-    basis = np.zeros((p, n, p, n - 1))
-    for k in range(p):
-        _, _, rows = np.linalg.svd(U[k : k + 1])
-        basis[k, :, k] = rows[1:].T
-    return basis.reshape(p * n, p * (n - 1))
+    from scipy.sparse import block_diag, csr_array
+
+    parts = []
+    for row in U:
+        used = np.flatnonzero(row)
+        basis = np.eye(len(row))
+        basis[np.ix_(used, used)] = np.linalg.svd(row[None, used])[2].T  # the first is along the row
+        parts.append(csr_array(np.delete(basis, used[0], axis=1)))
+    return csr_array(block_diag(parts))

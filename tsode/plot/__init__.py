@@ -1,7 +1,9 @@
 """Figures of results. Each function takes ``ax=None`` and returns the Axes; nothing is shown or saved."""
 
+from ._style import paper
 from .curves import loss_curve, overlap_curves, overlap_matrix
 from .escape import escape_histogram, escape_means
+from .invariants import overlap_invariants
 from .panels import hessian_panels, save, study_panels
 from .rates import learning_rates
 from .scans import deviation_curves, escape_curves, stability_map
@@ -20,7 +22,9 @@ __all__ = [
     "learning_rates",
     "loss_curve",
     "overlap_curves",
+    "overlap_invariants",
     "overlap_matrix",
+    "paper",
     "save",
     "stability_map",
     "study_panels",

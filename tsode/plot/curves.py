@@ -1,14 +1,17 @@
 """Loss and overlaps against time: the theory's line over the runs of SGD."""
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 from matplotlib.axes import Axes
 
 from .. import _checks
 from ..overlaps import Overlaps
 from ..trajectory import Trajectory, check_trajectory
-from ._style import COLOURS, GREY, MARKERS, axes_or_new, check_label, check_level, style
+from ._style import COLOURS, GREY, MARKERS, axes_or_new, check_label, check_level, colours, style
 
-__all__ = ["loss_curve", "overlap_curves", "overlap_matrix"]
+__all__ = ["loss_curve", "need", "over_runs", "overlap_curves", "overlap_matrix"]
 
 MOST_ENTRIES = 6  # of an overlap matrix in one panel: more cannot be told apart
 
@@ -58,7 +61,7 @@ def loss_curve(
     >>> ax.get_yscale()
     'log'
     """
-    _need(ode, sgd)
+    need(ode, sgd)
     plateau_loss = check_level("plateau_loss", plateau_loss)
     with style():
         ax = axes_or_new(ax, figsize=(5, 3.4))
@@ -67,7 +70,7 @@ def loss_curve(
             _runs(ax, sgd.alpha, sgd.excess_loss, COLOURS[1], f"SGD, N = {sgd.N:,}")
             drawn.append(sgd.excess_loss)
         if ode is not None:
-            ax.plot(ode.alpha, ode.excess_loss, color=COLOURS[0], lw=1.6, label="theory (ODE)", zorder=4)
+            ax.plot(ode.alpha, ode.excess_loss, color=colours(ax)[0], lw=1.6, label="theory (ODE)", zorder=4)
             drawn.append(ode.excess_loss)
         if plateau_loss is not None:
             ax.axhline(plateau_loss, color=COLOURS[2], ls="--", lw=1.1, label=f"plateau, theory: {plateau_loss:.4g}")
@@ -117,13 +120,14 @@ def overlap_curves(
     >>> tsode.plot.overlap_curves(ode, sgd, "Q").get_ylabel()
     'student-student overlap $Q_{kl}$'
     """
-    _need(ode, sgd)
+    need(ode, sgd)
     _checks.choice("which", which, tuple(NAMES))
     with style():
         ax = axes_or_new(ax, figsize=(5, 3.4))
+        shades = colours(ax)
         entries = _entries(_values(ode if ode is not None else sgd, which), which)
         for i, (k, l) in enumerate(entries[:MOST_ENTRIES]):
-            look = {"color": COLOURS[i % len(COLOURS)], "zorder": 4 - i / 10}
+            look = {"color": shades[i % len(shades)], "zorder": 4 - i / 10}
             if ode is not None:
                 values = _values(ode, which)[:, k, l]
                 ax.plot(ode.alpha, values, lw=1.3, ls="--" if which == "Q" and k != l else "-", **look)
@@ -131,7 +135,7 @@ def overlap_curves(
                 shown = np.unique(np.linspace(0, len(sgd.alpha) - 1, 13).astype(int))
                 entry = _values(sgd, which)[:, shown, k, l]
                 ax.errorbar(
-                    sgd.alpha[shown], _over_runs(np.nanmean, entry), _over_runs(np.nanstd, entry), lw=0.6, ms=3.5,
+                    sgd.alpha[shown], over_runs(np.nanmean, entry), over_runs(np.nanstd, entry), lw=0.6, ms=3.5,
                     fmt=MARKERS[i % len(MARKERS)], alpha=0.8, **look,
                 )  # fmt: skip
             ax.plot(
@@ -139,10 +143,14 @@ def overlap_curves(
             )
         if ode is not None:
             ax.plot(
-                [], [], color="black", lw=1.3, label="theory (ODE)" + (", dashed: $k \\neq l$" if which == "Q" else "")
+                [],
+                [],
+                color=shades[0],
+                lw=1.3,
+                label="theory (ODE)" + (", dashed: $k \\neq l$" if which == "Q" else ""),
             )
         if sgd is not None:
-            ax.errorbar([], [], [], color="black", fmt="o", ms=3.5, lw=0.6, label="SGD, mean and spread of runs")
+            ax.errorbar([], [], [], color=shades[0], fmt="o", ms=3.5, lw=0.6, label="SGD, mean and spread of runs")
         more = len(entries) - MOST_ENTRIES
         ax.set(xlabel=TIME, ylabel=NAMES[which] + (f", {MOST_ENTRIES} of {len(entries)}" if more > 0 else ""))
         ax.legend(fontsize=7, ncols=2)
@@ -211,13 +219,13 @@ def _runs(ax, alpha, values, colour, label):
     if len(values) == 1:
         ax.lines[-1].set(color=colour, lw=1.2, alpha=1.0, label=label)
         return
-    mean, spread = _over_runs(np.nanmean, values), _over_runs(np.nanstd, values)
+    mean, spread = over_runs(np.nanmean, values), over_runs(np.nanstd, values)
     floor = np.nanmin(np.where(values > 0, values, np.nan), axis=0) if np.isfinite(values).all() else mean / 10
     ax.fill_between(alpha, np.maximum(mean - spread, floor), mean + spread, color=colour, alpha=0.25, lw=0)
     ax.plot(alpha, mean, color=colour, lw=1.3, ls="-.", label=f"{label}, mean of {len(values)} runs")
 
 
-def _over_runs(statistic, values):
+def over_runs(statistic: Callable[..., Any], values: np.ndarray) -> np.ndarray:
     """Apply a nan-statistic over the run axis to the times that at least one run reached."""
     out = np.full(values.shape[1], np.nan)
     reached = np.isfinite(values).any(axis=0)
@@ -243,7 +251,8 @@ def _symbol(which, k, l):
     return f"$v_{{{k + 1}}}$" if which == "readout" else f"${which}_{{{k + 1},{l + 1}}}$"
 
 
-def _need(ode, sgd):
+def need(ode: Trajectory | None, sgd: Trajectory | None) -> None:
+    """Raise an error unless there is something to draw, each made by the right function."""
     if ode is None and sgd is None:
         raise ValueError("`ode` or `sgd` must be a Trajectory, but both are None")
     for name, run, wanted in (("ode", ode, "integrate"), ("sgd", sgd, "simulate")):

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 
 from .. import _checks
 from .._statistics import mean_and_error
-from ._style import COLOURS, MARKERS, axes_or_new, check_label, check_law, style
+from ._style import COLOURS, MARKERS, axes_or_new, check_label, check_law, colours, style
 
 __all__ = ["escape_histogram", "escape_means"]
 
@@ -68,8 +68,8 @@ def escape_histogram(
         if law is not None:
             first, last = law.ppf([1e-4, 1 - 1e-4])
             t = np.linspace(first, last, 400)
-            ax.plot(t, law.pdf(t), color=COLOURS[0], lw=1.6, label="theory")
-            ax.axvline(law.mean(), color=COLOURS[0], ls="--", lw=1.1, label=f"mean of the theory: {law.mean():.4g}")
+            ax.plot(t, law.pdf(t), color=colours(ax)[0], lw=1.6, label="theory")
+            ax.axvline(law.mean(), color=colours(ax)[0], ls="--", lw=1.1, label=f"mean of the theory: {law.mean():.4g}")
         ax.set(xlabel=TIME, ylabel="probability density", ylim=(0, 1.5 * ax.get_ylim()[1]))  # room for the legend
         ax.legend()
     return ax

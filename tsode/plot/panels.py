@@ -16,9 +16,10 @@ from ..closed_forms import has_closed_forms
 from ..hessian import Comparison, Convergence
 from ..plateaus import plateau
 from ..trajectory import Trajectory, check_trajectory
-from ._style import check_law, style
+from ._style import check_law, check_level, style
 from .curves import loss_curve, overlap_curves, overlap_matrix
 from .escape import escape_histogram
+from .invariants import overlap_invariants
 from .spectra import check_comparison, check_samples, hessian_convergence, hessian_spectra
 
 __all__ = ["hessian_panels", "save", "study_panels"]
@@ -33,10 +34,12 @@ def study_panels(
     escapes: ArrayLike | None = None,
     law: Any = None,
     hessian: Comparison | None = None,
+    threshold: float | None = None,
 ) -> Figure:
     """Draw SGD beside its ODE: loss with the plateau, overlaps, escape times, Hessians, the theory's last overlaps.
 
-    Where the readout is trained, it has the place of the Hessians.
+    Of the overlaps it shows what does not depend on which solution a run takes (:func:`overlap_invariants`). Where the
+    readout is trained, it has the place of the Hessians.
 
     Parameters
     ----------
@@ -50,6 +53,8 @@ def study_panels(
         Their law.
     hessian : tsode.hessian.Comparison, optional
         Spectra on plateau and solution manifold.
+    threshold : float, optional
+        Value of tr M M^T at which runs count as escaped.
 
     Returns
     -------
@@ -75,15 +80,18 @@ def study_panels(
     check_trajectory(sgd, "sgd")
     escapes = None if escapes is None else _checks.real_array("escapes", escapes)
     law = None if law is None else check_law("law", law)
+    threshold = check_level("threshold", threshold)
     with style():
         figure, axes = plt.subplots(2, 3, figsize=(14, 7.4), layout="constrained")
         loss_curve(ode, sgd, plateau_loss, ax=axes[0, 0])
-        overlap_curves(ode, sgd, "M", ax=axes[0, 1])
-        overlap_curves(ode, sgd, "Q", ax=axes[0, 2])
+        overlap_invariants(ode, sgd, "M", ax=axes[0, 1])
+        overlap_invariants(ode, sgd, "Q", ax=axes[0, 2])
         if no_plateau := _no_plateau(model):
             _empty(axes[1, 0], f"no plateau, and no escape from one:\n{no_plateau}")
         elif escapes is not None and np.isfinite(escapes).any():
             escape_histogram(escapes, law, ax=axes[1, 0])
+            if threshold is not None:
+                axes[1, 0].set_xlabel(rf"first time with tr $M M^T > {threshold:.3g}$, from random weights")
         else:
             _empty(axes[1, 0], "no run escaped")
         if hessian is not None:
@@ -93,6 +101,8 @@ def study_panels(
         else:
             _empty(axes[1, 1], "no plateau or no solution in closed form:\nno Hessians to compare")
         overlap_matrix(ode.overlaps(-1), rf"theory at $\alpha$ = {ode.alpha[-1]:.4g}", ax=axes[1, 2])
+        for letter, ax in zip("abcdef", axes.flat):
+            ax.set_title(letter, loc="left", fontsize=10, fontweight="bold")
         figure.suptitle(describe(model, N=sgd.N, words=True), fontsize=10)
     return figure
 

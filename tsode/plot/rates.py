@@ -5,7 +5,7 @@ from matplotlib.axes import Axes
 
 from .. import _checks
 from ..ode import OptimalSchedule
-from ._style import COLOURS, GREY, axes_or_new, style
+from ._style import GREY, axes_or_new, colours, style
 from .curves import TIME
 
 __all__ = ["learning_rates"]
@@ -40,13 +40,14 @@ def learning_rates(found: OptimalSchedule, ax: Axes | None = None) -> Axes:
     'learning rate η'
     """
     _checks.instance("found", found, OptimalSchedule, "an OptimalSchedule")
-    curves = (
-        (found.schedule(found.alpha[:-1]), found.loss, "best schedule", COLOURS[0], "-"),
-        (found.greedy(found.alpha[:-1]), found.greedy_loss, "greedy schedule", COLOURS[1], "-"),
-        (np.full(len(found.alpha) - 1, found.constant), found.constant_loss, "best constant", GREY, "--"),
-    )
     with style():
         ax = axes_or_new(ax, figsize=(5, 3.4))
+        best, other = colours(ax)[:2]
+        curves = (
+            (found.schedule(found.alpha[:-1]), found.loss, "best schedule", best, "-"),
+            (found.greedy(found.alpha[:-1]), found.greedy_loss, "greedy schedule", other, "-"),
+            (np.full(len(found.alpha) - 1, found.constant), found.constant_loss, "best constant", GREY, "--"),
+        )
         for rates, loss, name, colour, line in curves:
             ax.stairs(
                 rates, found.alpha, baseline=None, color=colour, ls=line, lw=1.4, label=f"{name}: loss {loss:.3g}"

@@ -9,7 +9,7 @@ from matplotlib.ticker import MaxNLocator
 from .. import _checks
 from .._parameters import describe
 from ..hessian import Comparison, Convergence, HessianPath, Separation, SpectralDensity, Spectrum
-from ._style import COLOURS, GREY, MARKERS, axes_or_new, style
+from ._style import COLOURS, GREY, MARKERS, axes_or_new, colours, style
 from .curves import TIME
 
 __all__ = [
@@ -178,7 +178,9 @@ def hessian_separation(result: Separation, ax: Axes | None = None) -> Axes:
                 label={0: f"{k} lowest eigenvalues", k: f"next {result.lowest.shape[1] - k}"}.get(j),
             )  # fmt: skip
         if np.isfinite(result.threshold):
-            ax.axvline(result.threshold, color=COLOURS[0], ls="--", lw=1, label=f"separate from {result.threshold:.3g}")
+            ax.axvline(
+                result.threshold, color=colours(ax)[0], ls="--", lw=1, label=f"separate from {result.threshold:.3g}"
+            )
         ax.set_xscale("log", base=2)
         ax.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
         ax.set(xlabel="samples per dimension n/N", ylabel=EIGENVALUE)

@@ -90,7 +90,7 @@ class Rule(ABC):
         return np.concatenate([[model.effective_learning_rate], self.parameters(model)[1:], [rtol]])
 
     def averages(self, model: TeacherStudent) -> Averages:
-        """Return the :class:`tsode.activations.Averages` that drive the ODEs: by default by quadrature."""
+        """Return the Averages that drive the ODEs, as loops or arrays: by default by quadrature."""
         return Moments(model=model)
 
     def outcomes(

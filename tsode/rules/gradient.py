@@ -120,7 +120,7 @@ class Gradient(Rule):
     def loss_curvature(
         self, model: TeacherStudent, M: np.ndarray, Q: np.ndarray, P: np.ndarray
     ) -> squared_error.LossCurvature:
-        """Return the :class:`~tsode.activations.squared_error.LossCurvature`."""
+        """Return the LossCurvature of :mod:`tsode.activations.squared_error`."""
         sides = model.activation, model.teacher_activation, model.student_readout, model.teacher_readout
         return squared_error.LossCurvature.of(*sides, M, Q, P)
 

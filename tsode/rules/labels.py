@@ -1,7 +1,7 @@
 r"""What a loss is given as the label of a sample whose teacher puts out y, label noise included.
 
-:class:`Outputs` hands on y itself. The others make classes of it, +1 and -1: :class:`Signs` its sign, :class:`Drawn` a
-class that is +1 with probability :math:`1/(1 + e^{-y/T})`, and :class:`Soft` the mean of that class,
+`Outputs` hands on y itself. The others make classes of it, +1 and -1: `Signs` its sign, `Drawn` a
+class that is +1 with probability :math:`1/(1 + e^{-y/T})`, and `Soft` the mean of that class,
 :math:`\tanh(y / 2T)`. For averages the noise that decides between two classes is summed over in closed form: what is
 left of it are the two classes and their odds.
 """

@@ -62,7 +62,7 @@ class OutputLoss(Rule):
     @property
     @abstractmethod
     def function(self) -> Callable[..., Any]:
-        """Plain function (y_hat, label) -> (value, slope) under :func:`tsode._compiled.jitable`.
+        """Plain function (y_hat, label) -> (value, slope) under :func:`tsode.activations.jitable`.
 
         It serves NumPy and the compiler; the slope is the derivative with respect to `y_hat`.
         """

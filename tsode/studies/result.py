@@ -102,7 +102,7 @@ class Study(Table):
     def results(self) -> dict[str, dict[str, float]]:
         """The compared quantities: name -> {"theory", "ode", "sgd", "sgd_error"}, absent where undefined.
 
-        Errors are standard errors of the mean over runs; :mod:`tsode.studies.text` says what each row means. Where
+        Errors are standard errors of the mean over runs; `tsode.studies.text` says what each row means. Where
         there is no plateau there are no rows about it and the escape from it.
         """
         ode, sgd = self.ode, self.sgd
@@ -206,7 +206,7 @@ class Study(Table):
         hessian = None if isinstance(self.hessian, str) else self.hessian
         times = escape_time(self.escapes, threshold)
         level = None if isinstance(self.plateau, str) else self.plateau.excess_loss
-        return plot.study_panels(self.ode, self.sgd, level, times, law, hessian)
+        return plot.study_panels(self.ode, self.sgd, level, times, law, hessian, threshold)
 
     def save(self, directory: PathLike) -> list[Path]:
         """Write ``study.npz``, ``study.png`` and ``summary.json``, each of them complete or absent.
