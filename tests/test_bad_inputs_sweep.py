@@ -69,6 +69,7 @@ def calls():
         "tsode.Inputs.power_law": {"exponent": 1.0, "blocks": 3},
         "tsode.Inputs.spiked": {"spikes": [2.0], "bulk": 1.0},
         "tsode.Inputs.from_data": {"X": X, "blocks": 2},
+        "tsode.Inputs.matched": {"P_blocks": [[[1.0]], [[0.5]]], "stored": [2.0]},
         "tsode.Inputs.sizes": {"N": 20},
         "tsode.Inputs.scales": {"N": 20},
         "tsode.Overlaps.from_blocks": {

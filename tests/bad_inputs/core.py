@@ -111,6 +111,15 @@ CASES = {
     "spikes without a bulk": (lambda: tsode.Inputs.spiked([2.0], 0), ValueError, "`bulk` must be larger than 0, but i"),
     "spectrum of one row": (lambda: tsode.Inputs.from_data(ROWS[:1], 2), ValueError, "`X` must have at least tw"),
     "spectrum of equal rows": (lambda: tsode.Inputs.from_data(ROWS, 2), ValueError, "`X` must have rows that differ"),
+    "teacher that is not square": (
+        lambda: HALVES.matched(np.ones((2, 2, 3)), [1, 1]), ValueError, "`P_blocks` must have shape (B, p_star, p_star)"
+    ),
+    "teacher of another number of units": (
+        lambda: HALVES.matched(np.ones((2, 1, 1)), [1, 1]), ValueError, "`stored` must have shape (p_star,) = (1,), but"
+    ),
+    "variance below 0": (
+        lambda: HALVES.matched(np.ones((2, 1, 1)), [-1]), ValueError, "`stored` must be numbers of at least 0"
+    ),
     "sizes in few dimensions": (
         lambda: tsode.Inputs([1, 1], [1, 1]).sizes(1), ValueError, "`N` must be so large that every block of the inputs"
     ),

@@ -11,8 +11,8 @@ within the units that each exit adds. For the square:
 
 - An exact last exit has a price. A first one of r units of equal readout that ends at the r principal parts of the
   teacher's :math:`\sum_j v^*_j w^*_j w^{*T}_j / N`, of sizes :math:`l_k`, is worse than the best of r units by
-  :math:`r R^2 / (2 (r + 2))`, R being the sum of the other parts' sizes (:func:`tsode.distillation.exit_price`). Trained readouts of
-  their own take that price away, at :math:`v_{1k} / v_{2k} = 1 + R / ((r + 2)\, l_k)`.
+  :math:`r R^2 / (2 (r + 2))`, R being the sum of the other parts' sizes (:func:`tsode.distillation.exit_price`).
+  Trained readouts of their own take that price away, at :math:`v_{1k} / v_{2k} = 1 + R / ((r + 2)\, l_k)`.
 - Where the first exit is as wide as the teacher, labels alone leave the loss :math:`F((w_1 + w_2)\, \eta)` at both, F
   being the floor of one exit, and a first exit that mimics the last :math:`F(w_2 \eta)`: the noise of the label enters
   once. Exactly so at equal widths; units that the last exit alone reads change it by 1 to 3 parts in a hundred.

@@ -174,6 +174,20 @@ class Rule(ABC):
     def floor(self, model: TeacherStudent) -> float:
         """Return the smallest loss that any function of the teacher's preactivations has, which noise may make."""
 
+    def sample_losses(self, model: TeacherStudent, lam: np.ndarray, mu: np.ndarray, readout: np.ndarray) -> np.ndarray:
+        """Return the loss of given samples less the lowest, the mean over the noise of their labels, shape (m,).
+
+        Parameters
+        ----------
+        model : TeacherStudent
+            The pair.
+        lam, mu : ndarray, shapes (p, m), (p_star, m)
+            Preactivations of m samples.
+        readout : ndarray, shape (p,)
+            Readout of the student.
+        """
+        raise NoClosedForm(f"`rule` must have a loss of samples, but {self!r} has none")
+
     def output_error(self, model: TeacherStudent, y_hat: np.ndarray, y: np.ndarray) -> np.ndarray:
         """Return the error D of given samples if the loss is D^2 / 2, shape of `y`."""
         raise NoClosedForm(f"`rule` must be 'gradient' for the Hessian of samples, but is {self!r}")

@@ -23,7 +23,7 @@ from .._compiled import jitable, with_name_of
 from .._lanes import load, store
 from .._linear_algebra import joint_matrix
 from ..activations import Activation
-from ..activations.averages import roughness
+from ..activations.averages import gaussian_nodes, roughness
 from .base import Rule
 from .labels import Labels, Outputs
 from .points import points
@@ -35,6 +35,7 @@ __all__ = ["OutputLoss"]
 
 SMOOTH = 1e-2  # part of a slope that interpolation may miss; more has kinks, whose places are not known
 FEW = 4  # units up to which losses are sums over products of nodes; trajectories ask for many of them
+NOISE_NODES = 33  # of the noise of given samples
 FAR, GRID = 40.0, 4001  # how far out, and on how many points, an output is looked at for where it crosses a value
 
 
@@ -157,8 +158,17 @@ class OutputLoss(Rule):
         noises = self.hidden_noises(model)
         at = points(omega, jumps, noises, _loss_error(len(omega)), self.sharpness(model, v))
         y_hat, mu = v @ model.activation(at.z[: model.p]), at.z[model.p :]
-        total = sum(odds * self.function(y_hat, label)[0] for odds, label in self._labelled(model, mu, at.noise))
-        return at.weights @ (total - self._lowest(model, mu))
+        return at.weights @ self._excess(model, y_hat, mu, at.noise)
+
+    def sample_losses(self, model: TeacherStudent, lam: np.ndarray, mu: np.ndarray, readout: np.ndarray) -> np.ndarray:
+        """Return the mean over the labels less the lowest, shape (m,)."""
+        y_hat, hidden = readout @ model.activation(lam), self.hidden_noises(model)
+        nodes, weights = gaussian_nodes(NOISE_NODES) if hidden else (np.zeros(1), np.ones(1))
+        return sum(w * self._excess(model, y_hat, mu, [noise] * hidden) for noise, w in zip(nodes, weights))
+
+    def _excess(self, model, y_hat, mu, noise):
+        total = sum(odds * self.function(y_hat, label)[0] for odds, label in self._labelled(model, mu, noise))
+        return total - self._lowest(model, mu)
 
     def _lowest(self, model, mu):
         spread = math.sqrt(model.noise_variance)

@@ -53,6 +53,10 @@ class Wrapped(Rule):
         """Return that of the other rule."""
         return self.rule.floor(model)
 
+    def sample_losses(self, model: TeacherStudent, lam: np.ndarray, mu: np.ndarray, readout: np.ndarray) -> np.ndarray:
+        """Return those of the other rule."""
+        return self.rule.sample_losses(model, lam, mu, readout)
+
     def output_error(self, model: TeacherStudent, y_hat: np.ndarray, y: np.ndarray) -> np.ndarray:
         """Return that of the other rule."""
         return self.rule.output_error(model, y_hat, y)

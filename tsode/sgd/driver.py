@@ -20,6 +20,7 @@ from .continuation import Asked, continued, take_up
 from .crew import run_all
 from .observables import OfWeights, check_observables
 from .records import Records, Wishes, runs_of
+from .rows import Rows
 from .setting import check_any_start, check_fit, check_setting
 from .wide_chain import in_blocks
 
@@ -83,7 +84,8 @@ def simulate(
         and there are alpha N of them. "weights" holds W explicitly and takes any inputs. Both have the same law.
     inputs : {"gaussian", "rademacher", "uniform"}, array_like of shape (n, N), or iterable of rows
         Law of the inputs' independent components (mean 0, variance 1), or real rows, each used once and in
-        order, for a single run. The labels come from the teacher in any case.
+        order, for a single run. The labels come from the teacher in any case. With rows in an array the loss on them
+        is recorded (see the notes).
     progress : bool
         Show a progress bar where a person watches (a terminal or a notebook). It says after two seconds how long the
         call will take, if that is more than a minute; so does the logger "tsode", at level INFO, in any case.
@@ -119,6 +121,12 @@ def simulate(
     InputsExhausted
         If the rows run out; it carries the trajectory so far.
 
+    Warns
+    -----
+    RuntimeWarning
+        If the rows of an array have not the mean 0 and the variances that the theory takes them to have: by more than a
+        tenth, and than three times what the number of rows explains.
+
     Notes
     -----
     Source of the setting: arXiv:2604.03068. As many threads are used as ``numba.get_num_threads()`` says; the
@@ -131,7 +139,10 @@ def simulate(
     on, too, that had met a condition, or were interrupted; diverged ones stay as they are. What made the trajectory
     need not be said again; inputs that are rows are those that follow.
 
-    `loss` of the result is the population loss for Gaussian inputs, also where the inputs are not.
+    `loss` of the result is the population loss for Gaussian inputs, also where the inputs are not. Beside it,
+    ``observables["row_loss"]`` has the mean excess loss on the rows of an array: at each time on the next 1000, or as
+    many as are left, which have not been learned from; nan where none is left. So let some be left at the end. The
+    Gaussian theory of rows is that of a model with ``inputs=tsode.Inputs.from_data(rows, blocks)``.
 
     For a model with `inputs` of its own, a law gives each coordinate the standard deviation of its block, and the
     blocks follow each other; rows are used as they are. Where the teacher is not given, by weights or blocks, it is
@@ -169,6 +180,9 @@ def simulate(
     wishes = Wishes(until, check_observables(observables, setting), keep or path is not None)
     begin = check_any_start(model, None if past else start, setting)
     check_fit([model], alpha, setting, runs, keep)
+    if isinstance(setting.inputs, Rows):
+        wishes.observables.update(setting.inputs.observables(model))
+        setting.inputs.warn(model.inputs)
 
     records = Records(runs_of(model, begin, sequence, runs), alpha, N, in_blocks(model, runs), wishes)
     if past is not None:

@@ -13,6 +13,7 @@ from ..model import TeacherStudent
 from ..overlaps import Overlaps, check_start
 from .general_chain import row_count
 from .random_numbers import LAWS
+from .rows import Rows
 from .weights import PRECISIONS, block_size
 
 __all__ = ["ENGINES", "Setting", "check_any_start", "check_fit", "check_setting"]
@@ -112,5 +113,5 @@ def _check_inputs(inputs, N, runs):
     if runs != 1:
         raise ValueError(f"`runs` must be 1 with rows as `inputs`, each of which is used once, but is {runs}")
     if isinstance(inputs, np.ndarray):
-        return iter(_checks.float_array("inputs", inputs, (None, N), "(n, N)")), "given"
+        return Rows(_checks.float_array("inputs", inputs, (None, N), "(n, N)")), "given"
     return (_checks.float_array("inputs", row, (N,), "(N,) in each row") for row in inputs), "given"
