@@ -36,6 +36,10 @@ def softmax(u):
     return e / e.sum(axis=1, keepdims=True)
 
 
+def logits(z, xi, a):
+    return {"student": -ETA * (softmax(z["student"]) - softmax(z["teacher"]))}
+
+
 def cross_entropy(z, xi, a):
     u = z["student"] - z["student"][:, :1]
     return np.log(np.exp(u).sum(axis=1)) - (softmax(z["teacher"]) * u).sum(axis=1)
@@ -67,7 +71,7 @@ SCHEMES = {
         {"student": ETA, "K": ETA_V},
     ),
     "softmax": (
-        scheme_of((3, 3), lambda z, xi, a: {"student": -ETA * (softmax(z["student"]) - softmax(z["teacher"]))}, cross_entropy),
+        scheme_of((3, 3), logits, cross_entropy),
         {"student": ETA},
     ),
     "labels": (scheme_of((2, 1), labels, log_loss), {"student": ETA}),

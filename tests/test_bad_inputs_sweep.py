@@ -50,6 +50,7 @@ JUNK = {
     "a class": int,
     "a model": MODEL,
 }
+SCHEME = tsode.Scheme({"a": 1}, lambda z, xi, a: {"a": -z["a"]})
 TRAINED = tsode.integrate(MODEL.replace(readout_learning_rate=0.1), START, 1.0)
 # What is asked for, and would take as long as it says; or is the user's own function.
 SLOW = {("alpha", "a huge number"), ("alpha_max", "a huge number"), ("relax", "a huge number"), ("function", "a class")}
@@ -78,6 +79,15 @@ def calls():
         "tsode.Overlaps.from_weights": {"W": W, "W_star": W_STAR, "inputs": None},
         "tsode.Overlaps.random": {"model": MODEL, "N": 20, "scale": 1.0, "rng": 0},
         "tsode.Overlaps.realise": {"N": 20, "rng": 0},
+        "tsode.Scheme": {
+            "rows": {"a": 1}, "rule": lambda z, xi, a: {"a": -z["a"]}, "outputs": {}, "scalars": {}, "pull": None,
+            "noises": 0, "inputs": None,
+        },
+        "tsode.Scheme.accuracy": {"start": SCHEME.start([[1.0]]), "rtol": 1e-6},
+        "tsode.Scheme.pair": {"start": SCHEME.start([[1.0]])},
+        "tsode.Scheme.random": {"N": 20, "rng": 0, "scale": 1.0, "P": None},
+        "tsode.Scheme.replace": {"noises": 1},
+        "tsode.Scheme.start": {"Omega": [[1.0]]},
         "tsode.Study": {name: getattr(study(), name) for name in ("ode", "sgd", "escapes")},
         "tsode.Study.save": {"directory": "folder"},
         "tsode.Study.load": {"path": "folder"},
@@ -86,6 +96,8 @@ def calls():
         "tsode.TeacherStudent.replace": {"p": 2},
         "tsode.Trajectory": {**trajectory, "N": None, "seed": None, "versions": {}, "observables": {}, "state": {}},
         "tsode.Trajectory.loss_under": {"inputs": tsode.Inputs([1.0], [1])},
+        "tsode.Trajectory.overlap": {"first": "student", "second": "teacher"},
+        "tsode.Trajectory.scalar": {"name": "readout"},
         "tsode.Trajectory.overlaps": {"index": 0, "run": None},
         "tsode.Trajectory.save": {"path": "run.npz"},
         "tsode.Trajectory.load": {"path": "run.npz"},
@@ -186,6 +198,7 @@ def calls():
     owners = {
         "Inputs": tsode.Inputs([1.0, 2.0], [1, 1]),
         "Overlaps": START,
+        "Scheme": SCHEME,
         "Trajectory": ode(),
         "Study": study(),
         "TeacherStudent": MODEL,

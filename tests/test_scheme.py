@@ -1,4 +1,4 @@
-"""Rules that the user writes, beside what they stand for: shipped ones, their losses, weights moved sample by sample."""
+"""Rules that the user writes, beside shipped ones, their losses, and weights moved sample by sample."""
 
 import itertools
 import math

@@ -34,6 +34,7 @@ from .inputs import Inputs, inputs_of
 from .model import TeacherStudent
 from .overlaps import Overlaps
 from .rules import Named
+from .rules.trial import checked
 from .trajectory import Trajectory
 
 __all__ = ["Scheme", "pair_of"]
@@ -108,31 +109,8 @@ class Scheme(Report):
         ) -> None: ...  # fmt: skip
 
     def __post_init__(self) -> None:
-        rows = _named("rows", self.rows)
-        if not rows:
-            raise ValueError("`rows` must name at least one kind of rows, but is empty")
-        rows = {name: _checks.integer(f"rows[{name!r}]", count, minimum=1) for name, count in rows.items()}
-        scalars = {
-            name: _checks.float_array(f"scalars[{name!r}]", value, (None,) * np.ndim(value))
-            for name, value in _named("scalars", self.scalars).items()
-        }
-        for name in scalars:
-            if name in rows:
-                raise ValueError(f"`scalars` must not be named as rows, but one is {name!r}")
-        outputs = _named("outputs", self.outputs)
-        for name, function in [("rule", self.rule), *((f"outputs[{key!r}]", each) for key, each in outputs.items())]:
-            _check_function(name, function, "(z, xi, a)")
-        if self.pull is not None:
-            _check_function("pull", self.pull, "(Omega, a)")
-        noises = _checks.integer("noises", self.noises, minimum=0)
-        known = {
-            "rows": rows,
-            "outputs": outputs,
-            "scalars": scalars,
-            "noises": noises,
-            "inputs": inputs_of(self.inputs),
-        }
-        for name, value in known.items():
+        known = checked(self.rows, self.rule, self.outputs, self.scalars, self.pull, self.noises)
+        for name, value in {**known, "inputs": inputs_of(self.inputs)}.items():
             object.__setattr__(self, name, value)
         self._rule  # noqa: B018  # which looks at the functions
 
@@ -161,7 +139,17 @@ class Scheme(Report):
         ------
         TypeError, ValueError
             If a name is none of the class, or as in the class.
+
+        Examples
+        --------
+        >>> scheme = Scheme({"student": 3, "truth": 1}, lambda z, xi, a: {"student": z["truth"] - z["student"]})
+        >>> scheme.replace(inputs=Inputs([1.5, 0.5], [1, 1])).random(N=100, rng=0).blocks.Q.shape
+        (2, 3, 3)
         """
+        for name in changes:
+            if name not in self.__dataclass_fields__:
+                known = ", ".join(self.__dataclass_fields__)
+                raise TypeError(f"`changes` must name some of {known}, but names {name!r}")
         return replace(self, **changes)
 
     def start(self, Omega: ArrayLike) -> Overlaps:
@@ -229,7 +217,7 @@ class Scheme(Report):
 
         Examples
         --------
-        >>> scheme = Scheme(rows={"student": 3, "truth": 1}, rule=lambda z, xi, a: {"student": 0.1 * z["truth"] - 0.1 * z["student"]})
+        >>> scheme = Scheme({"student": 3, "truth": 1}, lambda z, xi, a: {"student": z["truth"] - z["student"]})
         >>> scheme.random(N=100, rng=0).Q.shape
         (3, 3)
         """
@@ -258,7 +246,14 @@ class Scheme(Report):
         ------
         TypeError, ValueError
             If `start` is none of this scheme.
+
+        Examples
+        --------
+        >>> cubic = Scheme({"one": 2}, lambda z, xi, a: {"one": -0.1 * z["one"] ** 3})
+        >>> cubic.accuracy(cubic.start(np.eye(2)))
+        0.0
         """
+        rtol = _checks.number("rtol", rtol, above=0.0, maximum=1.0)
         pair = self.pair(start)
         return pair.rule.accuracy(pair, start.joint, rtol)
 
@@ -279,6 +274,12 @@ class Scheme(Report):
         ------
         TypeError, ValueError
             If `start` is none of this scheme.
+
+        Examples
+        --------
+        >>> scheme = Scheme({"student": 3, "truth": 1}, lambda z, xi, a: {"student": z["truth"] - z["student"]})
+        >>> scheme.pair(scheme.random(N=100, rng=0)).p
+        3
         """
         _checks.instance("start", start, Overlaps, "an Overlaps, as scheme.start(Omega) and scheme.random(N) return")
         layout = self._rule.layout()
@@ -307,7 +308,7 @@ class Scheme(Report):
 
 
 def pair_of(model: TeacherStudent | Scheme, start: Any) -> Any:
-    """Return the pair that engines run for a scheme and a start, which may be a trajectory; other models as they are."""
+    """Return the pair that engines run for a scheme and a start, or a trajectory to go on from; other models as is."""
     if not isinstance(model, Scheme):
         return model
     if isinstance(start, Trajectory):
@@ -317,16 +318,3 @@ def pair_of(model: TeacherStudent | Scheme, start: Any) -> Any:
     if isinstance(start, tuple) and len(start) == 2:
         return model.pair(Overlaps.from_weights(*start, model.inputs))
     return model.pair(start)
-
-
-def _named(name, value):
-    given = dict(_checks.instance(name, {} if value is None else value, Mapping, "a dict of names"))
-    for key in given:
-        if not isinstance(key, str):
-            raise TypeError(f"`{name}` must be a dict of names, but one of them is {type(key).__name__}")
-    return given
-
-
-def _check_function(name, function, arguments):
-    if not callable(function):
-        raise TypeError(f"`{name}` must be a function of {arguments}, but is {type(function).__name__}")

@@ -76,7 +76,86 @@ class ValueAlone(tsode.activations.Erf):
     function = staticmethod(np.tanh)
 
 
+def scheme(rule=lambda z, xi, a: {"student": -z["student"]}, rows=None, **more):
+    return lambda: tsode.Scheme({"student": 2, "teacher": 1} if rows is None else rows, rule, **more)
+
+
+PULLING = {"pull": lambda Omega, a: Omega}
 CASES = {
+    "scheme without rows": (scheme(rows={}), ValueError, "`rows` must name at least one kind of rows, but is empty"),
+    "scheme of half a row": (scheme(rows={"student": 0.5}), ValueError, "`rows['student']` must be a whole number"),
+    "scheme with a rule that is none": (scheme(3), TypeError, "`rule` must be a function of (z, xi, a), but is int"),
+    "rule that returns an array": (
+        scheme(lambda z, xi, a: z["student"]), TypeError, "`rule` must return a dict of names and arrays, but returns"
+    ),
+    "rule that asks for rows that are not there": (
+        scheme(lambda z, xi, a: {"student": z["truth"]}), ValueError,
+        "`rule` must run on {'student': (5, 2), 'teacher': (5, 1)}, (5, 0), {}, but raised KeyError('truth')",
+    ),
+    "rule that moves what is not there": (
+        scheme(lambda z, xi, a: {"pupil": z["student"]}), ValueError,
+        "`rule` must return what some of 'student', 'teacher' change, but returns 'pupil'",
+    ),
+    "rule that moves nothing": (
+        scheme(lambda z, xi, a: {}), ValueError, "`rule` must move some of the rows 'student', 'teacher'"
+    ),
+    "rule of another shape": (
+        scheme(lambda z, xi, a: {"student": z["teacher"]}), ValueError,
+        "`rule` for 'student' must return shape (5, 2) for 5 samples, but returns shape (5, 1)",
+    ),
+    "rule that is not finite": (
+        scheme(lambda z, xi, a: {"student": z["student"] / 0 * 0}), ValueError,
+        "`rule` for 'student' must return finite numbers",
+    ),
+    "rule that mixes samples": (
+        scheme(lambda z, xi, a: {"student": z["student"] - z["student"].mean(axis=0)}), ValueError,
+        "`rule` for 'student' must take samples one by one",
+    ),
+    "rule that shares scalars": (
+        scheme(lambda z, xi, a: {"student": a["v"] * z["student"]}, scalars={"v": 1.0}), ValueError,
+        "`rule` must run on {'student': (5, 2), 'teacher': (5, 1)}, (5, 0), {'v': (5,)}, but raised ValueError",
+    ),
+    "scalar named as rows": (scheme(scalars={"student": 1.0}), ValueError, "`scalars` must not be named as rows"),
+    "scalar that is not finite": (scheme(scalars={"v": [1.0, nan]}), ValueError, "`scalars['v']` must be finite"),
+    "output that is none": (scheme(outputs={"a": 1}), TypeError, "`outputs['a']` must be a function of (z, xi, a)"),
+    "output of rows": (
+        scheme(outputs={"a": lambda z, xi, a: z["teacher"]}), ValueError,
+        "`outputs['a']` must return shape (5,) for 5 samples, but returns shape (5, 1)",
+    ),
+    "pull that is none": (scheme(pull=1.0), TypeError, "`pull` must be a function of (Omega, a) or None, but is float"),
+    "pull on rows that stand still": (
+        scheme(**PULLING), ValueError, "`pull(Omega, a)` must have shape (moving, moving) = (2, 2), but has shape (3, 3)"
+    ),
+    "noises below zero": (scheme(noises=-1), ValueError, "`noises` must be at least 0, but is -1"),
+    "change of a scheme that has no such part": (
+        lambda: scheme()().replace(rate=1), TypeError, "`changes` must name some of rows, rule, outputs"
+    ),
+    "scheme from overlaps of fewer rows": (
+        lambda: scheme()().start(np.eye(2)), ValueError, "`Omega` must have shape (rows, rows) = (3, 3), but has shape"
+    ),
+    "scheme from overlaps that no rows have": (
+        lambda: scheme()().start(-np.eye(3)), ValueError, "`Omega` must be positive semidefinite"
+    ),
+    "scheme in too few dimensions": (lambda: scheme()().random(2), ValueError, "`N` must be at least 3, but is 2"),
+    "scheme with overlaps of other rows": (
+        lambda: scheme()().random(9, 0, 1.0, np.eye(2)), ValueError, "`P` must have shape (rows, rows) of those that"
+    ),
+    "error of a scheme without a start": (
+        lambda: scheme()().accuracy(1.0), TypeError, "`start` must be an Overlaps, as scheme.start(Omega)"
+    ),
+    "scheme from another's start": (
+        lambda: scheme()().pair(tsode.Overlaps([[0.0]], [[1.0]])), ValueError,
+        "`start` must be what scheme.start(Omega) or scheme.random(N) returns, with 2 rows that move and 1 that",
+    ),
+    "scheme with a threshold": (
+        lambda: tsode.integrate(scheme()(), scheme()().random(9, 0), 1.0, until=0.1), ValueError,
+        "`model` must have one loss here, but those of a Scheme have names",
+    ),
+    "overlap of unknown rows": (
+        lambda: ode()().overlap("student", "truth"), ValueError,
+        "`second` must be one of 'student', 'teacher', but is 'truth'",
+    ),
+    "scalar of no name": (lambda: ode()().scalar(1), TypeError, "`name` must be a name, but is int"),
     "width is text": (make(p="4"), TypeError, "`p` must be a whole number, but is '4' of type str"),
     "width is a bool": (make(p=True), TypeError, "`p` must be a whole number, but is True"),
     "width is broken": (make(p=2.5), ValueError, "`p` must be a whole number, but is 2.5"),

@@ -107,8 +107,8 @@ def integrate(
     >>> ode.status
     'completed'
     """
-    model = pair_of(model, start)
-    check_start(check_model(model), start)
+    model = check_model(pair_of(model, start))
+    check_start(model, start)
     alpha = _checks.times(alpha)
     method = _checks.choice("method", method, METHODS)
     rtol = _checks.number("rtol", rtol, above=0.0, maximum=1.0)

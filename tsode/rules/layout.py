@@ -1,4 +1,4 @@
-"""Names of what evolves: which rows move and which stand still, what is trained beside them, and which losses there are.
+"""Names of what evolves: rows that move and rows that stand still, what is trained beside them, and losses.
 
 The rows that move are the engines' student, in the order in which they are named, and those that stand still are the
 engines' teacher.

@@ -73,7 +73,7 @@ def means(
     joint, scalars = joint.reshape(len(found), n, n), scalars.reshape(len(found), scalars.shape[-1])
     waiting: list[tuple[int, Points]] = []
     for i in np.flatnonzero(np.isfinite(joint).all(axis=(1, 2))):
-        waiting.append((i, points(joint[i], scalars[i])))
+        waiting.append((int(i), points(joint[i], scalars[i])))
         if sum(len(each.weights) for _, each in waiting) > AT_ONCE:
             _sum(function, layout, scalars, waiting, found)
             waiting = []

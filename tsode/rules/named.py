@@ -186,7 +186,7 @@ class Named(Rule):
         return 0.0
 
     def _noted(self, function, results):
-        """Return the trace of a function, or None where it does what stand-ins cannot: the trial saw that arrays can."""
+        """Return the trace of a function, or None where it does what stand-ins cannot; that arrays can, was tried."""
         tape = Tape()
         try:
             return Trace(tape, results(function, tape, self._layout))

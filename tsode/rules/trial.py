@@ -7,12 +7,46 @@ from typing import Any
 
 import numpy as np
 
+from .. import _checks
 from .layout import Layout, locked
 
-__all__ = ["tried", "tried_pull"]
+__all__ = ["checked", "tried", "tried_pull"]
 
 SAMPLES = 5
 CLOSE = 1e-9  # of what is said of a sample, alone and among others
+
+
+def checked(rows: Any, rule: Any, outputs: Any, scalars: Any, pull: Any, noises: Any) -> dict[str, Any]:
+    """Return the arguments of :class:`tsode.Scheme` that are no functions, as they are kept; refuse wrong ones."""
+    rows, outputs, scalars = (_named(*each) for each in (("rows", rows), ("outputs", outputs), ("scalars", scalars)))
+    rows = {name: _checks.integer(f"rows[{name!r}]", count, minimum=1) for name, count in rows.items()}
+    if not rows:
+        raise ValueError("`rows` must name at least one kind of rows, but is empty")
+    scalars = {
+        name: _checks.float_array(
+            f"scalars[{name!r}]", _checks.real_array(f"scalars[{name!r}]", value), np.shape(value)
+        )
+        for name, value in scalars.items()
+    }
+    if twice := sorted(set(rows) & set(scalars)):
+        raise ValueError(f"`scalars` must not be named as rows, but one is {twice[0]!r}")
+    functions = {"rule": rule, **{f"outputs[{name!r}]": each for name, each in outputs.items()}}
+    for name, function in functions.items():
+        if not callable(function):
+            raise TypeError(f"`{name}` must be a function of (z, xi, a), but is {type(function).__name__}")
+    if pull is not None and not callable(pull):
+        raise TypeError(f"`pull` must be a function of (Omega, a) or None, but is {type(pull).__name__}")
+    noises = _checks.integer("noises", noises, minimum=0)
+    count = sum(rows.values())
+    _checks.memory("`rows`, `noises` and `scalars`", count**2 + noises + sum(map(np.size, scalars.values())))
+    return {"rows": rows, "outputs": outputs, "scalars": scalars, "noises": noises}
+
+
+def _named(name, value):
+    given = dict(_checks.instance(name, {} if value is None else value, Mapping, "a dict of names"))
+    for key in given:
+        _checks.instance(name, key, str, "a dict of names")
+    return given
 
 
 def tried(
@@ -25,12 +59,8 @@ def tried(
     """Return the names, which rows move among them, of functions that do what :class:`tsode.Scheme` asks for."""
     rng = np.random.default_rng(0)
     z = {name: locked(rng.standard_normal((SAMPLES, count))) for name, count in rows.items()}
-    given = (
-        z,
-        locked(rng.standard_normal((SAMPLES, noises))),
-        {name: locked(each[None]) for name, each in scalars.items()},
-    )
-    found = rule(*given)
+    xi, a = locked(rng.standard_normal((SAMPLES, noises))), {name: locked(each[None]) for name, each in scalars.items()}
+    found = _called("rule", rule, z, xi, a)
     if not isinstance(found, Mapping):
         raise TypeError(f"`rule` must return a dict of names and arrays, but returns {type(found).__name__}")
     for name in found:
@@ -41,9 +71,9 @@ def tried(
     if not moving:
         raise ValueError(f"`rule` must move some of the rows {', '.join(map(repr, rows))}, but returns {list(found)}")
     shapes = {name: (rows[name],) if name in rows else scalars[name].shape for name in found}
-    _check("rule", rule, given, lambda result: result, shapes)
+    _check("rule", rule, (z, xi, a), lambda result: result, shapes)
     for name, function in outputs.items():
-        _check(f"outputs[{name!r}]", function, given, lambda result: {"": result}, {"": ()})
+        _check(f"outputs[{name!r}]", function, (z, xi, a), lambda result: {"": result}, {"": ()})
     return Layout(dict(rows), moving, {name: each.shape for name, each in scalars.items()}, tuple(outputs))
 
 
@@ -51,15 +81,9 @@ def _check(argument, function, given, named, shapes):
     """Refuse results of wrong shapes, and those of samples that depend on others."""
     z, xi, a = given
     few, each = slice(0, 2), {name: np.repeat(value, SAMPLES, axis=0) for name, value in a.items()}
-    whole = named(function(*given))
-    part = named(function({name: value[few] for name, value in z.items()}, xi[few], a))
-    try:
-        own = named(function(z, xi, each))
-    except Exception as error:
-        raise ValueError(
-            f"`{argument}` must take scalars of each sample, the first axis being that of the samples: a single number "
-            f"has shape (n,), and is a[name][:, None] beside rows; it raised {error!r}"
-        ) from error
+    whole = named(_called(argument, function, *given))
+    part = named(_called(argument, function, {name: value[few] for name, value in z.items()}, xi[few], a))
+    own = named(_called(argument, function, z, xi, each))
     for name, shape in shapes.items():
         what = f"`{argument}`" if not name else f"`{argument}` for {name!r}"
         first = _array(what, whole[name], (SAMPLES, *shape))
@@ -69,6 +93,19 @@ def _check(argument, function, given, named, shapes):
                     f"{what} must take samples one by one and be the same in every call: the first axis of all arrays "
                     "is that of the samples, and has length 1 where they share scalars"
                 )
+
+
+def _called(argument, function, *given):
+    """Return what a user's function returns."""
+    try:
+        with np.errstate(all="ignore"):
+            return function(*given)
+    except Exception as error:
+        shapes = (
+            {name: np.shape(value) for name, value in each.items()} if isinstance(each, Mapping) else np.shape(each)
+            for each in given
+        )
+        raise ValueError(f"`{argument}` must run on {', '.join(map(str, shapes))}, but raised {error!r}") from error
 
 
 def _array(what, value, shape):
@@ -87,5 +124,5 @@ def tried_pull(pull: Callable[..., Any], layout: Layout, scalars: Mapping[str, n
     """Refuse a pull that returns no matrix of the rows that move."""
     rows = sum(layout.rows.values())
     root = np.random.default_rng(0).standard_normal((rows, rows))
-    found = pull(locked(root @ root.T / rows), {name: locked(each) for name, each in scalars.items()})
-    _array("`pull`", np.asarray(found)[None], (1, layout.p, layout.p))
+    found = _called("pull", pull, locked(root @ root.T / rows), {name: locked(each) for name, each in scalars.items()})
+    _checks.float_array("pull(Omega, a)", found, (layout.p, layout.p), "(moving, moving)")
