@@ -85,8 +85,8 @@ def _lesson(N, runs, seed):
         same.append(0.5 * 0.3 / k / (2 * (1 - 0.6 / k)) / floor)
     rows = [(f"loss of generation {k} over F", a, *b) for k, a, b in zip(n, ode, sgd)]
     curves = {"ODE": (n, np.array(ode)), "1/n": (n, 1 / n), "same samples, learning rate η/n": (n, np.array(same))}
-    return Example("lesson", "A born-again chain, ρ = (n - 1)/n", "generation n", "excess loss over the first's floor F",
-                   "", curves, {"ODE": (n, *np.transpose(sgd))}, tuple(rows))  # fmt: skip
+    title, points = "A born-again chain, ρ = (n - 1)/n", {"ODE": (n, *np.transpose(sgd))}
+    return Example("lesson", title, "generation n", "excess loss over F", "", curves, points, tuple(rows))
 
 
 def _soft_labels(N, runs, seed):
@@ -97,11 +97,10 @@ def _soft_labels(N, runs, seed):
         theory = task.risk(alpha)
         curves[f"{label} labels"], points[f"{label} labels"] = (alpha, theory), (alpha, *found)
         rows += [
-            (f"risk of {label} labels at α = {alpha[i]:.3g}", theory[i], found[0][i], found[1][i]) for i in (4, 11, 17)
+            (f"risk, {label} labels, α = {alpha[i]:.3g}", theory[i], found[0][i], found[1][i]) for i in (4, 11, 17)
         ]
-    return Example(
-        "soft_labels", "Soft and hard labels, linear student", TIME, "risk", "y", curves, points, tuple(rows)
-    )
+    title = "Soft and hard labels, linear student"
+    return Example("soft_labels", title, TIME, "risk", "y", curves, points, tuple(rows))
 
 
 def _fixed_sample(N, runs, seed):
@@ -119,25 +118,22 @@ def _fixed_sample(N, runs, seed):
     rows = [(f"risk at n/d = {n[i] / d:g}, d = {d}", exact[i], *found["soft labels"][i]) for i in (1, 2, 3)]
     curves = {"arccos(√α)/π": (grid, np.array([fixed_sample.risk(a) for a in grid])), "soft labels": (n / d, exact)}
     points = {key: (n / d, *np.transpose(value)) for key, value in found.items()}
-    return Example("fixed_sample", "A fixed sample of soft or hard labels, linear student", "samples over dimension n/d",
-                   "risk", "", curves, points, tuple(rows))  # fmt: skip
+    title, x = "A fixed sample of soft or hard labels, linear student", "samples over dimension n/d"
+    return Example("fixed_sample", title, x, "risk", "", curves, points, tuple(rows))
 
 
-def _run(task, alpha, names, N, runs, seed, start=None):
+def _run(task, alpha, names, N, runs, seed):
     """Return ODE and SGD of losses by name: {name: y}, {name: (mean, error)}."""
-    start = task.random(N, seed) if start is None else start
+    start = task.random(N, seed)
     ode, sgd = integrate(task, start, alpha), simulate(task, start, alpha, N=N, runs=runs, seed=seed)
     return {name: ode.loss[name] for name in names}, {name: means(sgd.loss[name]) for name in names}
 
 
 def _features(N, runs, seed):
     truth, alpha = TeacherStudent(2, 2, 0.05), np.linspace(0, 240, 25)
+    ways = {"labels alone": (0.0, "none"), "features": (1.0, "none"), "with a projector": (1.0, "trained")}
     curves, points, rows = {}, {}, []
-    for what, gamma, projector in (
-        ("labels alone", 0.0, "none"),
-        ("features", 1.0, "none"),
-        ("with a projector", 1.0, "trained"),
-    ):
+    for what, (gamma, projector) in ways.items():
         ode, sgd = _run(features(truth, gamma, projector, rng=1), alpha, ["loss"], N, runs, seed)
         curves[what], points[what] = (alpha, ode["loss"]), (alpha, *sgd["loss"])
         rows.append((f"loss at α = 20, {what}", ode["loss"][2], sgd["loss"][0][2], sgd["loss"][1][2]))
@@ -153,18 +149,15 @@ def _exits(N, runs, seed):
         for name in names:
             curves[f"{name}, {what}"], points[f"{name}, {what}"] = (alpha, ode[name]), (alpha, *sgd[name])
             rows.append((f"loss of {name}, {what}", ode[name][-1], sgd[name][0][-1], sgd[name][1][-1]))
-        rows.append(
-            (f"loss of exit 1, {what}, beside its floor F({rate:g})", 0.25 * rate / (1 - 2 * rate), *rows[-2][2:])
-        )
-    return Example(
-        "exits", "Two exits, from labels or from the last exit", TIME, LOSS, "y", curves, points, tuple(rows)
-    )
+        rows.append((f"... of exit 1 beside the floor F({rate:g})", 0.25 * rate / (1 - 2 * rate), *rows[-2][2:]))
+    title = "Two exits, from labels or from the last exit"
+    return Example("exits", title, TIME, LOSS, "y", curves, points, tuple(rows))
 
 
 def _moving_teacher(N, runs, seed):
-    truth, teacher_rate, alpha = TeacherStudent(2, 2, 0.02, 0.5), 0.04, np.linspace(0, 1000, 51)
+    truth, teacher_rate, alpha = TeacherStudent(2, 2, 0.02, 0.5), 0.04, np.linspace(0, 1500, 51)
     task = moving_teacher(truth, teacher_rate)
-    start, late = task.start(np.kron([[1, 0, 0], [0, 1, 1], [0, 1, 1]], np.eye(2))), alpha >= 500
+    start, late = task.random(N, seed), alpha >= 1000
     ode, sgd = integrate(task, start, alpha), simulate(task, start, alpha, N=N, runs=runs, seed=seed)
     names = ("student", "teacher")
     floors = [sgd.loss[name][:, late].mean(axis=1) for name in names]
@@ -175,9 +168,8 @@ def _moving_teacher(N, runs, seed):
     rows += [("their ratio", ends[0] / ends[1], ratio, error), ("... beside ηS/(ηS + ηT)", 1 / 3, ratio, error)]
     curves = {name: (alpha, ode.loss[name]) for name in names}
     points = {name: (alpha, *means(sgd.loss[name])) for name in names}
-    return Example(
-        "moving_teacher", "A teacher that learns while it teaches", TIME, LOSS, "y", curves, points, tuple(rows)
-    )
+    title = "A teacher that learns while it teaches"
+    return Example("moving_teacher", title, TIME, LOSS, "y", curves, points, tuple(rows))
 
 
 def _logits(N, runs, seed):

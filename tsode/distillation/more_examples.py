@@ -35,8 +35,8 @@ def pruning_example(N: int, runs: int, seed: int) -> Example:
     kept = points["spectral"]
     rows.append(("loss with p* units, spectral, beside all", kept[1][-1], kept[1][p_star], kept[2][p_star]))
     law = np.append(pruning_law(p_star), np.zeros(p - p_star))
-    return Example("spectral", "Students of 4 units pruned, teacher of 2, with weight decay", "units kept n", "excess loss",
-                   "", {"law (m/p*)²/2 + m/p*²": (n, law)}, points, tuple(rows))  # fmt: skip
+    title, curves = "Students of 4 units pruned, teacher of 2, with weight decay", {"law (m/p*)²/2 + m/p*²": (n, law)}
+    return Example("spectral", title, "units kept n", "excess loss", "", curves, points, tuple(rows))
 
 
 def matched_noise_example(N: int, runs: int, seed: int) -> Example:
@@ -57,5 +57,5 @@ def matched_noise_example(N: int, runs: int, seed: int) -> Example:
     (_, *white_end), (_, *end) = rows[0], rows[1]
     ratio = white_end[1] / end[1]
     rows.append(("gain", white_end[0] / end[0], ratio, ratio * np.hypot(white_end[2] / white_end[1], end[2] / end[1])))
-    return Example("matched_noise", "Noise in place of data, p = 2, p* = 4", "time α = samples / N", "excess loss on data",
-                   "y", curves, points, tuple(rows))  # fmt: skip
+    title, x = "Noise in place of data, p = 2, p* = 4", "time α = samples / N"
+    return Example("matched_noise", title, x, "excess loss on data", "y", curves, points, tuple(rows))
