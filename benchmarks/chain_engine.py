@@ -117,6 +117,35 @@ def trained(report):
             report.add(f"{case}, {runs} runs", other / one, "ratio", "", note)
 
 
+def written(report):
+    """What a rule of the user's own costs, in units of the shipped one that does the same."""
+    for p, p_star in ((2, 2), (4, 2), (8, 4)):
+        model = tsode.TeacherStudent(p, p_star, 0.2)
+        start = tsode.Overlaps.random(model, 10_000, rng=0)
+
+        def rule(z, xi, a, p=p):
+            D = (z["student"] ** 2).mean(axis=1) - (z["teacher"] ** 2).mean(axis=1)
+            return {"student": -0.4 / p * D[:, None] * z["student"]}
+
+        def python(z, xi, a, rule=rule):
+            return {
+                "student": np.array(rule({name: np.array(each) for name, each in z.items()}, xi, a)["student"], float)
+            }
+
+        count = 3_200_000 // p
+        compiled, slow = (tsode.Scheme({"student": p, "teacher": p_star}, each) for each in (rule, python))
+        runs = {
+            each: functools.partial(tsode.simulate, each, start, [0.0, count / 160_000], 10_000, 16)
+            for each in (model, compiled)
+        }
+        shipped, own = quickest(list(runs.values()), repeat=9)
+        few = functools.partial(tsode.simulate, slow, start, [0.0, count / 16_000_000], 10_000, 16)
+        note = (
+            f"time of the shipped rule; {1e6 * 100 * quickest([few])[0] / count:.2g} us a sample where Python runs it"
+        )
+        report.add(f"a rule in plain Python, p = {p}, p* = {p_star}", own / shipped, "ratio", "", note)
+
+
 def many(report):
     """What 64 models cost in one call, in units of as many runs of one model."""
     models = [tsode.TeacherStudent(4, 2, rate, 0.1) for rate in np.linspace(0.1, 0.3, 64)]
@@ -166,6 +195,7 @@ if __name__ == "__main__":
     widths(table)
     blocks(table)
     trained(table)
+    written(table)
     many(table)
     stopped(table)
     if numba.config.NUMBA_NUM_THREADS >= 2 and (os.cpu_count() or 1) >= 2:

@@ -14,6 +14,9 @@ SGD = {
 }  # fmt: skip
 DEFAULTS = {
     tsode.Overlaps.random: {"scale": 1.0},
+    tsode.Scheme: {"pull": None, "noises": 0, "inputs": None},
+    tsode.Scheme.accuracy: {"rtol": 1e-8},
+    tsode.Scheme.random: {"scale": 1.0, "P": None},
     tsode.integrate: ODE,
     tsode.integrate_many: ODE,
     tsode.fixed_point: {"relax": 0.0, "gradient_flow": False},

@@ -124,7 +124,8 @@ CASES = {
     ),
     "pull that is none": (scheme(pull=1.0), TypeError, "`pull` must be a function of (Omega, a) or None, but is float"),
     "pull on rows that stand still": (
-        scheme(**PULLING), ValueError, "`pull(Omega, a)` must have shape (moving, moving) = (2, 2), but has shape (3, 3)"
+        scheme(**PULLING), ValueError,
+        "`pull(Omega, a)` must have shape (moving, moving) = (2, 2), but has shape (3, 3)"
     ),
     "noises below zero": (scheme(noises=-1), ValueError, "`noises` must be at least 0, but is -1"),
     "change of a scheme that has no such part": (
@@ -155,7 +156,14 @@ CASES = {
         lambda: ode()().overlap("student", "truth"), ValueError,
         "`second` must be one of 'student', 'teacher', but is 'truth'",
     ),
-    "scalar of no name": (lambda: ode()().scalar(1), TypeError, "`name` must be a name, but is int"),
+    "scalar of no name": (
+        lambda: ode()().scalar("v"), ValueError,
+        "`name` must be that of a trained scalar, but is 'v' and nothing is trained",
+    ),
+    "scalar of another name": (
+        lambda: ode(MODEL.replace(readout_learning_rate=0.1))().scalar("v"), ValueError,
+        "`name` must be one of 'readout', but is 'v'",
+    ),
     "width is text": (make(p="4"), TypeError, "`p` must be a whole number, but is '4' of type str"),
     "width is a bool": (make(p=True), TypeError, "`p` must be a whole number, but is True"),
     "width is broken": (make(p=2.5), ValueError, "`p` must be a whole number, but is 2.5"),

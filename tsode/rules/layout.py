@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from .. import _checks
+
 __all__ = ["Layout"]
 
 
@@ -85,25 +87,16 @@ class Layout:
 
     def overlap(self, joint: np.ndarray, first: str, second: str) -> np.ndarray:
         """Return the overlaps of two names, shape (..., rows, rows), of those of all preactivations."""
-        return joint[..., self.place(self.known("first", first)), self.place(self.known("second", second))]
+        for name, value in (("first", first), ("second", second)):
+            _checks.choice(name, value, tuple(self.rows))
+        return joint[..., self.place(first), self.place(second)]
 
     def scalar(self, scalars: np.ndarray, name: str) -> np.ndarray:
         """Return the trained numbers of a name, shape (..., its shape), of all, shape (..., n_scalars)."""
-        if name not in self.scalars:
-            raise _unknown("name", name, self.scalars)
+        if not self.scalars:
+            raise ValueError(f"`name` must be that of a trained scalar, but is {name!r} and nothing is trained")
+        _checks.choice("name", name, tuple(self.scalars))
         return scalars[..., self.scalar_place(name)].reshape(*scalars.shape[:-1], *self.scalars[name])
-
-    def known(self, argument: str, name: str) -> str:
-        """Return the name of rows if it is one."""
-        if name not in self.rows:
-            raise _unknown(argument, name, self.rows)
-        return name
-
-
-def _unknown(argument, name, known):
-    if not isinstance(name, str):
-        return TypeError(f"`{argument}` must be a name, but is {type(name).__name__}")
-    return ValueError(f"`{argument}` must be one of {', '.join(map(repr, known)) or 'none'}, but is {name!r}")
 
 
 def locked(array: Any) -> Any:

@@ -7,8 +7,8 @@ loss does at a solution, both are zero. The points are those of :mod:`tsode.rule
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -33,9 +33,12 @@ class Moments(Averages):
     ----------
     model : TeacherStudent
         Whose rule.
+    last : list
+        What was found last, and where: the ODEs ask twice at one point, for rows and for trained scalars.
     """
 
     model: TeacherStudent = None  # type: ignore[assignment]
+    last: list[Any] = field(default_factory=list, compare=False, repr=False)
 
     def moments(
         self, omega: np.ndarray, parameters: np.ndarray, p: int, second_order: bool
@@ -46,13 +49,13 @@ class Moments(Averages):
         trained scalars stand from the third on.
         """
         scalars, share = parameters[2 : 2 + len(self.model.rule.scalars(self.model))], self._share(parameters[0])
-        F, K, _ = self._sums(omega, scalars, parameters[-1])
+        F, K, _ = self._known(omega, scalars, parameters[-1])
         return share * F, share**2 * K if second_order else None
 
     def scalar_drift(self, M: np.ndarray, Q: np.ndarray, scalars: np.ndarray) -> np.ndarray:
         """Return E[d], shape (n_scalars,)."""
         omega = joint_matrix(M, Q, self.model.teacher_overlap)
-        return self._share(self.model.effective_learning_rate) * self._sums(omega, scalars, RTOL)[2]
+        return self._share(self.model.effective_learning_rate) * self._known(omega, scalars, RTOL)[2]
 
     def _share(self, learning_rate):
         return learning_rate / self.model.learning_rate
@@ -69,6 +72,13 @@ class Moments(Averages):
         found = [np.hstack(self._sums(omega, scalars, rtol, **more)[:2]) for more in ({}, *others)]
         spread = np.std(found, axis=0, ddof=1).max() if moved else np.abs(found[0] - found[1]).max()
         return float(spread / max(np.abs(found[0]).max(), 1e-300))
+
+    def _known(self, omega, scalars, rtol):
+        """Return the sums, which are not made again at the same point with no smaller error."""
+        at = omega.tobytes(), scalars.tobytes()
+        if not self.last or self.last[0] != at or self.last[1] > rtol:
+            self.last[:] = at, rtol, self._sums(omega, scalars, rtol)
+        return self.last[2]
 
     def _points(self, omega, scalars, rtol, **more):
         return self.model.rule.points(self.model, omega, scalars, rtol, **more)

@@ -19,6 +19,7 @@ from .cubature import DEGREE
 from .forms import form_points, forms_of
 from .layout import Layout
 from .losses import Losses, means
+from .moments import Moments
 from .points import Points, exact_points, points
 from .tracing import Trace, stand_in
 from .trial import tried, tried_pull
@@ -54,6 +55,7 @@ class Named(Rule):
     ) -> None:
         self._function, self._start, self._outputs = rule, scalars, outputs
         self._noises, self._pull = noises, pull
+        self._moments: Moments | None = None
         self._layout = tried(rows, rule, scalars, outputs, noises)
         trace, pulled = self._noted(rule, self._step_results), None
         if pull is not None:
@@ -99,6 +101,11 @@ class Named(Rule):
 
     def parameters(self, model: TeacherStudent) -> np.ndarray:
         """Return the learning rate, 1 as the function has its own, and, as averages read them, 0 and the scalars."""
+        if (model.p, model.p_star) != (self._layout.p, self._layout.p_star):
+            raise ValueError(
+                f"`model` must have the rows of its rule, p = {self._layout.p} and p_star = {self._layout.p_star}, but "
+                f"has {model.p} and {model.p_star}"
+            )
         return np.concatenate([[model.learning_rate, 0.0], self.scalars(model)])
 
     def step(self, model: TeacherStudent) -> Any:
@@ -149,6 +156,16 @@ class Named(Rule):
         change, scalar_change = np.empty_like(lam), np.empty((len(scalars), lam.shape[1]))
         self._apply(lam, mu, noise, scalars, change, scalar_change)
         return [(1.0, change, scalar_change)]
+
+    def averages(self, model: TeacherStudent) -> Moments:
+        """Return those by quadrature, the same for the same model."""
+        if self._moments is None or self._moments.model is not model:
+            self._moments = Moments(model=model)
+        return self._moments
+
+    def scalar_drift(self, model: TeacherStudent, M: np.ndarray, Q: np.ndarray, scalars: np.ndarray) -> np.ndarray:
+        """Return E[d], shape (n_scalars,)."""
+        return self.averages(model).scalar_drift(M, Q, scalars)
 
     def points(self, model: TeacherStudent, omega: np.ndarray, scalars: np.ndarray, rtol: float, **more: Any) -> Points:
         """Return nodes that are exact where C C^T and the change of scalars are of degree 7 at most, or others."""
