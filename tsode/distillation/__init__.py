@@ -23,12 +23,12 @@ from .exits import exits
 from .features import PROJECTORS, features
 from .lesson_type import Lesson
 from .lessons import lesson
-from .logits import Logits, logits
+from .logits import logits
 from .matched_noise import matched_noise
 from .moving_teacher import moving_teacher
 from .pruning import active_units, pruning_curve, pruning_law
 from .soft_labels import SoftLabels, soft_labels
-from .spectral import Spectral, spectral
+from .spectral import spectral
 from .system import System
 
 __all__ = [
@@ -36,9 +36,7 @@ __all__ = [
     "PROJECTORS",
     "Example",
     "Lesson",
-    "Logits",
     "SoftLabels",
-    "Spectral",
     "System",
     "active_units",
     "example",

@@ -58,7 +58,7 @@ def example(name: str, N: int = 1000, runs: int = 16, seed: int = 0) -> Example:
     """
     _checks.choice("name", name, tuple(EXAMPLES))
     N, runs = _checks.integer("N", N, minimum=20), _checks.integer("runs", runs, minimum=2)
-    _checks.samples("N", 3000.0, N)
+    _checks.samples("alpha", 3000.0, N)
     _checks.memory("`runs`", 2000 * runs)
     return EXAMPLES[name](N, runs, _checks.integer("seed", seed, minimum=0))
 
@@ -96,9 +96,7 @@ def _soft_labels(N, runs, seed):
         found = means(task.risk(simulate(task.model, task.start, alpha, N=N, runs=runs, seed=seed)))
         theory = task.risk(alpha)
         curves[f"{label} labels"], points[f"{label} labels"] = (alpha, theory), (alpha, *found)
-        rows += [
-            (f"risk, {label} labels, α = {alpha[i]:.3g}", theory[i], found[0][i], found[1][i]) for i in (4, 11, 17)
-        ]
+        rows += [(f"{label} labels, α = {alpha[i]:.3g}", theory[i], found[0][i], found[1][i]) for i in (4, 11, 17)]
     title = "Soft and hard labels, linear student"
     return Example("soft_labels", title, TIME, "risk", "y", curves, points, tuple(rows))
 
@@ -130,13 +128,13 @@ def _run(task, alpha, names, N, runs, seed):
 
 
 def _features(N, runs, seed):
-    truth, alpha = TeacherStudent(2, 2, 0.05), np.linspace(0, 240, 25)
+    truth, alpha = TeacherStudent(2, 2, 0.05), np.linspace(0, 120, 25)
     ways = {"labels alone": (0.0, "none"), "features": (1.0, "none"), "with a projector": (1.0, "trained")}
     curves, points, rows = {}, {}, []
     for what, (gamma, projector) in ways.items():
         ode, sgd = _run(features(truth, gamma, projector, rng=1), alpha, ["loss"], N, runs, seed)
         curves[what], points[what] = (alpha, ode["loss"]), (alpha, *sgd["loss"])
-        rows.append((f"loss at α = 20, {what}", ode["loss"][2], sgd["loss"][0][2], sgd["loss"][1][2]))
+        rows.append((f"loss at α = 20, {what}", ode["loss"][4], sgd["loss"][0][4], sgd["loss"][1][4]))
     return Example("features", "Features, through a projector or not", TIME, LOSS, "y", curves, points, tuple(rows))
 
 

@@ -63,10 +63,10 @@ class Spectral(System):
         >>> bool(abs(task.as_student(run).excess_loss - run.loss["loss"]).max() < 1e-9)
         True
         """
-        self.check_run(run)
+        self._check_run(run)
         a = run.scalar("amplitude")
         M, Q = run.overlap("student", "truth"), run.overlap("student", "student")
-        return self.plain(run, a[..., None] * M, a[..., None] * Q * a[..., None, :])
+        return self._plain(run, a[..., None] * M, a[..., None] * Q * a[..., None, :])
 
 
 def spectral(truth: TeacherStudent, amplitude: float = 1.0) -> Spectral:

@@ -27,16 +27,26 @@ PLAIN = ("p", "p_star", "learning_rate", "noise_variance", "student_readout", "t
 class System(Scheme):
     """A scheme whose rows "student" learn, by whatever way, from the rows "truth" that stand still.
 
-    It is made by the functions of :mod:`tsode.distillation`. Arguments and methods beside these are those of
-    :class:`tsode.Scheme`.
+    It is made by the functions of :mod:`tsode.distillation`.
 
     Parameters
     ----------
+    rows, rule, outputs, scalars, pull, noises, inputs
+        As of :class:`tsode.Scheme`.
     truth : TeacherStudent
         The student and the truth as a plain pair.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As :class:`tsode.Scheme`.
     """
 
     truth: TeacherStudent = field(kw_only=True)
+
+    def __post_init__(self) -> None:
+        check_model(self.truth, "truth")
+        super().__post_init__()
 
     def random(self, N: int, rng: Seed = None, scale: float = 1.0, P: ArrayLike | None = None) -> Overlaps:
         """Draw the overlaps of random rows that move, beside the truth's.
@@ -96,16 +106,14 @@ class System(Scheme):
         >>> task.as_student(run).M.shape
         (201, 2, 2)
         """
-        self.check_run(run)
-        return self.plain(run, run.overlap("student", "truth"), run.overlap("student", "student"))
+        self._check_run(run)
+        return self._plain(run, run.overlap("student", "truth"), run.overlap("student", "student"))
 
-    def check_run(self, run: Trajectory) -> None:
-        """Refuse runs of others."""
+    def _check_run(self, run):
         if check_trajectory(run, "run").model.rule != self._rule:
             raise ValueError("`run` must be one of this system, but is of another model")
 
-    def plain(self, run: Trajectory, M: np.ndarray, Q: np.ndarray) -> Trajectory:
-        """Return a trajectory of the truth with the overlaps of some student, and the ends of a run."""
+    def _plain(self, run, M, Q):
         return Trajectory(
             self.truth.replace(readout_learning_rate=0.0), run.alpha, M, Q, run.status, run.stopped_at,
             run.N, run.seed, run.engine, run.versions, run.gradient_flow,
