@@ -110,8 +110,8 @@ def calls():
         "tsode.distillation.Lesson.loss": {"run": TAUGHT},
         "tsode.distillation.SoftLabels.risk": {"run": [1.0, 2.0]},
         "tsode.distillation.System": {
-            "rows": {"a": 1}, "rule": SCHEME.rule, "outputs": {}, "scalars": {}, "pull": None, "noises": 0, "inputs": None,
-            "truth": MODEL,
+            "rows": {"a": 1}, "rule": SCHEME.rule, "outputs": {}, "scalars": {}, "pull": None, "noises": 0,
+            "inputs": None, "truth": MODEL,
         },
         "tsode.distillation.System.as_student": {"run": SYSTEM_RUN},
         "tsode.distillation.System.random": {"N": 20, "rng": 0, "scale": 1.0, "P": None},

@@ -20,7 +20,7 @@ __all__ = ["matched_noise_example", "pruning_example"]
 
 def pruning_example(N: int, runs: int, seed: int) -> Example:
     """Return students of 4 units pruned to n of them, with the spectral form and without."""
-    p, p_star, alpha = 4, 2, [0.0, 1000.0]
+    p, p_star, alpha = 4, 2, [0.0, 1500.0]
     truth = TeacherStudent(p, p_star, 0.2, 0.02, [0.5] * p, weight_decay=0.02)
     task = spectral(truth)
     ends = {
