@@ -1,5 +1,7 @@
 """Lessons, soft labels and fixed samples: explicit weights and samples, and the numbers of theory."""
 
+import json
+
 import numpy as np
 import pytest
 import reference
@@ -8,7 +10,7 @@ from scipy.special import expit
 from scipy.stats import sem
 
 import tsode
-from tsode import distillation
+from tsode import cli, distillation, plot
 from tsode.distillation import fixed_sample
 
 # --- lessons
@@ -281,3 +283,34 @@ def test_margin_meets_the_conditions_of_its_minimum():
     weights = np.linalg.lstsq(signed[margins < 1 + 1e-7].T, w, rcond=None)[0]
     np.testing.assert_allclose(weights @ signed[margins < 1 + 1e-7], w, atol=1e-8)
     assert (weights > 0).all()
+
+
+# --- examples
+
+
+def test_an_example_is_printed_drawn_and_written(tmp_path, capsys):
+    """Theory within 4 standard errors of what is measured; lines and points of one name have one colour."""
+    example = distillation.example("fixed_sample", runs=20, seed=3)
+    for what, theory, measured, error in example.rows:
+        assert measured == pytest.approx(theory, abs=4 * error), what
+    assert cli.main(["distil", "fixed_sample", "--runs", "20", "--seed", "3", "--out", str(tmp_path)]) == 0
+    printed = capsys.readouterr().out
+    assert repr(example) in printed
+    assert json.loads((tmp_path / "fixed_sample.json").read_text()) == example.to_dict()
+    assert (tmp_path / "fixed_sample.png").read_bytes()[:4] == b"\x89PNG"
+    ax = plot.distillation_curves(example)
+    line = next(line for line in ax.lines if line.get_label() == "soft labels")
+    bars = {bar.lines[0].get_color() for bar in ax.containers}
+    assert line.get_color() in bars
+    np.testing.assert_allclose(line.get_ydata(), example.curves["soft labels"][1])
+    assert {text.get_text() for text in ax.get_legend().get_texts()} == {*example.curves, *example.points}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", distillation.EXAMPLES)
+def test_every_example_meets_its_theory(name):
+    """At N = 400, to 5 standard errors and 5 % that N leaves; floors of first order in the rates to 3 % more."""
+    example = distillation.example(name, N=400, runs=8)
+    assert set(example.to_dict()) == {"name", "title", "curves", "points", "rows"}
+    for what, theory, measured, error in example.rows:
+        assert measured == pytest.approx(theory, abs=5 * error + 0.08 * abs(theory)), what

@@ -35,7 +35,7 @@ PICTURES = {
         "matched_noise",
         "moving_teacher",
         "logits",
-    },  # fmt: skip
+    },
 }
 
 RUN = Path(__file__).with_name("notebook_run.py")

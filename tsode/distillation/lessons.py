@@ -134,5 +134,5 @@ def _weights(soft: float | ArrayLike, count: int) -> np.ndarray:
     else:
         weights = _checks.float_array("soft", soft, (count,), "(n_teachers,)")
     if weights.min() < 0 or weights.sum() > 1 + 1e-12:
-        raise ValueError(f"`soft` must be weights of at least 0 whose sum is at most 1, but is {soft}")
+        raise ValueError(f"`soft` must be weights of at least 0 whose sum is at most 1, but is {soft!r}")
     return weights

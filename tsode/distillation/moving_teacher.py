@@ -78,8 +78,11 @@ def moving_teacher(truth: TeacherStudent, teacher_learning_rate: float, feedback
             "teacher": -teacher_rate * v * error[:, None] * teacher_slopes,
         }
 
+    def loss(name):
+        return loss_of(truth, lambda z, a: said(z[name]))
+
     return System(
         {"student": truth.p, "teacher": truth.p, "truth": truth.p_star}, rule,
-        outputs={name: loss_of(truth, lambda z, a, name=name: said(z[name])) for name in ("student", "teacher")},
+        outputs={name: loss(name) for name in ("student", "teacher")},
         noises=int(truth.noise_variance > 0), inputs=truth.inputs, truth=truth,
     )  # fmt: skip

@@ -40,12 +40,12 @@ def distillation_curves(example: Example, ax: Axes | None = None) -> Axes:
     with style():
         ax = axes_or_new(ax, figsize=(5.4, 3.6))
         for i, name in enumerate(names):
-            look = {"color": COLOURS[i % len(COLOURS)], "label": name}
-            if name in example.curves:
-                ax.plot(*example.curves[name], lw=1.3, **look)
-                look["label"] = None
+            colour, drawn = COLOURS[i % len(COLOURS)], name in example.curves
+            if drawn:
+                ax.plot(*example.curves[name], lw=1.3, color=colour, label=name)
             if name in example.points:
-                ax.errorbar(*example.points[name], fmt=MARKERS[i % len(MARKERS)], ms=4, capsize=2, **look)
+                marker, label = MARKERS[i % len(MARKERS)], None if drawn else name
+                ax.errorbar(*example.points[name], fmt=marker, ms=4, capsize=2, color=colour, label=label)
         ax.set(xlabel=example.x, ylabel=example.y, title=example.title)
         ax.set(xscale="log" if "x" in example.log else "linear", yscale="log" if "y" in example.log else "linear")
         ax.legend(title="lines: theory; points: measured", title_fontsize="small")
