@@ -122,7 +122,7 @@ def exits(
 
 
 def _widths(widths: Sequence[int], p: int) -> tuple[int, ...]:
-    _checks.instance("widths", widths, (tuple, list, np.ndarray), "a list of numbers of units")
+    _checks.instance("widths", widths, (tuple, list), "a list of numbers of units")
     found = tuple(_checks.integer(f"widths[{e}]", width, minimum=1) for e, width in enumerate(widths))
     if not found or found[-1] != p or list(found) != sorted(found):
         raise ValueError(f"`widths` must not decrease, and end with the student's p = {p}, but is {found}")

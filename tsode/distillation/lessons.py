@@ -129,7 +129,7 @@ def _end(teacher: Trajectory, truth: TeacherStudent, run: int | None, name: str)
 def _weights(soft: float | ArrayLike, count: int) -> np.ndarray:
     """Return the weight of each teacher; of one, the truth, where there are none."""
     count = max(count, 1)
-    if np.ndim(soft) == 0:
+    if _checks.is_number(soft):
         weights = np.full(count, _checks.number("soft", soft, minimum=0.0, maximum=1.0) / count)
     else:
         weights = _checks.float_array("soft", soft, (count,), "(n_teachers,)")
