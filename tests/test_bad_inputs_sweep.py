@@ -56,13 +56,7 @@ TAUGHT = tsode.integrate(distillation.lesson(MODEL).model, START, 1.0)
 TASK = distillation.features(MODEL)
 SYSTEM_RUN = tsode.integrate(TASK, TASK.random(20, 0), 1.0)
 # What is asked for, and would take as long as it says; or is the user's own function.
-SLOW = {
-    ("alpha", "a huge number"),
-    ("run", "a huge number"),
-    ("alpha_max", "a huge number"),
-    ("relax", "a huge number"),
-    ("function", "a class"),
-}
+SLOW = {(name, "a huge number") for name in ("alpha", "run", "alpha_max", "relax")} | {("function", "a class")}
 
 
 def calls():
