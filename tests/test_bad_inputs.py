@@ -25,10 +25,7 @@ WITHOUT_REFUSALS = {
         (
             *(f"tsode.hessian.{name}" for name in ("Comparison", "Convergence", "HessianPath", "NullSpace")),
             *(f"tsode.hessian.{name}" for name in ("Separation", "SpectralDensity")),
-            *(
-                f"tsode.distillation.{name}"
-                for name in ("Example", "Lesson", "SoftLabels")
-            ),
+            *(f"tsode.distillation.{name}" for name in ("Example", "Lesson", "SoftLabels")),
             *(f"tsode.manifold.{name}" for name in ("Equivalence", "Invariant", "Invariants", "Nullity")),
         ),
         "a result, made by the package alone and given by no user",
