@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SOURCES := setup.cfg pyproject.toml
 
-.PHONY: demo test test-slow test-oldest mutation bench notebooks claims docs clean
+.PHONY: demo test test-slow test-oldest mutation bench notebooks claims docs dist clean
 
 demo: .venv/installed
 	$(BIN)/tsode study --p 4 --p-star 2 --dimension 4000 --learning-rate 0.4 --runs 8 --out out/demo
@@ -48,6 +48,15 @@ claims: .venv/installed-notebooks
 docs: .venv/installed-docs
 	$(BIN)/sphinx-build -q -W -b html -c notebooks/docs notebooks out/docs
 
+# Wheel and source distribution in out/dist: complete, readable by the index, and installed in an environment of its own.
+dist: .venv/installed-dist
+	rm -rf out/dist out/dist-check
+	$(BIN)/python -m build --outdir out/dist .
+	$(BIN)/twine check --strict out/dist/*
+	$(PYTHON) -m venv out/dist-check
+	out/dist-check/bin/pip install --quiet out/dist/*.whl
+	cd out && dist-check/bin/tsode study --p 2 --p-star 1 --learning-rate 0.2 --dimension 500 --runs 2 --out dist-check/study
+
 # Times everything beside its baselines: benchmarks/results.md.
 bench: .venv/installed-test
 	$(BIN)/python benchmarks/run.py
@@ -69,6 +78,10 @@ bench: .venv/installed-test
 
 .venv/installed-notebooks: .venv/bin/python $(SOURCES)
 	$(BIN)/pip install --quiet --editable ".[notebooks]"
+	touch .venv/installed $@
+
+.venv/installed-dist: .venv/bin/python $(SOURCES)
+	$(BIN)/pip install --quiet --editable ".[dist]"
 	touch .venv/installed $@
 
 .venv/installed-docs: .venv/bin/python $(SOURCES)

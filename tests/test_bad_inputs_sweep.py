@@ -65,7 +65,7 @@ def calls():
     widths, rows = {"p": 2, "p_star": 1}, {"model": MODEL, "W": W, "X": X, "y": Y}
     trajectory = {name: getattr(ode(), name) for name in ("model", "alpha", "M", "Q", "status", "stopped_at", "engine")}
     solve = {"method": "DOP853", "rtol": 1e-6, "atol": 1e-8, "gradient_flow": False}
-    steer = {"until": 0.1, "observables": {"a": lambda M, Q: M}, "keep_weights": False}
+    steer = {"until": 0.1, "observables": {"a": lambda M, Q: M}, "keep_weights": False, "step": None}
     run = {"runs": 2, "seed": 0, "engine": "chain", "progress": False}
     right = {
         "tsode.Overlaps": {"M": START.M, "Q": START.Q, "P": START.P},
@@ -141,11 +141,15 @@ def calls():
         "tsode.distillation.spectral": {"truth": MODEL, "amplitude": 1.0},
         "tsode.escape_law": {"model": MODEL, "N": 1000, "threshold": 0.05, "start": "random", "scale": 1.0},
         "tsode.escape_time": {"trajectory": ode(), "threshold": 0.05},
+        "tsode.fluctuations": {"model": MODEL, "start": None, "alpha": 1.0, "scale": 1.0, "rtol": 1e-6, "atol": 1e-8},
+        "tsode.stationary_fluctuations": {"model": MODEL.replace(noise_variance=0.1), "start": None},
+        "tsode.plot.loss_band": {"fluctuations": things.fluctuations(), "sgd": sgd(), "N": [20], "ax": None},
         "tsode.integrate": {"model": MODEL, "start": START, "alpha": 1.0, **solve},
         "tsode.integrate_many": {"models": [MODEL], "starts": [START], "alpha": 1.0, **solve},
         "tsode.plateau": {"model": MODEL, "gradient_flow": False},
         "tsode.fixed_point": {"model": MODEL, "start": START, "relax": 0.0, "gradient_flow": False},
         "tsode.giant_steps": {"model": MODEL, "start": START, "steps": 2, "samples": 1.0},
+        "tsode.explore": {"model": MODEL, "N": 30},
         "tsode.gradient": {
             "model": MODEL, "start": START, "alpha": [0.0, 1.0], "learning_rates": [0.1], "weights": [0.0, 1.0],
             "rtol": 1e-6, "atol": 1e-8, "gradient_flow": False,

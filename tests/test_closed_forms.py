@@ -36,6 +36,7 @@ TRAINED = {
     "batches": SQUARE.replace(batch_size=3),
     "momentum": SQUARE.replace(momentum=0.5),
     "inputs": SQUARE.replace(inputs=tsode.Inputs([1.5, 0.5], [1, 1])),
+    "link": SQUARE.replace(rule=tsode.rules.Link(lambda a, b: a * b)),
 }
 START = tsode.Overlaps.random(SQUARE, N=20, rng=0)
 W, W_STAR = START.realise(20, rng=1)
@@ -82,6 +83,7 @@ CLOSED = {
     hessian.convergence: lambda model: hessian.convergence(model, 20, [2]),
     hessian.gradient_flow_plateau: hessian.gradient_flow_plateau,
     hessian.separation: lambda model: hessian.separation(model, 60, [1, 4]),
+    tsode.stationary_fluctuations: tsode.stationary_fluctuations,
     manifold.closest_rotation: lambda model: manifold.closest_rotation(model, START),
     manifold.closest_solution: lambda model: manifold.closest_solution(model, START),
     manifold.dimension: manifold.dimension,
@@ -106,6 +108,9 @@ OPEN = {
     tsode.giant_steps: lambda model: tsode.giant_steps(model, START, 2).M,
     tsode.optimal_schedule: lambda model: (
         tsode.optimal_schedule(model.replace(p=1, p_star=1), ONE, [0.0, 1.0], None, (0.1, 0.11)).loss
+    ),
+    tsode.fluctuations: lambda model: (
+        tsode.fluctuations(model.replace(p=1, p_star=1, learning_rate=0.1), ONE, [0.0, 0.5]).covariance
     ),
     tsode.simulate: lambda model: tsode.simulate(model, START, [0.0, 2.0], N=20).M[:, -1],
     tsode.simulate_many: lambda model: tsode.simulate_many([model], START, [0.0, 2.0], N=20)[0].M[:, -1],
@@ -134,7 +139,7 @@ STUDENT = {
     hessian.empirical_gradient, hessian.empirical_operator, hessian.empirical_spectrum, manifold.canonical,
     manifold.equivalent, manifold.layer_balance, manifold.nullity, manifold.symmetry_distance,
 }  # fmt: skip
-NEITHER = {hessian.Comparison, hessian.Separation}  # hold what others have computed
+NEITHER = {hessian.Comparison, hessian.Separation, tsode.explore}  # hold or show what others have computed
 
 
 def test_every_analysis_is_looked_at():

@@ -10,7 +10,7 @@ from tsode import distillation, hessian, manifold, scans
 ODE = {"method": "DOP853", "rtol": 1e-8, "atol": 1e-10, "gradient_flow": False}
 SGD = {
     "runs": 1, "seed": 0, "engine": "chain", "inputs": "gaussian", "precision": "double", "until": None,
-    "observables": None, "keep_weights": False,
+    "observables": None, "keep_weights": False, "step": None,
 }  # fmt: skip
 DEFAULTS = {
     tsode.Overlaps.random: {"scale": 1.0},
@@ -22,6 +22,7 @@ DEFAULTS = {
     tsode.fixed_point: {"relax": 0.0, "gradient_flow": False},
     tsode.gradient: {name: value for name, value in ODE.items() if name != "method"},
     tsode.optimal_schedule: {"weights": None, "bounds": None, "rtol": 1e-8, "atol": 1e-10},
+    tsode.fluctuations: {"scale": 1.0, "rtol": 1e-8, "atol": 1e-10},
     tsode.simulate: SGD,
     tsode.simulate_many: SGD,
     tsode.escape_law: {"start": "plateau", "scale": 1.0},

@@ -59,6 +59,16 @@ def test_losses_of_samples_have_the_mean_of_the_population(rule):
     assert losses.mean() == pytest.approx(model.excess_loss(start.M, start.Q), abs=5 * error)
 
 
+class Silent(rules.Gradient):
+    """A rule that does not know the loss of a sample."""
+
+    sample_losses = rules.Rule.sample_losses
+
+
+def test_a_rule_without_losses_of_samples_has_none_on_rows():
+    assert run(PAIR.replace(rule=Silent()), gaussian(30), [0.0]).observables == {}
+
+
 BLOCKS = tsode.Inputs([3.0, 0.5, 0.0], [1, 1, 1])
 
 

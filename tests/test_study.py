@@ -1,3 +1,4 @@
+import base64
 import json
 import os
 import subprocess
@@ -9,6 +10,8 @@ import pytest
 import tsode
 from tsode import cli
 from tsode.sgd import chain
+
+FILES = ["study.html", "study.npz", "study.png", "summary.json"]
 
 
 @pytest.fixture(scope="module")
@@ -49,14 +52,14 @@ def test_seed_makes_start_runs_and_escapes():
         assert not np.any(getattr(first, part).Q[..., 0, 0, 0] == getattr(second, part).Q[..., 0, 0, 0])
 
 
-@pytest.mark.parametrize(("engine", "many"), [("chain", 24), ("weights", 3)])
+@pytest.mark.parametrize(("engine", "many"), [("chain", 24), ("weights", 3), ("diffusion", 24)])
 def test_engine_dimension_and_runs_are_those_asked_for(engine, many):
-    result = tsode.study(tsode.TeacherStudent(2, 1, 0.3), N=30, runs=3, alpha_max=2.0, engine=engine)
+    result = tsode.study(tsode.TeacherStudent(2, 1, 0.3), N=200, runs=3, alpha_max=2.0, engine=engine)
     assert (result.sgd.runs, result.escapes.runs) == (3, many)
     for part in (result.sgd, result.escapes):
         assert part.engine.startswith(f"sgd, {engine}")
-        assert part.N == 30
-        np.testing.assert_allclose(part.alpha * 30, np.rint(part.alpha * 30), atol=1e-9)  # whole samples
+        assert part.N == 200
+        np.testing.assert_allclose(part.alpha * 200, np.rint(part.alpha * 200), atol=1e-9)  # whole samples
     assert result.ode.alpha[-1] == result.escapes.alpha[-1] == 2.0
     np.testing.assert_array_equal(result.ode.alpha, result.sgd.alpha)
 
@@ -99,8 +102,12 @@ def test_default_times_wait_for_the_last_escape():
 
 def test_save_and_load(result, tmp_path):
     paths = result.save(tmp_path / "deep" / "folder")
-    assert sorted(path.name for path in paths) == ["study.npz", "study.png", "summary.json"]
-    assert sorted(os.listdir(tmp_path / "deep" / "folder")) == ["study.npz", "study.png", "summary.json"]
+    assert sorted(path.name for path in paths) == FILES
+    assert sorted(os.listdir(tmp_path / "deep" / "folder")) == FILES
+    whole = (tmp_path / "deep" / "folder" / "study.html").read_text(encoding="utf-8")
+    assert result._repr_html_() in whole
+    picture = whole.split("base64,")[1].split('"')[0]
+    assert base64.b64decode(picture) == (tmp_path / "deep" / "folder" / "study.png").read_bytes()
     loaded = tsode.Study.load(tmp_path / "deep" / "folder")
     np.testing.assert_array_equal(loaded.sgd.M, result.sgd.M)
     assert loaded.results == result.results
@@ -216,7 +223,7 @@ def test_flags_of_the_study_are_its_arguments(engine, tmp_path, capsys):
         assert getattr(found, part).engine == getattr(wanted, part).engine
     assert out.startswith(repr(wanted).rstrip())
     assert out.splitlines()[-1] == "written: " + ", ".join(
-        str(tmp_path / name) for name in ("study.npz", "study.png", "summary.json")
+        str(tmp_path / name) for name in ("study.npz", "study.png", "summary.json", "study.html")
     )
 
 
@@ -231,6 +238,15 @@ def test_flags_of_the_hessian_are_its_arguments(tmp_path, capsys):
     assert json.loads((tmp_path / "hessian.json").read_text()) == wanted.to_dict()
     assert repr(wanted) in out
     assert repr(tsode.hessian.convergence(model, 12, [3, 9], seed=4)) in out
+
+
+def test_a_file_takes_the_place_of_defaults_and_flags_of_the_file(tmp_path, undrawn):
+    settings = tmp_path / "settings.toml"
+    settings.write_text('p = 3\np-star = 2\ndimension = 50\nconstraint = "spherical"\n')
+    assert cli.main(["hessian", "--config", str(settings), "--p", "2", "--out", str(tmp_path)]) == 0
+    found = json.loads((tmp_path / "hessian.json").read_text())
+    wanted = tsode.TeacherStudent(2, 2, 0.4, constraint="spherical")
+    assert (found["model"], found["N"]) == (wanted.to_dict(), 50)
 
 
 def test_help_and_module_form(tmp_path, capsys):

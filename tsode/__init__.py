@@ -8,9 +8,11 @@
 `giant_steps`                the map that takes their place for batches proportional to N
 `gradient`                   derivatives of their loss with respect to all parameters and the start
 `schedules`                  learning rates that change in time; `optimal_schedule`: the best ones
+`averaging`                  running averages of the weights, beside them
+`fluctuations`               spread and mean of SGD about its ODE at any N; `stationary_fluctuations`: at rest
 `simulate`                   one-pass SGD at dimension N, until a condition such as `escaped` holds; `simulate_many`
 `activations`                functions of the hidden units, and how to write your own
-`rules`                      what one sample changes: losses of the output, clipped steps
+`rules`                      what one sample changes: losses of the output, clipped steps, targets of your own
 `Trajectory`                 what both return: save, load, to_xarray
 `plateau`                    where students rest before they learn: escape rate, bounds of the learning rate
 `fixed_point`                plateaus and end points of any model from a start, and along the learning rate
@@ -20,6 +22,7 @@
 `distillation`               students of students: lessons, soft labels, ensembles, chains of generations
 `study`                      all of this for one model; also the command ``tsode study``
 `scan`, `scans`              functions over grids of parameters, resumable
+`explore`                    sliders in a notebook, theory and SGD beside them
 `plot`                       figures of all results
 ===========================  ====================================================================
 
@@ -42,9 +45,11 @@ from ._kernel_cache import prepare as _prepare_kernel_cache
 
 _prepare_kernel_cache()  # Numba looks for a place when a kernel is defined, that is, in the imports below
 
-from . import activations, distillation, hessian, manifold, rules, scans, schedules
+from . import activations, averaging, distillation, hessian, manifold, rules, scans, schedules
 from .closed_forms import NoClosedForm
 from .conditions import escaped
+from .explorer import explore
+from .finite_size import fluctuations, stationary_fluctuations
 from .inputs import Inputs
 from .model import TeacherStudent
 from .ode import giant_steps, gradient, integrate, integrate_many, optimal_schedule
@@ -69,11 +74,14 @@ __all__ = [
     "TeacherStudent",
     "Trajectory",
     "activations",
+    "averaging",
     "distillation",
     "escape_law",
     "escape_time",
     "escaped",
+    "explore",
     "fixed_point",
+    "fluctuations",
     "giant_steps",
     "gradient",
     "hessian",
@@ -90,6 +98,7 @@ __all__ = [
     "schedules",
     "simulate",
     "simulate_many",
+    "stationary_fluctuations",
     "study",
 ]
 __version__ = _version("tsode")

@@ -10,8 +10,8 @@ import numpy as np
 
 __all__ = ["Callback", "Interpreted"]
 
-NUMBER = ctypes.sizeof(ctypes.c_double)
 MOST = 4096  # views that are kept
+SAMPLES = 2048  # between two looks at the clock and at the stop flag
 
 
 class Interpreted:
@@ -46,6 +46,11 @@ class Callback:
         How many arrays and integers there are.
     width : int
         Runs, or 0 for one without an axis.
+
+    Attributes
+    ----------
+    at_once : int
+        How many samples at most an engine is to run in one call.
     """
 
     def __init__(
@@ -58,7 +63,7 @@ class Callback:
         self._views: dict[Any, np.ndarray] = {}
         self._error: BaseException | None = None
         self.pointer = ctypes.cast(self._function, ctypes.c_void_p).value
-        self.plain = step.function
+        self.plain, self.at_once = step.function, SAMPLES
 
     def check(self) -> None:
         """Raise what a call has raised: nothing gets through compiled code."""

@@ -93,7 +93,11 @@ class CFunction:
         What :func:`call` takes. It is an address, which is good as long as this object lives.
     plain : function
         The same in Python.
+    at_once : int
+        How many samples at most an engine is to run in one call: it has a limit of its own.
     """
+
+    at_once = 2**62
 
     def __init__(self, plain: Callable[..., None], entry: Callable[..., None], arrays: int, numbers: int) -> None:
         signature = types.void(*[NUMBERS] * arrays, *[types.intp] * numbers)

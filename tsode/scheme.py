@@ -268,7 +268,8 @@ class Scheme(Report):
         Returns
         -------
         TeacherStudent
-            Its rule is that of the scheme; readouts and activations are not used.
+            Its rule is that of the scheme; readouts and activations are not used. Where all rows move, a row of zeros
+            stands in for those that stand still.
 
         Raises
         ------
@@ -291,6 +292,7 @@ class Scheme(Report):
         return self._pair(start.P)
 
     def _pair(self, P):
+        self._rule.check()
         layout = self._rule.layout()
         return TeacherStudent(layout.p, layout.p_star, 1.0, teacher_overlap=P, rule=self._rule, inputs=self.inputs)
 

@@ -170,5 +170,7 @@ CASES = {
     "nullity at no tolerance": (
         lambda: manifold.nullity(MODEL, W, tolerance=0), ValueError, "`tolerance` must be larger than 0, but is 0"
     ),
+    "sliders of a number": (lambda: tsode.explore(3), TypeError, "`model` must be a TeacherStudent, but is int"),
+    "sliders at N = 5": (lambda: tsode.explore(N=5), ValueError, "`N` must be at least 24, but is 5"),
     "floor on the sphere": (lambda: manifold.loss_floor(SPHERE), ValueError, "`model` must be free: the late times of"),
 }  # fmt: skip

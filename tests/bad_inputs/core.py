@@ -8,7 +8,7 @@ import numpy as np
 import pandas
 
 import tsode
-from bad_inputs.things import MASKED, MODEL, OBJECTS, SPHERE, START
+from bad_inputs.things import MASKED, MODEL, OBJECTS, SPHERE, START, fluctuations
 from tsode import activations, rules, schedules
 
 SHIPPED, TEACHERS = (", ".join(map(repr, names)) for names in (activations.SHIPPED, activations.TEACHERS))
@@ -16,6 +16,7 @@ ROWS = np.ones((5, 20))
 nan = float("nan")
 HALVES = tsode.Inputs([1.5, 0.5], [1, 1])
 ONE = tsode.Inputs([1.0, 2.0], [1, 0], [0, 1])
+LINK = rules.Link(lambda a, b, c, d, e, f, g: a * g)
 FULL = [START.M, START.M], [START.Q, START.Q], [START.P, 0 * START.P]
 
 
@@ -37,6 +38,10 @@ def best(alpha=1.0, **options):
 
 def sgd(model=MODEL, start=None, alpha=1.0, N=20, **options):
     return lambda: tsode.simulate(model, start, alpha, N=N, **{"engine": "weights", **options})
+
+
+def coarse(model=MODEL, **options):
+    return sgd(model, **{"engine": "diffusion", "step": 2.5, **options})
 
 
 def kept():
@@ -78,6 +83,13 @@ class ValueAlone(tsode.activations.Erf):
 
 def scheme(rule=lambda z, xi, a: {"student": -z["student"]}, rows=None, **more):
     return lambda: tsode.Scheme({"student": 2, "teacher": 1} if rows is None else rows, rule, **more)
+
+
+def changed():
+    rate = [-1.0]
+    made = scheme(lambda z, xi, a: {"student": rate[0] * z["student"]})()
+    rate[0] = -2.0
+    return made.random(9)
 
 
 PULLING = {"pull": lambda Omega, a: Omega}
@@ -148,6 +160,7 @@ CASES = {
         lambda: scheme()().pair(tsode.Overlaps([[0.0]], [[1.0]])), ValueError,
         "`start` must be what scheme.start(Omega) or scheme.random(N) returns, with 2 rows that move and 1 that",
     ),
+    "rule that is another now": (changed, ValueError, "`rule` must stay what it was when the scheme was made"),
     "scheme with a threshold": (
         lambda: tsode.integrate(scheme()(), scheme()().random(9, 0), 1.0, until=0.1), ValueError,
         "`model` must have one loss here, but those of a Scheme have names",
@@ -170,9 +183,32 @@ CASES = {
     "width is nan": (make(p=nan), ValueError, "`p` must be a whole number, but is nan"),
     "width is zero": (make(p=0), ValueError, "`p` must be at least 1, but is 0"),
     "teacher width negative": (make(p_star=-1), ValueError, "`p_star` must be at least 1, but is -1"),
+    "fluctuations of momentum": (
+        lambda: tsode.fluctuations(MODEL.replace(momentum=0.5), None, 1.0), ValueError,
+        "`model` must have the rule 'gradient', a fixed readout and no momentum for fluctuations; take the spread of"
+    ),
+    "fluctuations of no rate": (
+        lambda: tsode.fluctuations(MODEL.replace(learning_rate=[(0, 0.1), (1, 0.2)]), None, 1.0), ValueError,
+        "`model` must have a constant learning rate here"
+    ),
+    "fluctuations of many units": (
+        lambda: tsode.fluctuations(tsode.TeacherStudent(4, 2, 0.1, activation="tanh"), None, 1.0), ValueError,
+        "`model` must have fewer units, or the square as activation, for fluctuations; take the spread of runs"
+    ),
+    "fluctuations from weights of no size": (
+        lambda: tsode.fluctuations(MODEL, None, 1.0, 0.0), ValueError, "`scale` must be larger than 0, but is 0"
+    ),
+    "fluctuations at no N": (lambda: fluctuations().M_std(2), ValueError, "`N` must be at least 3, but is 2"),
+    "band of no width": (lambda: fluctuations().loss_band(20, 0), ValueError, "`sigmas` must be larger than 0, but is"),
+    "no runs drawn": (lambda: fluctuations().sample(2000, 0), ValueError, "`runs` must be at least 1, but is 0"),
+    "an escape that is certain": (
+        lambda: tsode.fluctuations(MODEL, tsode.Overlaps([[0.5], [0]], np.eye(2)), 1.0).escape_cdf(20, 0.1), ValueError,
+        "`start` of the fluctuations must be None, or with M = 0, for the law of an escape"
+    ),
+    "floor from text": (lambda: tsode.stationary_fluctuations(MODEL, "a"), TypeError, "`start` must be an Overlaps, b"),
     "giant steps of batches": (
         lambda: tsode.giant_steps(MODEL.replace(batch_size=2), START, 3), ValueError,
-        "`model` must have no batches, momentum and decay of its own for giant steps, but has"
+        "`model` must have no batches, momentum, decay and average of its own for giant steps, but has"
     ),
     "no giant step": (lambda: tsode.giant_steps(MODEL, START, 0), ValueError, "`steps` must be at least 1, but is 0"),
     "giant steps of nothing": (
@@ -236,6 +272,31 @@ CASES = {
     ),
     "batch is empty": (make(batch_size=0), ValueError, "`batch_size` must be at least 1, but is 0"),
     "momentum of one": (make(momentum=1), ValueError, "`momentum` must be at most 0.999999, but is 1"),
+    "averaging backwards": (make(averaging_rate=-1), ValueError, "`averaging_rate` must be at least 0, but is -1"),
+    "average of a word": (make(averaging_rate="ema"), TypeError, "`averaging_rate` must be a number, but is 'ema'"),
+    "average in a file": (
+        make(averaging_rate={"name": "ema", "begin": 1.0}), TypeError, "`averaging_rate` must be a number, but is dict"
+    ),
+    "average of a foreign file": (
+        lambda: tsode.TeacherStudent.from_dict({**MODEL.to_dict(), "averaging_rate": {"name": "ema"}}), ValueError,
+        "`averaging_rate` must be a number or a uniform average with its `begin`, but is"
+    ),
+    "average from no time": (
+        lambda: tsode.averaging.UniformAverage(None), TypeError, "`begin` must be a number, but is NoneType"
+    ),
+    "no room for the average": (
+        sgd(MODEL.replace(averaging_rate=0.5), N=MODEL.p + MODEL.p_star, engine="chain"), ValueError,
+        "`N` must be at least"
+    ),
+    "giant steps of an average": (
+        lambda: tsode.giant_steps(MODEL.replace(averaging_rate=0.5), START, 3), ValueError,
+        "`model` must have no batches, momentum, decay and average of its own for giant steps, but has"
+    ),
+    "average of other times": (
+        lambda: tsode.Trajectory(
+            MODEL, [0.0], START.M[None], START.Q[None], "completed", 0.0, averaged=ode()()
+        ), ValueError, "`averaged` must have overlaps of shape (1, "
+    ),
     "decay upwards": (make(weight_decay=-0.1), ValueError, "`weight_decay` must be at least 0, but is -0.1"),
     "readout decays upwards": (make(readout_decay=-1), ValueError, "`readout_decay` must be at least 0, but is -1"),
     "readout learns backwards": (
@@ -276,6 +337,16 @@ CASES = {
     "rule of a dict is unknown": (make(rule={"name": "magic"}), ValueError, "`rule` must be one of 'gradient',"),
     "label is unknown": (lambda: rules.Logistic("warm"), ValueError, "`label` must be one of 'soft', 'hard', 'berno"),
     "temperature is zero": (lambda: rules.Logistic("soft", 0), ValueError, "`temperature` must be larger than 0, but"),
+    "link is no function": (lambda: rules.Link(3.0), TypeError, "`function` must be a function of p_star numbers, but"),
+    "link of any number": (lambda: rules.Link(lambda *mu: mu[0]), TypeError, "`function` must have a fixed number of"),
+    "link is constant": (lambda: rules.Link(lambda a, b: 1.0), TypeError, "`function` must depend on its arguments"),
+    "link with a choice": (lambda: rules.Link(lambda a: a if a > 0 else 0), TypeError, "`function` must choose by"),
+    "link of a word": (lambda: rules.Link(lambda a: a, "hinge"), TypeError, "`loss` must be a loss of the output, but"),
+    "link with a kink": (lambda: rules.Link(lambda a: a, kinks=0.0), ValueError, "`kinks` must have shape (n,) = ("),
+    "link of other rows": (
+        lambda: tsode.simulate(MODEL.replace(rule=LINK), None, 1.0, N=20),
+        ValueError, "`p_star` must be the number of arguments of the link, 7, but is"
+    ),
     "margin is negative": (lambda: rules.Hinge(-1), ValueError, "`margin` must be at least 0, but is -1"),
     "threshold is zero": (lambda: rules.Huber(0), ValueError, "`threshold` must be larger than 0, but is 0"),
     "norm is zero": (lambda: rules.Clipped(rules.Gradient(), 0), ValueError, "`norm` must be larger than 0, but is 0"),
@@ -453,6 +524,19 @@ CASES = {
     "seed broken": (sgd(seed=1.5), TypeError, "`seed` must be a whole number, a numpy Generator"),
     "engine unknown": (sgd(engine="steam"), ValueError, "`engine` must be one of "),
     "engine None": (sgd(engine=None), TypeError, "`engine` must be one of "),
+    "step of the chain": (sgd(engine="chain", step=0.25), ValueError, "`step` must be None for the engine 'chain', "),
+    "step of few samples": (coarse(step=2.0), ValueError, "`step` must be at least 50 samples, 2.5 at N = 20, but is"),
+    "step of nothing": (coarse(step=0.0), ValueError, "`step` must be larger than 0, but is 0"),
+    "step of a word": (coarse(step="long"), TypeError, "`step` must be a number, but is 'long' of type str"),
+    "coarse steps of other inputs": (
+        coarse(inputs="uniform"), ValueError, "`inputs` must be 'gaussian' for the engine 'diffusion', but is uniform"
+    ),
+    "coarse steps of batches": (
+        coarse(MODEL.replace(batch_size=2)), ValueError, "`model` must have isotropic inputs, a fixed readout, batches"
+    ),
+    "coarse steps of hinges": (
+        coarse(MODEL.replace(rule="hinge")), ValueError, "`model` must have a rule and activations whose averages are"
+    ),
     "precision unknown": (sgd(precision="half"), ValueError, "`precision` must be one of 'double', 'single', but is "),
     "precision None": (sgd(precision=None), TypeError, "`precision` must be one of "),
     "precision of the chain": (
@@ -697,7 +781,7 @@ CASES = {
         lambda: tsode.study(MODEL, N=50, alpha_max=1e20), ValueError, "`alpha_max` must be at most 1.8e+14 at N = 50, b"
     ),
     "study by steam": (
-        lambda: tsode.study(MODEL, N=50, engine="steam"), ValueError, "`engine` must be one of 'chain', 'weights', but"
+        lambda: tsode.study(MODEL, N=50, engine="steam"), ValueError, "`engine` must be one of 'chain', 'weights', 'd"
     ),
     "study at a broken N": (lambda: tsode.study(MODEL, N="50"), TypeError, "`N` must be a whole number, but is '50' o"),
     "study with half a bar": (

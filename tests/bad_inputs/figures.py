@@ -2,12 +2,17 @@
 
 import numpy as np
 
-from bad_inputs.things import MODEL, START, comparison, figure, law, ode, samples, sgd, table
+from bad_inputs.things import MODEL, START, comparison, figure, fluctuations, law, ode, samples, sgd, table
 from bad_inputs.things import path as hessian_path
 from tsode import plot
 
 CASES = {
     "losses of nothing": (lambda: plot.loss_curve(), ValueError, "`ode` or `sgd` must be a Trajectory, but both are N"),
+    "band of a trajectory": (lambda: plot.loss_band(ode()), TypeError, "`fluctuations` must be what tsode.fluctuation"),
+    "band at no N": (lambda: plot.loss_band(fluctuations()), ValueError, "`N` or `sgd` must be given, but both are N"),
+    "band over the ODE": (
+        lambda: plot.loss_band(fluctuations(), ode()), ValueError, "`sgd` must be what `simulate` returns, but is of th"
+    ),
     "rates of a trajectory": (lambda: plot.learning_rates(ode()), TypeError, "`found` must be an OptimalSchedule, but"),
     "losses of text": (lambda: plot.loss_curve("a"), TypeError, "`ode` must be a Trajectory, but is str"),
     "losses swapped": (

@@ -29,6 +29,11 @@ def sgd():
 
 
 @functools.cache
+def fluctuations():
+    return tsode.fluctuations(MODEL, None, 1.0)
+
+
+@functools.cache
 def study():
     return tsode.study(MODEL, N=30, runs=2, alpha_max=1.0)
 

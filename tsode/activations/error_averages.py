@@ -74,8 +74,18 @@ class Averages:
         Jitable ``drift_back(omega, parameters, J_bar, omega_bar, parameters_bar)`` and ``noise_back(omega, parameters,
         J, F, K_bar, J_bar, F_bar, omega_bar, parameters_bar)``: from the derivatives of a number with respect to J and
         K, given in J_bar and K_bar, they add to those with respect to what J and K are functions of.
+    step : callable or None
+        Jitable ``step(omega, parameters, p, pairs, C, J, B, lines)`` for fluctuations at finite N. The entries of M and
+        of the lower triangle of Q belong to `pairs` of preactivations, shape (2, n), and change by X / N in a sample.
+        It writes the derivatives of E[X], shape (n, n), the covariance of X, and to `lines`, shape (4, n): the part of
+        E[X] that is linear in C, all of it, what changes it at order 1/N given fluctuations of covariance C, and
+        J Omega J^T of the averages.
     constants : bool
         Whether the loops read :meth:`Activation.constants` after the readouts.
+    kick : callable or None
+        Jitable ``kick(rows, T, parameters, numbers, change, spread)``: with preactivations F y and T y of a standard
+        normal y, it makes of d (d + 1) standard normal `numbers` Gaussian ones of mean zero with the covariance of
+        :math:`C y^T` and :math:`C C^T`, and writes them to its last two arguments; `rows` are F, shape (p, d).
     lanes : bool
         Whether the loops are written with :func:`tsode._lanes.load` and its like, and so serve many solutions at once.
     """
@@ -89,6 +99,8 @@ class Averages:
     constants: bool = False
     lanes: bool = False
     outputs: Callable[..., None] | None = None
+    step: Callable[..., None] | None = None
+    kick: Callable[..., None] | None = None
 
     def moments(
         self, omega: np.ndarray, parameters: np.ndarray, p: int, second_order: bool

@@ -13,6 +13,7 @@ from ..sgd import ENGINES
 from ..studies import study
 from .distil import add_distil
 from .scan import add_scan
+from .settings import settings_of_file
 from .warm_up import add_warm_up
 
 __all__ = ["main"]
@@ -24,10 +25,22 @@ class _Parser(argparse.ArgumentParser):
         self.exit(2, f"{self.prog}: {' '.join(message.split())}; see {self.prog} --help\n")
 
 
+class _Help(argparse.ArgumentDefaultsHelpFormatter):
+    """Defaults are shown, and examples keep their lines."""
+
+    def _fill_text(self, text, width, indent):
+        return text if "\n" in text else super()._fill_text(text, width, indent)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit status (0, 2 for an error, 130 for an interrupt)."""
     try:
-        options = _parser().parse_args(arguments)
+        parser = _parser()
+        options = parser.parse_args(arguments)
+        if getattr(options, "command", None) and options.config:  # what it says takes the place of the defaults
+            known = [name for name in vars(options) if name not in ("command", "config", "run")]
+            options.command.set_defaults(**settings_of_file(options.config, known))
+            options = parser.parse_args(arguments)
         return options.run(options)
     except KeyboardInterrupt:
         print("tsode: interrupted", file=sys.stderr)
@@ -55,9 +68,13 @@ def _add_study(commands):
         "study",
         help="run SGD and its ODE from one start and compare them",
         description="Run one-pass SGD and its ODE from one random start, and SGD from random weights; write study.npz "
-        "(all data), study.png (loss with the plateau, overlaps, escape times, Hessians) and summary.json to a folder, "
-        "and print the table.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        "(all data), study.png (loss with the plateau, overlaps, escape times, Hessians), summary.json and "
+        "study.html (table and figure in one page) to a folder, and print the table.",
+        formatter_class=_Help,
+        epilog="examples:\n"
+        "  tsode study --p 4 --p-star 2 --learning-rate 0.4 --out out/square\n"
+        "  tsode study --activation erf --p 3 --p-star 3 --dimension 1e4 --runs 16 --out out/erf\n"
+        "  tsode study --config study.toml --noise-variance 0.1    # a file with lines such as p = 4, flags on top",
     )
     _add_model(command)
     command.add_argument("--dimension", "-N", type=float, default=4000, metavar="N", help="input dimension N")
@@ -65,8 +82,8 @@ def _add_study(commands):
     command.add_argument("--alpha-max", type=float, help="last time, samples / N; None: until the ODE has learnt")
     command.add_argument("--seed", type=int, default=0, help="seed of the start and of the runs")
     command.add_argument("--engine", choices=ENGINES, default=ENGINES[0], help="how SGD is run")
-    command.add_argument("--out", default="out", metavar="DIR", help="folder for the three files")
-    command.set_defaults(run=_run_study)
+    command.add_argument("--out", default="out", metavar="DIR", help="folder for the files")
+    command.set_defaults(run=_run_study, command=command)
 
 
 def _add_hessian(commands):
@@ -86,10 +103,11 @@ def _add_hessian(commands):
     command.add_argument("--sample-dimension", type=float, default=100, metavar="N", help="their input dimension")
     command.add_argument("--seed", type=int, default=0, help="seed of the samples")
     command.add_argument("--out", default="out", metavar="DIR", help="folder for the files")
-    command.set_defaults(run=_run_hessian)
+    command.set_defaults(run=_run_hessian, command=command)
 
 
 def _add_model(command):
+    command.add_argument("--config", metavar="FILE", help="TOML file of these settings, which flags override")
     group = command.add_argument_group("model")
     for name, about in parameters().items():
         options = {option: about[option] for option in ("default", "metavar", "choices") if option in about}

@@ -3,9 +3,7 @@
 import argparse
 import contextlib
 import io
-import os
 import sys
-from pathlib import Path
 
 import numpy as np
 
@@ -13,6 +11,7 @@ from .. import _checks, scans
 from .._display import text_columns
 from .._files import atomic_path, output_folder
 from ..scans.model_grids import PARAMETERS
+from .settings import settings_of_file
 
 __all__ = ["add_scan"]
 
@@ -43,7 +42,7 @@ ABOUT = {
 COLUMNS = {
     "escape": ("mean", "std_error", "law_mean", "escaped"),
     "stability": ("fate", "theory"),
-    "deviation": ("mean", "std_error"),
+    "deviation": ("mean", "std_error", "theory"),
 }
 FIGURES = {"escape": "escape_curves", "stability": "stability_map", "deviation": "deviation_curves"}
 MOST_VALUES = 1_000_000  # of one parameter
@@ -97,7 +96,11 @@ def _run(options):
     given.pop("run")
     kind = given.pop("kind")
     settings = {name: default for name, (_, default, _) in {**SETTINGS[kind], **COMMON}.items()}
-    settings |= {"on_error": "raise", **_settings_of_file(given.pop("config", None), kind), **given}
+    settings |= {
+        "on_error": "raise",
+        **settings_of_file(given.pop("config", None), [*_grid_names(kind), *SETTINGS[kind], *COMMON, "on_error"]),
+        **given,
+    }
     names = [name for name in PARAMETERS if name in settings]
     grid = {name: _values(name, settings.pop(name)) for name in names}
     n_jobs, scheduler, path = (settings.pop(name) for name in ("jobs", "scheduler", "path"))
@@ -118,26 +121,6 @@ def _run(options):
         point = ", ".join(f"{name} = {value}" for name, value in failure["point"].items())
         print(f"tsode: failed at {point}: {' '.join(failure['error'].split())}", file=sys.stderr)
     return 0
-
-
-def _settings_of_file(path, kind):
-    """Return the settings of a TOML file, the names as in the flags."""
-    if path is None:
-        return {}
-    try:
-        import tomllib
-    except ImportError:  # Python 3.10
-        import tomli as tomllib
-    try:
-        found = tomllib.loads(Path(path).read_text(encoding="utf-8"))
-    except ValueError as error:  # also what is no text
-        raise ValueError(f"{os.fspath(path)} must be a TOML file, but is not: {error}") from None
-    found = {name.replace("-", "_"): value for name, value in found.items()}
-    known = [*_grid_names(kind), *SETTINGS[kind], *COMMON, "on_error"]
-    for name in found:
-        if name not in known:
-            raise ValueError(f"{os.fspath(path)} must have some of {', '.join(known)}, but has {name!r}")
-    return found
 
 
 def _values(name, tokens):

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import ode, sgd
+from .. import finite_size, ode, sgd
 from .._lanes import WIDTH
 from .._progress import progress_bar
 from ..activations import SHIPPED, NoClosedForm
@@ -29,7 +29,7 @@ def add_warm_up(commands: Any) -> None:
     command = commands.add_parser(
         "warm-up",
         help="compile everything now, so that first calls are as quick as later ones",
-        description="Compile the kernels of the ODEs, of both engines and of the derivatives for every activation; "
+        description="Compile the kernels of the ODEs, of the engines and of the derivatives for every activation; "
         "they are kept on disk, in the package or in NUMBA_CACHE_DIR, until tsode or Numba changes.",
     )
     command.set_defaults(run=_run)
@@ -60,10 +60,14 @@ def _calls(activation: str) -> Iterator[tuple[str, Callable[[], object]]]:
     yield f"{activation}: ODE", lambda: ode.integrate(model, start, alpha)
     yield f"{activation}: ODEs in lockstep", lambda: ode.integrate_many([model] * 2, start, alpha)
     yield f"{activation}: derivatives", derivatives
+    if model.rule.averages(model).step is not None:
+        yield f"{activation}: fluctuations", lambda: finite_size.fluctuations(model, start, alpha)
     for each, noise in ((model, "with"), (model.replace(noise_variance=0.0), "without")):
         for runs in (1, WIDTH):
             run = functools.partial(sgd.simulate, each, start, alpha, N, runs)
             yield f"{activation}: {runs} runs {noise} noise", run
+        run = functools.partial(sgd.simulate, each, start, alpha, N, engine="diffusion", step=2.0)
+        yield f"{activation}: coarse steps {noise} noise", run
     yield f"{activation}: wide run", functools.partial(sgd.simulate, wide, None, alpha, 4 * WIDE)
     for precision in sgd.PRECISIONS:
         run = functools.partial(sgd.simulate, model, start, alpha, N, engine="weights", precision=precision)

@@ -80,7 +80,7 @@ def block_right_hand_side(
             dM -= decay * blocks[0]
             dQ -= 2 * decay * blocks[1]
         if pull is not None:
-            B = pull_at(pull, joint_matrix(*blocks, P).sum(axis=0), scalars, p)
+            B = pull_at(pull, joint_matrix(*blocks, P).sum(axis=0), scalars, p) / model.batch_size
             dM += B @ blocks[0]
             dQ += B @ blocks[1] + blocks[1] @ B.T
         if model.spherical:

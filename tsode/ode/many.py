@@ -19,6 +19,7 @@ from .._lanes import WIDTH
 from ..conditions import check_condition
 from ..model import TeacherStudent, check_model
 from ..overlaps import Overlaps, check_start
+from ..scheme import Scheme, pair_of
 from ..trajectory import Trajectory
 from .lockstep import solve
 from .pieces import in_pieces
@@ -30,7 +31,7 @@ __all__ = ["integrate_many"]
 
 
 def integrate_many(
-    models: TeacherStudent | Sequence[TeacherStudent],
+    models: TeacherStudent | Scheme | Sequence[TeacherStudent | Scheme],
     starts: Overlaps | Sequence[Overlaps],
     alpha: ArrayLike,
     method: str = "DOP853",
@@ -43,7 +44,7 @@ def integrate_many(
 
     Parameters
     ----------
-    models : TeacherStudent or sequence of them
+    models : TeacherStudent or Scheme, or sequence of them
         One model for all starts, or one for each. Widths may differ.
     starts : Overlaps or sequence of them
         One start for all models, or one for each.
@@ -120,8 +121,9 @@ def _pairs(models: Any, starts: Any) -> tuple[list[TeacherStudent], list[Overlap
         starts = starts * len(models)
     if len(models) != len(starts):
         raise ValueError(f"`starts` must be one or as many as `models` ({len(models)}), but are {len(starts)}")
+    models = [check_model(pair_of(*each), "models") for each in zip(models, starts)]
     for model, start in zip(models, starts):
-        check_start(check_model(model, "models"), start, "starts")
+        check_start(model, start, "starts")
     return models, starts
 
 
@@ -132,7 +134,7 @@ def _chunks(models, alpha, options):
         together = in_loops(model, alpha, options)
         size = len(model.rule.average_parameters(model.fastest, options.rtol))
         breaks = () if model.schedule is None else model.schedule.breakpoints
-        extra = len(model.rule.scalars(model)), is_bare(model), size, breaks
+        extra = model.inputs, len(model.rule.scalars(model)), is_bare(model), size, breaks
         kind = (model.rule.averages(model), model.p, model.p_star, model.spherical, *extra) if together else i
         kinds.setdefault(kind, []).append(i)
     for found in kinds.values():

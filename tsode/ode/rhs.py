@@ -42,7 +42,7 @@ def has_loops(model: TeacherStudent) -> bool:
     """Return whether the right-hand side of a model runs in compiled loops, and not through matrix products."""
     averages = model.rule.averages(model)
     whole = averages.outputs is not None or not len(model.rule.scalars(model))
-    return model.inputs is None and whole and loops_for_weights(averages, model.p)
+    return whole and model.rule.pull(model) is None and loops_for_weights(averages, model.p)
 
 
 def loops_for_weights(averages: Averages, p: int) -> bool:
@@ -112,7 +112,7 @@ def _with_arrays(model, gradient_flow, rtol):
     """Return the same where matrix products take part in it, or a trained readout has no loops."""
     averages, parameters = model.rule.averages(model), model.rule.average_parameters(model, rtol)
     n, rates_beside, n_scalars = model.p * (model.p + model.p_star), beside(model), len(model.rule.scalars(model))
-    if loops_for_weights(averages, model.p):
+    if model.rule.pull(model) is None and loops_for_weights(averages, model.p):
         rates = Rates([model.replace(readout_learning_rate=0.0)], gradient_flow, lanes=1, rtol=rtol)
         parameters = rates.arrays[1]
 
@@ -147,7 +147,7 @@ def _through_arrays(averages, parameters, model, gradient_flow, y):
         dM, dQ = dM - decay * M, dQ - 2 * decay * Q
     pull = model.rule.pull(model)
     if pull is not None:
-        B = pull_at(pull, omega, parameters[2 : 2 + len(model.rule.scalars(model))], p)
+        B = pull_at(pull, omega, parameters[2 : 2 + len(model.rule.scalars(model))], p) / model.batch_size
         dM, dQ = dM + B @ M, dQ + B @ Q + Q @ B.T
     if model.spherical:  # as in `keep_norms`
         half = np.diagonal(dQ) / 2

@@ -1,6 +1,7 @@
 """Figures of results. Each function takes ``ax=None`` and returns the Axes; nothing is shown or saved."""
 
 from ._style import paper
+from .bands import loss_band
 from .curves import loss_curve, overlap_curves, overlap_matrix
 from .distillation import distillation_curves
 from .escape import escape_histogram, escape_means
@@ -22,6 +23,7 @@ __all__ = [
     "hessian_separation",
     "hessian_spectra",
     "learning_rates",
+    "loss_band",
     "loss_curve",
     "overlap_curves",
     "overlap_invariants",

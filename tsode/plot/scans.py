@@ -86,7 +86,10 @@ def escape_curves(dataset: xarray.Dataset, x: str | None = None, ax: Axes | None
 
 
 def deviation_curves(dataset: xarray.Dataset, ax: Axes | None = None) -> Axes:
-    r"""Draw the deviation of SGD from its ODE against N, with the fitted :math:`N^{-1/2}` of theory as lines.
+    r"""Draw the deviation of SGD from its ODE against N, with the :math:`N^{-1/2}` of theory as lines.
+
+    Theory has the amplitude, too, for the square: the root of the mean square, a few percent above the mean. Else the
+    line is fitted.
 
     Parameters
     ----------
@@ -115,18 +118,23 @@ def deviation_curves(dataset: xarray.Dataset, ax: Axes | None = None) -> Axes:
     dataset = dataset.sortby("dimension")
     with style():
         ax = axes_or_new(ax, figsize=(5.2, 3.6))
-        N = dataset["dimension"].values
+        N, labels = dataset["dimension"].values, set()
         for i, (label, curve) in enumerate(_curves(dataset, "dimension")):
             colour, marker = COLOURS[i % len(COLOURS)], MARKERS[i % len(MARKERS)]
             mean = curve["mean"].values
             ax.errorbar(N, mean, curve["std_error"], color=colour, ls="none", marker=marker, ms=4.5, mfc="none",
                         capsize=2, label=label or "SGD, mean of the runs and its error")  # fmt: skip
-            good = np.isfinite(mean) & (mean > 0)
+            theory = curve["theory"].values if "theory" in curve else np.full(len(N), np.nan)
+            known = np.isfinite(theory).any()
+            level = theory if known else mean
+            good = np.isfinite(level) & (level > 0)
             if good.any():
-                prefactor = np.exp(np.mean(np.log(mean[good] * np.sqrt(N[good]))))
-                line = ax.plot(N, prefactor / np.sqrt(N), color=colour, lw=1, ls="--")[0]
-                if i == 0:
-                    line.set_label(r"proportional to $N^{-1/2}$")
+                prefactor = np.exp(np.mean(np.log(level[good] * np.sqrt(N[good]))))
+                ax.plot(N, prefactor / np.sqrt(N), color=colour, lw=1, ls="-" if known else "--")
+                labels.add("-" if known else "--")
+        for look, label in (("-", r"theory, rms $\propto N^{-1/2}$"), ("--", r"fitted, $\propto N^{-1/2}$")):
+            if look in labels:
+                ax.plot([], [], color=GREY, lw=1, ls=look, label=label)
         ax.set(xscale="log", yscale="log", xlabel=LABELS["dimension"],
                ylabel="rms deviation of $M$ and $Q$\nfrom the ODE")  # fmt: skip
         _legend(ax)

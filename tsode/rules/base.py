@@ -128,7 +128,11 @@ class Rule(ABC):
     def points(self, model: TeacherStudent, omega: np.ndarray, scalars: np.ndarray, rtol: float, **more: Any) -> Points:
         """Return points for averages over samples whose preactivations have the covariance `omega`, by quadrature."""
         noises, sharpness = self.hidden_noises(model), self.sharpness(model, scalars)
-        return points(omega, self.jumps(model, scalars), noises, rtol, sharpness, **more)
+        return points(omega, self.jumps(model, scalars), noises, rtol, sharpness, degree=self.degree(model), **more)
+
+    def degree(self, model: TeacherStudent) -> int | None:
+        """Return the degree of C as a polynomial of the preactivations, for quadrature; None if it is none."""
+        return None
 
     def sharpness(self, model: TeacherStudent, scalars: np.ndarray) -> float:
         """Return how much faster than on a scale of 1 C varies with the preactivations, for quadrature."""
@@ -165,6 +169,10 @@ class Rule(ABC):
     ) -> Mapping[str, np.ndarray] | None:
         """Return population losses by name, each of shape (...); None where there is one, without a name."""
         return None
+
+    def teacher_marks(self, model: TeacherStudent) -> np.ndarray:
+        """Return a number for each unit of the teacher, the same for those that may change places, shape (p_star,)."""
+        return model.teacher_readout
 
     @abstractmethod
     def excess_loss(self, model: TeacherStudent, M: np.ndarray, Q: np.ndarray, readout: np.ndarray) -> np.ndarray:

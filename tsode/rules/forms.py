@@ -53,6 +53,8 @@ class Forms:
         if isinstance(value, tuple):
             for factor in value:
                 self.bend(factor)
+        elif isinstance(value, Cut):
+            self._bend_along(value.form)
         elif isinstance(value, np.ndarray):
             self._bend_along(value)
         elif not isinstance(value, (float, Steps)):
@@ -71,6 +73,13 @@ class Forms:
 
 class Steps:
     """A value that is constant between kinks."""
+
+
+@dataclass
+class Cut:
+    """A value that is a form between kinks, and constant beyond."""
+
+    form: np.ndarray
 
 
 def forms_of(trace: Trace, scalars: np.ndarray, rows: int, noises: int) -> Forms:
@@ -94,7 +103,8 @@ def forms_of(trace: Trace, scalars: np.ndarray, rows: int, noises: int) -> Forms
 def _result(operation, parts, found):
     """Return what is known of the result of a step; note what it looks at.
 
-    That is a number, a form with a constant at the end, Steps, a tuple of forms for their product, or None.
+    That is a number, a form with a constant at the end, a form that is Cut, Steps, a tuple of such factors for their
+    product, or None.
     """
     if all(isinstance(part, float) for part in parts):
         return float(evaluated(operation, parts))
@@ -111,6 +121,9 @@ def _result(operation, parts, found):
         found.bend(parts[0])
     if operation in MASKS or operation == "sign" or all(isinstance(part, (float, Steps)) for part in parts):
         return Steps()
+    if operation in ("maximum", "minimum"):
+        forms = [part.form if isinstance(part, Cut) else part for part in parts if isinstance(part, (Cut, np.ndarray))]
+        return Cut(forms[0]) if len(forms) == 1 and any(isinstance(part, float) for part in parts) else None
     if operation in ("multiply", "negative") and not any(part is None for part in parts):
         return tuple(factor for part in parts for factor in (part if isinstance(part, tuple) else (part,)))
     return None
@@ -134,6 +147,9 @@ def _difference(a, b):
         return 0.0
     if 0.0 in [part for part in (a, b) if isinstance(part, float)]:
         return b if isinstance(a, float) else a
+    a, b = (
+        part.form if isinstance(part, Cut) and isinstance(other, float) else part for part, other in ((a, b), (b, a))
+    )
     if all(isinstance(part, (float, np.ndarray)) for part in (a, b)):
         return _result("subtract", (a, b), Forms())
     return None

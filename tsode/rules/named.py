@@ -13,7 +13,6 @@ from .._callback import Interpreted
 from .._compiled import fingerprint
 from .._linear_algebra import joint_matrix
 from ..activations import NoClosedForm
-from ..activations.expressions import Tape
 from .base import Rule
 from .cubature import DEGREE
 from .forms import form_points, forms_of
@@ -21,7 +20,7 @@ from .layout import Layout
 from .losses import Losses, means
 from .moments import Moments
 from .points import Points, exact_points, points
-from .tracing import Trace, stand_in
+from .tracing import answers, noted
 from .trial import tried, tried_pull
 from .written import compiled, pull_source, step_source
 
@@ -57,13 +56,13 @@ class Named(Rule):
         self._noises, self._pull = noises, pull
         self._moments: Moments | None = None
         self._layout = tried(rows, rule, scalars, outputs, noises)
-        trace, pulled = self._noted(rule, self._step_results), None
+        self._said = answers(self._stepped)
+        self._trace, pulled = noted(self._stepped), None
         if pull is not None:
             tried_pull(pull, self._layout, scalars)
-            pulled = self._noted(pull, self._pull_results)
-        self._trace = trace
-        self._traces = {name: self._noted(each, self._output_results) for name, each in outputs.items()}
-        self._step = None if trace is None else step_source(trace, self._layout.p)
+            pulled = noted(self._pulled)
+        self._traces = {name: noted(functools.partial(self._put_out, each)) for name, each in outputs.items()}
+        self._step = None if self._trace is None else step_source(self._trace, self._layout.p)
         self._pull_steps = None if pulled is None else pull_source(pulled)
 
     @property
@@ -86,6 +85,14 @@ class Named(Rule):
     def interpreted(self) -> bool:  # type: ignore[override]
         """Whether rule or pull does what cannot be noted."""
         return self._step is None or (self._pull is not None and self._pull_steps is None)
+
+    def check(self) -> None:
+        """Refuse a function that does not do any more what was compiled."""
+        if not np.array_equal(answers(self._stepped), self._said, equal_nan=True):
+            raise ValueError(
+                "`rule` must stay what it was when the scheme was made, but does something else now: numbers that it "
+                "reads must not change; make them arguments, as in `lambda z, xi, a, rate=rate: ...`"
+            )
 
     def layout(self, model: TeacherStudent | None = None) -> Layout:
         """Return the names."""
@@ -202,38 +209,26 @@ class Named(Rule):
         """Return 0: losses are what the outputs say."""
         return 0.0
 
-    def _noted(self, function, results):
-        """Return the trace of a function, or None where it does what stand-ins cannot; that arrays can, was tried."""
-        tape = Tape()
-        try:
-            return Trace(tape, results(function, tape, self._layout))
-        except Exception:
-            return None
-
-    def _step_results(self, function, tape, layout):
-        found = function(*_stand_ins(tape, layout, self._noises))
+    def _stepped(self, given):
+        found, layout = self._function(*self._variables(given)), self._layout
         rows = [(found[name], (1, layout.rows[name])) for name in layout.moving]
         return rows + [(found.get(name, 0.0), (1, *shape)) for name, shape in layout.scalars.items()]
 
-    def _pull_results(self, function, tape, layout):
-        n, order = layout.p + layout.p_star, layout.order
+    def _pulled(self, given):
+        n, order = self._layout.p + self._layout.p_star, self._layout.order
         i, j = np.minimum(order[:, None], order), np.maximum(order[:, None], order)
-        omega = stand_in(tape, "o", (n * n,))[i * n + j]
-        a = {name: each[0] for name, each in _stand_ins(tape, layout, 0)[2].items()}
-        return [(function(omega, a), (layout.p, layout.p))]
+        a = {name: each[0] for name, each in self._variables(given)[2].items()}
+        return [(self._pull(given("o", (n * n,))[i * n + j], a), (self._layout.p, self._layout.p))]
 
-    def _output_results(self, function, tape, layout):
-        return [(function(*_stand_ins(tape, layout, self._noises)), (1,))]
+    def _put_out(self, function, given):
+        return [(function(*self._variables(given)), (1,))]
 
-
-def _stand_ins(tape, layout, noises):
-    """Return z, xi and a of one sample."""
-    z = {name: stand_in(tape, "z", (1, count), layout.place(name).start) for name, count in layout.rows.items()}
-    a = {
-        name: stand_in(tape, "a", (1, *shape), layout.scalar_place(name).start)
-        for name, shape in layout.scalars.items()
-    }
-    return z, stand_in(tape, "n", (1, noises)), a
+    def _variables(self, given):
+        """Return z, xi and a of one sample."""
+        layout = self._layout
+        z = {name: given("z", (1, count), layout.place(name).start) for name, count in layout.rows.items()}
+        a = {name: given("a", (1, *shape), layout.scalar_place(name).start) for name, shape in layout.scalars.items()}
+        return z, given("n", (1, self._noises)), a
 
 
 def _with_runs(array):

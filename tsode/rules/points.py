@@ -1,8 +1,9 @@
 r"""Points and weights for averages over Gaussian preactivations, of functions of which one knows where they jump.
 
 A centred Gaussian vector with covariance :math:`\Omega` is :math:`z = R x` with standard normal x and a root R of
-:math:`\Omega`, which has as many columns as :math:`\Omega` has rank. There are three ways:
+:math:`\Omega`, which has as many columns as :math:`\Omega` has rank. There are four ways:
 
+- Of polynomials a product of Gauss and Hermite's nodes, which is exact.
 - A product of equispaced nodes over the components of x, where the function is smooth: the error falls exponentially.
 - Where the function jumps at given values of one or two of the preactivations, these are integrated in pieces by
   Gauss and Legendre, and the rest, given those, by equispaced nodes.
@@ -56,6 +57,7 @@ def points(
     sharpness: float = 1.0,
     seed: int = SHIFTS,
     finer: int = 1,
+    degree: int | None = None,
 ) -> Points:
     """Return points for averages over preactivations with covariance `omega` and so many standard normal noises.
 
@@ -75,16 +77,24 @@ def points(
         Moves Sobol' points.
     finer : int
         Factor on the number of nodes of each component, for estimates of the error.
+    degree : int, optional
+        Of C, where it is a polynomial: products of two such are averaged exactly, where the points are not too many.
 
     Returns
     -------
     Points
     """
+    if degree is not None:
+        root = _root(omega, omega.trace())
+        n = root.shape[1]
+        if (degree + finer) ** (n + noises) <= MOST:
+            x, weights = _gauss(degree + finer, n + noises)
+            return Points(root @ x[:n], x[n:], weights, 0.0)
     split = [] if jumps is None else [i for i, values in enumerate(jumps) if len(values)]
     if jumps is not None and len(split) <= 2:
         found = _products(omega, split, [np.asarray(jumps[i]) for i in split], noises, rtol, sharpness, finer)
         return found or _sobol_points(omega, noises, rtol, seed, JUMPY if split else BIASED)
-    root = root_of(omega, omega.trace())
+    root = _root(omega, omega.trace())
     n = root.shape[1]
     if n + noises > 2:
         return _sobol_points(omega, noises, rtol, seed, JUMPY)
@@ -94,7 +104,7 @@ def points(
 
 def exact_points(omega: np.ndarray, noises: int = 0) -> Points:
     """Return points for averages of polynomials of degree 7: see :mod:`tsode.rules.cubature`."""
-    root = root_of(omega, omega.trace())
+    root = _root(omega, omega.trace())
     n = root.shape[1]
     x, weights = nodes(n + noises)
     return Points(root @ x[:n], x[n:], weights, 0.0)
@@ -107,7 +117,7 @@ def _products(omega, split, jumps, noises, rtol, sharpness, finer):
         columns = _columns(omega, split)
         z, weights = _in_pieces(columns, split, jumps, sharpness, finer * PIECE)
         rest = omega - columns @ columns.T
-    root = root_of(rest, omega.trace())
+    root = _root(rest, omega.trace())
     n = root.shape[1]
     scales = np.maximum(1.0, sharpness * np.append(np.abs(root).max(axis=0, initial=0.0), np.ones(noises)))
     axes, error = len(scales), max(min(rtol, COARSEST), FINEST)
@@ -146,6 +156,17 @@ def _product(counts: tuple[int, ...], reach: float) -> tuple[np.ndarray, np.ndar
 
 
 @functools.lru_cache(maxsize=16)
+def _gauss(count: int, axes: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return products of so many nodes of Gauss and Hermite, shape (axes, m), and their weights, shape (m,)."""
+    line, w = np.polynomial.hermite_e.hermegauss(count)
+    x = np.reshape(np.meshgrid(*[line] * axes, indexing="ij"), (axes, -1)) if axes else np.zeros((0, 1))
+    weights = np.ones(1)
+    for _ in range(axes):
+        weights = np.outer(weights, w / w.sum()).ravel()
+    return x, weights
+
+
+@functools.lru_cache(maxsize=16)
 def _sobol(dimension: int, power: int, seed: int) -> np.ndarray:
     """Return standard normal points, shape (dimension, 2^power)."""
     from scipy.stats import qmc  # imported late: it takes longer than all the rest
@@ -155,7 +176,7 @@ def _sobol(dimension: int, power: int, seed: int) -> np.ndarray:
     return ndtri(np.clip(moved, 1e-16, 1 - 1e-16))
 
 
-def root_of(omega, scale):
+def _root(omega, scale):
     """Return a root with as many columns as `omega` has rank, shape (n, rank)."""
     values, vectors = np.linalg.eigh(omega)
     kept = values > RANK * len(omega) * max(scale, 1e-300)

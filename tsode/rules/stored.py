@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
@@ -88,13 +88,20 @@ class StoredNamed(Stored):
     """
 
     def __init__(
-        self, name: str, rows: Mapping[str, int], moving: Sequence[str], scalars: Mapping[str, Any],
-        outputs: Sequence[str], **more: Any,
-    ) -> None:  # fmt: skip
+        self, name: str, rows: Any = None, moving: Any = None, scalars: Any = None, outputs: Any = None, **more: Any
+    ) -> None:
         super().__init__(name, rows=rows, moving=moving, scalars=scalars, outputs=outputs, **more)
+        for what, value, kind in (("rows", rows, dict), ("moving", moving, list), ("scalars", scalars, dict),
+                                  ("outputs", outputs, list)):  # fmt: skip
+            _checks.instance(what, value, kind, f"a {kind.__name__} as files of a Scheme have it")
+        counts = {key: _checks.integer(f"rows[{key!r}]", value, minimum=1) for key, value in rows.items()}
+        for key in moving:
+            _checks.choice("moving", key, tuple(counts))
+        for key in outputs:
+            _checks.instance("outputs", key, str, "names")
         self._start = {key: _checks.real_array(f"scalars[{key!r}]", value) for key, value in scalars.items()}
         shapes = {key: value.shape for key, value in self._start.items()}
-        self._layout = Layout(dict(rows), tuple(moving), shapes, tuple(outputs))
+        self._layout = Layout(counts, tuple(moving), shapes, tuple(outputs))
 
     def __repr__(self) -> str:
         return f"Scheme of {self._layout}, from a file"

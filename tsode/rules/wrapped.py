@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from .. import _checks
+from .._callback import Interpreted
 from ..activations.squared_error import LossCurvature
 from .base import Rule
+from .layout import Layout
 
 if TYPE_CHECKING:
     from ..model import TeacherStudent
@@ -49,6 +52,10 @@ class Wrapped(Rule):
         """Return that of the other rule."""
         return self.rule.excess_loss(model, M, Q, readout)
 
+    def teacher_marks(self, model: TeacherStudent) -> np.ndarray:
+        """Return those of the other rule."""
+        return self.rule.teacher_marks(model)
+
     def floor(self, model: TeacherStudent) -> float:
         """Return that of the other rule."""
         return self.rule.floor(model)
@@ -70,6 +77,20 @@ class Wrapped(Rule):
     def loss_curvature(self, model: TeacherStudent, M: np.ndarray, Q: np.ndarray, P: np.ndarray) -> LossCurvature:
         """Return that of the other rule."""
         return self.rule.loss_curvature(model, M, Q, P)
+
+    def pull(self, model: TeacherStudent) -> Callable[..., None] | Interpreted | None:
+        """Return that of the other rule, which is no gradient."""
+        return self.rule.pull(model)
+
+    def layout(self, model: TeacherStudent) -> Layout:
+        """Return the names of the other rule."""
+        return self.rule.layout(model)
+
+    def losses(
+        self, model: TeacherStudent, M: np.ndarray, Q: np.ndarray, scalars: np.ndarray
+    ) -> Mapping[str, np.ndarray] | None:
+        """Return those of the other rule."""
+        return self.rule.losses(model, M, Q, scalars)
 
     @property
     @abstractmethod

@@ -10,10 +10,12 @@ import numpy as np
 
 from .. import _checks
 from .._statistics import mean_and_error
+from ..finite_size import quick_fluctuations
 from ..model import TeacherStudent
 from ..ode import integrate
 from ..overlaps import Overlaps
 from ..sgd import simulate
+from ..trajectory import Trajectory
 from .model_grids import check_runs, model_grid, stream
 from .runner import scan
 
@@ -54,8 +56,9 @@ def deviation(
     Returns
     -------
     xarray.Dataset
-        With `deviation` of each run (a further dimension, run; nan for one that diverged) and its `mean` and
-        `std_error`.
+        With `deviation` of each run (a further dimension, run; nan for one that diverged), its `mean` and `std_error`,
+        and `theory`: the root of its mean square at this N to leading order, from :func:`tsode.fluctuations`; nan where
+        that has no closed form or does not hold, or the student is wide.
 
     Raises
     ------
@@ -97,4 +100,13 @@ def deviation_point(dimension, seed, runs, alpha_max, base, **parameters):
     )
     deviations = np.sqrt(squares.mean(axis=1) / (model.p * (model.p + model.p_star)))
     mean, error = mean_and_error(deviations)
-    return {"deviation": ("run", deviations), "mean": mean, "std_error": error}
+    return {"deviation": ("run", deviations), "mean": mean, "std_error": error, "theory": predicted(ode, dimension)}
+
+
+def predicted(ode: Trajectory, N: int) -> float:
+    """Return the root of the mean square of the deviation, over times, elements and runs."""
+    model = ode.model
+    if (found := quick_fluctuations(ode)) is None or found.valid_until(N) < ode.alpha[-1]:
+        return np.nan
+    squares = np.square(found.M_std(N)).sum(axis=(1, 2)) + np.square(found.Q_std(N)).sum(axis=(1, 2))
+    return float(np.sqrt(squares.mean() / (model.p * (model.p + model.p_star))))

@@ -97,7 +97,7 @@ class _Crew:
                 group.answered = self.asked
                 group.keep()
             before = engine.step
-            engine.advance(step)
+            engine.advance(min(step, before + engine.rule.at_once))
             engine.rule.check()
             samples = (engine.step - before) * engine.runs
             with self.lock:

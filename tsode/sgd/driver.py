@@ -56,6 +56,7 @@ def simulate(
     observables: Mapping[str, Callable[..., Any] | OfWeights] | None = None,
     keep_weights: bool = False,
     path: PathLike | None = None,
+    step: float | None = None,
 ) -> Trajectory:
     r"""Run one-pass SGD at input dimension N and record the overlaps.
 
@@ -72,16 +73,19 @@ def simulate(
         start belongs to ``alpha[0]``, and a time is recorded after round((alpha - alpha[0]) N) samples, in whole
         batches.
     N : int
-        Input dimension, at least p + p_star; for the engine "chain" with momentum at least 2 p + p_star. May be left
-        out where a trajectory is continued.
+        Input dimension, at least p + p_star; for the engine "chain" with momentum p more, and with a running average of
+        the weights p more; for the engine "diffusion" at least 50 / step, up to 9e15. May be left out where a
+        trajectory is continued.
     runs : int
         Number of independent runs.
     seed : int, SeedSequence, Generator or None
         Seed of all randomness. Run i depends on the seed and on i alone, and for wide students on whether the chain
         goes in blocks (see the notes).
-    engine : {"chain", "weights"}
+    engine : {"chain", "weights", "diffusion"}
         "chain" is the exact Markov chain of the overlaps, for Gaussian inputs: a sample costs the same at every N,
         and there are alpha N of them. "weights" holds W explicitly and takes any inputs. Both have the same law.
+        "diffusion" is its limit for large N, in steps of very many samples: for N where alpha N of them are out of
+        reach (see the notes).
     inputs : {"gaussian", "rademacher", "uniform"}, array_like of shape (n, N), or iterable of rows
         Law of the inputs' independent components (mean 0, variance 1), or real rows, each used once and in
         order, for a single run. The labels come from the teacher in any case. With rows in an array the loss on them
@@ -106,6 +110,9 @@ def simulate(
     path : path-like, optional
         File (.npz) for what is done so far, written once a minute and at the end. If it is there, the same call goes
         on from it, and ends as if nothing had ended it before.
+    step : float, optional
+        With the engine "diffusion": length of a step in units of alpha, at least 50 samples; 0.25 by default. Records
+        are ends of steps: those between two records are made equal, and shorter if need be.
 
     Returns
     -------
@@ -118,6 +125,8 @@ def simulate(
     ------
     TypeError, ValueError
         If an argument is of the wrong type, shape or range; the message names it.
+    NoClosedForm
+        If the engine "diffusion" does not know the model; a ValueError.
     InputsExhausted
         If the rows run out; it carries the trajectory so far.
 
@@ -133,6 +142,15 @@ def simulate(
     result does not depend on it. With the engine "chain" one run alone costs about a third of what sixteen cost.
     It goes in blocks of samples where these are quicker: from p + p_star = 48 on for up to 4 runs, from 12 times the
     runs on for up to 16, from 192 on for more. The law is the same, but the random numbers are used in another way.
+
+    The engine "diffusion" follows the drift of the overlap ODEs over a step, and adds what its N * step samples do
+    beside their mean. For the quadratic activation this is Gaussian with the exact covariance; for others it is made of
+    16 samples, whose sum has the covariance, too, and a sixteenth of the excess kurtosis. Q - M P^+ M^T is positive
+    semidefinite at any step. Means have an error of order step^4 and of order 1 / N, covariances of order step^2:
+    they are off by 2, 0.6, 0.14 % at steps of 1, 0.5, 0.25 at widths (4, 2), learning rate 0.4, noise 0.1. A step is
+    to be short beside the times on which the overlaps change. The model needs isotropic inputs, gradient descent with a
+    fixed readout, batches of 1 and no momentum. A step costs as much as some 100 samples of the chain; where averages
+    are found by quadrature (ReLU, tanh, functions of one's own) much more: 8 right-hand sides of the ODEs.
 
     A trajectory as `start` is continued, all runs on their streams: the result has its times and those of `alpha` that
     follow, 201 even ones if it is a number, and is to the bit what one call with all these times returns. So runs go
@@ -162,6 +180,9 @@ def simulate(
     ((3, 3, 2, 1), (3, 3))
     >>> tsode.simulate(model, sgd, [3.0, 4.0]).alpha
     array([0., 1., 2., 3., 4.])
+    >>> huge = tsode.simulate(model, None, 200.0, N=10**15, engine="diffusion", until=tsode.escaped(0.05))
+    >>> huge.status.tolist()
+    ['reached']
     """
     model = check_model(pair_of(model, start))
     progress = _checks.flag("progress", progress)
@@ -169,13 +190,14 @@ def simulate(
     path = None if path is None else _checks.file_path("path", path, (".npz",))
     past = start if isinstance(start, Trajectory) else None
     if past is not None:
-        asked = Asked(alpha, N, runs, seed, engine, inputs, precision)
-        alpha, N, runs, seed, engine, inputs, precision = continued(past, model, asked)
+        asked = Asked(alpha, N, runs, seed, engine, inputs, precision, step)
+        alpha, N, runs, seed, engine, inputs, precision, step = continued(past, model, asked)
     alpha = _checks.times(alpha)
     N = _checks.integer("N", N, minimum=model.p + model.p_star)
     runs = _checks.integer("runs", runs, minimum=1)
     sequence = seed_sequence(seed)
-    setting = check_setting(N, runs, engine, inputs, precision)._replace(interpreted=model.rule.interpreted)
+    setting = check_setting(N, runs, engine, inputs, precision, step)
+    setting = setting._replace(interpreted=model.rule.interpreted)
     keep = setting.keeps(keep_weights) or past is not None
     wishes = Wishes(until, check_observables(observables, setting), keep or path is not None)
     begin = check_any_start(model, None if past else start, setting)

@@ -14,6 +14,7 @@ from .._types import Seed
 from ..conditions import check_condition
 from ..model import TeacherStudent, check_model
 from ..overlaps import Overlaps
+from ..scheme import Scheme, pair_of
 from ..trajectory import Trajectory
 from .chain import shared
 from .crew import run_all
@@ -28,7 +29,7 @@ Start = Overlaps | tuple[ArrayLike, ArrayLike] | None
 
 
 def simulate_many(
-    models: TeacherStudent | Sequence[TeacherStudent],
+    models: TeacherStudent | Scheme | Sequence[TeacherStudent | Scheme],
     starts: Start | list[Start],
     alpha: ArrayLike,
     N: int,
@@ -41,17 +42,18 @@ def simulate_many(
     until: float | Callable[..., Any] | None = None,
     observables: Mapping[str, Callable[..., Any] | OfWeights] | None = None,
     keep_weights: bool = False,
+    step: float | None = None,
 ) -> list[Trajectory]:
     """Run one-pass SGD for many models, from many starts, or both.
 
     Parameters
     ----------
-    models : TeacherStudent or sequence of them
+    models : TeacherStudent or Scheme, or sequence of them
         One model for all starts, or one for each. Those of equal widths, P, activations, constraint and decays go
         together, 16 runs at a time: then one run of each of 64 models takes about as long as 64 runs of one.
     starts : Overlaps, (W, W_star) or None, or list of them
         One start for all models, or one for each, as in :func:`tsode.simulate`.
-    alpha, N, runs, engine, inputs, progress, precision, until, observables, keep_weights
+    alpha, N, runs, engine, inputs, progress, precision, until, observables, keep_weights, step
         As in :func:`tsode.simulate`, the same for all; `runs` is the number for each model. Inputs are those of a law.
     seed : int, SeedSequence, Generator or None
         Seed of all randomness; each model has a child of its own.
@@ -85,7 +87,7 @@ def simulate_many(
     until = check_condition(until)
     if not isinstance(inputs, str):
         raise TypeError(f"`inputs` must be the name of a law for many models, but is {type(inputs).__name__}")
-    setting = check_setting(N, runs, engine, inputs, precision)
+    setting = check_setting(N, runs, engine, inputs, precision, step)
     keep = setting.keeps(keep_weights)
     wishes = Wishes(until, check_observables(observables, setting), keep)
 
@@ -100,8 +102,9 @@ def simulate_many(
         together = [run for i in own for run in runs_of(models[i], begins[i], seeds[i], runs)]
         every.append(Records(together, alpha, N, in_blocks(models[own[0]], len(together)), wishes))
     run_all(every, setting, numba.get_num_threads(), progress)
+    settings = [setting._replace(interpreted=model.rule.interpreted) for model in models]
     found = {
-        i: records.trajectory(setting, keep, seeds[i].entropy, slice(place * runs, (place + 1) * runs))
+        i: records.trajectory(settings[i], keep, seeds[i].entropy, slice(place * runs, (place + 1) * runs))
         for records, own in zip(every, kinds.values())
         for place, i in enumerate(own)
     }
@@ -117,4 +120,4 @@ def _pairs(models: Any, starts: Any) -> tuple[list[TeacherStudent], list[Any]]:
         raise ValueError(f"`starts` must be one or as many as `models` ({len(models)}), but are {len(starts)}")
     if not models:
         raise ValueError("`models` must be at least one, with a start, but are none")
-    return [check_model(model, "models") for model in models], starts
+    return [check_model(pair_of(*each), "models") for each in zip(models, starts)], starts

@@ -44,8 +44,8 @@ def pull_of(model: TeacherStudent, rule: CFunction | Callback, last: tuple[int, 
     return Pull(function.pointer, aligned((n * n, *last)), aligned((p * p, *last)), aligned((p, *last))), function
 
 
-@njit(inline="always", error_model="numpy")
-def pull_rows(pull, scalars, rows, T, target, N) -> None:
+@njit(cache=True, nogil=True, error_model="numpy")
+def pull_rows(pull: Pull, scalars: np.ndarray, rows: np.ndarray, T: np.ndarray, target: np.ndarray, N: float) -> None:
     """Add (B/N) times the first p of `rows` to those of `target`, which may be the same; T has the rows that rest."""
     pointer, omega, B, column = pull
     p = column.shape[0]
@@ -70,7 +70,7 @@ def pull_rows(pull, scalars, rows, T, target, N) -> None:
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def pull_weights(pull, scalars, W, N) -> None:
+def pull_weights(pull: Pull, scalars: np.ndarray, W: np.ndarray, N: float) -> None:
     """Add (B/N) W to the moving rows of weights in panels of columns, shape (panels, p + p_star, width)."""
     pointer, omega, B, column = pull
     n, p = W.shape[1], column.shape[0]

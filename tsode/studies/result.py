@@ -12,10 +12,11 @@ import numpy as np
 
 from .. import _checks
 from .._display import Table
-from .._files import read_npz, remove_stale, write_json, write_npz
+from .._files import atomic_path, read_npz, remove_stale, write_json, write_npz
 from .._statistics import mean_and_error
 from .._types import PathLike
 from ..closed_forms import NoClosedForm, closed_forms
+from ..finite_size import Fluctuations, quick_fluctuations
 from ..hessian import Comparison, compare
 from ..model import TeacherStudent
 from ..plateaus import Plateau, escape_time, plateau
@@ -30,6 +31,7 @@ from .measurements import (
     plateau_level,
     random_rotations,
 )
+from .report import page
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -97,6 +99,11 @@ class Study(Table):
     def escape(self) -> tuple[Any, float]:
         """Law of the escape time from random weights, None where it has no closed form; and its threshold."""
         return escape_setting(self.model, cast(int, self.sgd.N))
+
+    @functools.cached_property
+    def fluctuations(self) -> Fluctuations | None:
+        """Fluctuations of SGD about its ODE, None where they are not known in closed form, or the student is wide."""
+        return quick_fluctuations(self.ode)
 
     @functools.cached_property
     def results(self) -> dict[str, dict[str, float]]:
@@ -201,15 +208,21 @@ class Study(Table):
         True
         """
         from .. import plot  # matplotlib takes longer to import than all the rest
+        from ..plot.bands import draw_band
 
         law, threshold = self.escape
         hessian = None if isinstance(self.hessian, str) else self.hessian
         times = escape_time(self.escapes, threshold)
         level = None if isinstance(self.plateau, str) else self.plateau.excess_loss
-        return plot.study_panels(self.ode, self.sgd, level, times, law, hessian, threshold)
+        figure = plot.study_panels(self.ode, self.sgd, level, times, law, hessian, threshold)
+        if self.fluctuations is not None:
+            draw_band(figure.axes[0], self.fluctuations, cast(int, self.sgd.N))
+        return figure
 
     def save(self, directory: PathLike) -> list[Path]:
-        """Write ``study.npz``, ``study.png`` and ``summary.json``, each of them complete or absent.
+        """Write ``study.npz``, ``study.png``, ``summary.json`` and ``study.html``, each of them complete or absent.
+
+        The last has table and figure in one page for a browser, which needs no other file.
 
         Parameters
         ----------
@@ -234,18 +247,20 @@ class Study(Table):
         >>> import tempfile
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     [path.name for path in study.save(folder)]
-        ['study.npz', 'study.png', 'summary.json']
+        ['study.npz', 'study.png', 'summary.json', 'study.html']
         """
         from .. import plot
 
         directory = _checks.file_path("directory", directory)
         directory.mkdir(parents=True, exist_ok=True)
         remove_stale(directory)
-        paths = [directory / name for name in ("study.npz", "study.png", "summary.json")]
+        paths = [directory / name for name in ("study.npz", "study.png", "summary.json", "study.html")]
         arrays = {f"{part}.{name}": array for part in PARTS for name, array in getattr(self, part).to_arrays().items()}
         write_npz(paths[0], arrays)
         plot.save(self.plot(), paths[1])
         write_json(paths[2], self.summary())
+        with atomic_path(paths[3]) as temporary:
+            temporary.write_text(page(self, paths[1].read_bytes()), encoding="utf-8")
         return paths
 
     @classmethod

@@ -26,6 +26,8 @@ import numpy as np
 from ..._compiled import jitable
 from ..._lanes import fma, load, store
 from ..error_averages import Averages
+from .kick import kick
+from .step_moments import step_moments
 
 __all__ = ["AVERAGES", "squared_error"]
 
@@ -182,4 +184,15 @@ def noise_back(
             parameters_bar[2 + i] += 4.0 * u[j] * omega[i, j] * omega[i, j] * second_bar
 
 
-AVERAGES = Averages(drift, noise, drift_arrays, noise_arrays, drift_back, noise_back, lanes=True, outputs=outputs)
+AVERAGES = Averages(
+    drift,
+    noise,
+    drift_arrays,
+    noise_arrays,
+    drift_back,
+    noise_back,
+    lanes=True,
+    outputs=outputs,
+    step=step_moments,
+    kick=kick,
+)

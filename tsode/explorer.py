@@ -1,0 +1,219 @@
+"""Sliders for a model, and what theory says of it while they move; SGD on top at the press of a button."""
+
+from __future__ import annotations
+
+import html
+import io
+from dataclasses import fields
+from typing import Any
+
+import numpy as np
+
+from . import _checks
+from ._parameters import plain
+from .closed_forms import NoClosedForm
+from .hessian import compare
+from .model import TeacherStudent, check_constant, check_model
+from .ode import integrate
+from .overlaps import Overlaps
+from .plateaus import plateau
+from .sgd import simulate
+from .studies.measurements import escape_setting, time_to_learn
+
+__all__ = ["Explorer", "explore"]
+
+WIDEST = 12
+POINTS = 161
+RTOL = 1e-6  # a curve on a screen
+TAIL = 1e-4  # of the law of the escape that is not shown
+LISTS = ("constraint", "activation", "rule")
+SIZES = ("100", "300", "1000", "3000", "10000", "100000")
+TRAINED = "trained"
+
+
+class Explorer:
+    """What :func:`explore` shows: controls, a figure and a table.
+
+    Attributes
+    ----------
+    controls : dict of str to ipywidgets widget
+        Sliders and lists by the names of the model's fields, "trained" and "N"; setting a `value` updates the rest.
+    model : TeacherStudent
+        As the controls say.
+    ode : Trajectory or None
+        The curve; None where there is none.
+    box : ipywidgets.VBox
+        All of it, to be displayed.
+    """
+
+    def __init__(self, model: TeacherStudent, N: int) -> None:
+        import ipywidgets as widgets
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+
+        self._fixed, self.ode, self._law = model, None, None
+        self.controls = _controls(widgets, model, N)
+        figure = Figure(figsize=(9, 3.1), dpi=80)
+        self._canvas = FigureCanvasAgg(figure)
+        # fixed margins: a layout that adapts draws everything twice
+        self._axes = figure.subplots(1, 2, gridspec_kw={"left": 0.08, "right": 0.98, "bottom": 0.16, "wspace": 0.22})
+        self._picture, self._text, self._button = widgets.Image(format="png"), widgets.HTML(), widgets.Button()
+        self._button.description, self._button.tooltip = "Run SGD", "four runs from the start of the curve"
+        self._button.on_click(lambda _: self.run())
+        for control in self.controls.values():
+            control.observe(lambda _: self.update(), names="value")
+        self.box = widgets.HBox(
+            [widgets.VBox([*self.controls.values(), self._button]), widgets.VBox([self._picture, self._text])]
+        )
+        self.update()
+
+    def _ipython_display_(self) -> None:
+        from IPython.display import display
+
+        display(self.box)
+
+    @property
+    def model(self) -> TeacherStudent:
+        """What the controls say."""
+        chosen = {name: control.value for name, control in self.controls.items() if name not in (TRAINED, "N")}
+        chosen["readout_learning_rate"] = chosen["learning_rate"] if self.controls[TRAINED].value else 0.0
+        if chosen["p"] != self._fixed.p:  # what was given for other widths does not hold
+            chosen["student_readout"] = None
+        if chosen["p_star"] != self._fixed.p_star:
+            chosen["teacher_readout"] = chosen["teacher_overlap"] = None
+        return self._fixed.replace(**chosen)
+
+    def update(self) -> None:
+        """Compute theory for what the controls say, and show it."""
+        self.ode = self._law = None
+        try:
+            self._rows = self._solve(self.model)
+        except ValueError as error:  # no such model, or it has no averages: said where the numbers would stand
+            self._rows = [("no curve", str(error))]
+        self._show()
+
+    def run(self, runs: int = 4, seed: int = 0) -> None:
+        """Run SGD from the start of the curve, and draw it on top.
+
+        Parameters
+        ----------
+        runs, seed : int
+            As in :func:`tsode.simulate`.
+        """
+        if self.ode is not None:
+            ode, N = self.ode, int(self.controls["N"].value)
+            self._show(simulate(ode.model, ode.overlaps(0), ode.alpha, N=N, runs=runs, seed=seed))
+
+    def _solve(self, model):
+        """Compute the curve and the law, and return what is said of them."""
+        N = int(self.controls["N"].value)
+        start = Overlaps.random(model, N, rng=0)
+        self._law, threshold = escape_setting(model, N)
+        end = time_to_learn(model, start, threshold)
+        if self._law is not None:
+            end = max(end, self._law.ppf(1 - TAIL))
+        self.ode = ode = integrate(model, start, np.linspace(0, end, POINTS), rtol=RTOL)
+        rows = [("excess loss at the end", f"{ode.excess_loss[-1]:.4g}")]
+        if ode.status != "completed":
+            rows.append(("the ODE", f"{ode.status} at α = {ode.stopped_at:.4g}"))
+        try:
+            rest = plateau(model)
+            rows.append(("plateau: excess loss, escape rate", f"{rest.excess_loss:.4g}, {rest.escape_rate:.4g}"))
+            rows.append(("largest learning rate", f"{rest.max_learning_rate:.4g}"))
+            if self._law is not None:
+                law = f"{self._law.mean():.4g} ± {self._law.std():.3g} (law)"
+                rows.append((f"escape: tr M Mᵀ > {threshold:.3g}", law))
+            both = compare(model, N)
+            rows.append(("Hessians", f"plateau: {both.plateau.verdict}; solutions: {both.manifold.verdict}"))
+        except NoClosedForm as error:
+            rows.append(("in closed form", f"not known: {error}"))
+        except ValueError as error:
+            rows.append(("plateau and solutions", str(error)))
+        return rows
+
+    def _show(self, sgd=None):
+        """Draw curve, law and runs, and write the rows."""
+        from .plot import loss_curve
+
+        left, right = self._axes
+        for ax in self._axes:
+            ax.clear()
+        if self.ode is not None:
+            loss_curve(self.ode, sgd, ax=left)
+        if self._law is not None:
+            alpha = np.linspace(*self._law.ppf([TAIL, 1 - TAIL]), POINTS)
+            right.plot(alpha, self._law.pdf(alpha), color="black")
+            right.set(xlabel="escape time, from random weights", ylabel="probability density, theory")
+        right.set_visible(self._law is not None)
+        picture = io.BytesIO()
+        self._canvas.print_png(picture)
+        self._picture.value = picture.getvalue()
+        cells = (f"<tr><td>{html.escape(name)}</td><td>{html.escape(said)}</td></tr>" for name, said in self._rows)
+        self._text.value = f"<table>{''.join(cells)}</table>"
+
+
+def explore(model: TeacherStudent | None = None, N: int = 1000) -> Explorer:
+    """Show sliders for a model, with its loss curve, plateau, law of the escape and Hessians, in a notebook.
+
+    Parameters
+    ----------
+    model : TeacherStudent, optional
+        Where the sliders start; readouts and the teacher's overlap hold as long as the widths are not changed.
+    N : int
+        Input dimension of the start, of the law, and of the runs that the button starts.
+
+    Returns
+    -------
+    Explorer
+        Shown by Jupyter where a cell ends with it.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is of the wrong type or out of range.
+    ImportError
+        If ipywidgets is not installed: it comes with the extra "notebooks".
+
+    Examples
+    --------
+    >>> import tsode
+    >>> explorer = tsode.explore(tsode.TeacherStudent(p=4, p_star=2, learning_rate=0.4))
+    >>> explorer.controls["p"].value = 3
+    >>> explorer.model.p
+    3
+    """
+    model = TeacherStudent(4, 2, 0.4) if model is None else check_constant(check_model(model))
+    N = _checks.integer("N", N, minimum=2 * WIDEST)
+    try:
+        import ipywidgets  # noqa: F401
+    except ImportError:
+        raise ImportError('install ipywidgets to explore: pip install "tsode[notebooks]"') from None
+    return Explorer(model, N)
+
+
+def _controls(widgets: Any, model: TeacherStudent, N: int) -> dict[str, Any]:
+    """Return a control for each field that has one, at what the model says."""
+    about = {field.name: field.metadata for field in fields(model)}
+    style = {"description_width": "10em"}
+
+    def widget(kind, name, **options):
+        return kind(value=plain(getattr(model, name)), description=about[name]["label"], style=style, **options)
+
+    found: dict[str, Any] = {name: widget(widgets.IntSlider, name, min=1, max=WIDEST) for name in ("p", "p_star")}
+    found["learning_rate"] = widget(widgets.FloatLogSlider, "learning_rate", min=-2, max=1, step=0.02)
+    found["noise_variance"] = widget(widgets.FloatSlider, "noise_variance", min=0, max=1, step=0.01)
+    for name in LISTS:  # unless the model has one that has no name
+        if plain(getattr(model, name)) in about[name]["choices"]:
+            found[name] = widget(widgets.Dropdown, name, options=about[name]["choices"])
+    if "activation" in found:
+        own = model.teacher_activation == model.activation
+        teachers = [("the student's", None), *((name, name) for name in about["teacher_activation"]["choices"])]
+        value = None if own else plain(model.teacher_activation)
+        if value in dict(teachers).values():
+            label = about["teacher_activation"]["label"]
+            found["teacher_activation"] = widgets.Dropdown(
+                value=value, options=teachers, description=label, style=style
+            )
+    trained = {"value": model.readout_learning_rate > 0, "description": "readout trained", "style": style}
+    size = {"value": str(N), "options": [*SIZES, *({str(N)} - set(SIZES))], "description": "N", "style": style}
+    return {**found, TRAINED: widgets.Checkbox(**trained), "N": widgets.Dropdown(**size)}
