@@ -66,7 +66,7 @@ class Lesson(Report):
         """
         if check_trajectory(run, "run").model != self.model:
             raise ValueError("`run` must be one of the lesson's `model`, but is of another")
-        return dataclasses.replace(run, model=self.truth, M=run.M[..., -self.truth.p_star :], state=None)
+        return dataclasses.replace(run, model=self.truth, M=run.M[..., -self.truth.p_star :], state=None, averaged=None)
 
     def loss(self, run: Trajectory) -> np.ndarray:
         """Return the excess loss of runs of `model` against the truth, shape (..., T).
