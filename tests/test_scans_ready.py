@@ -295,6 +295,8 @@ def test_deviation_curves_show_means_and_the_slope():
     ax = plot.deviation_curves(table)
     np.testing.assert_array_equal(ax.lines[0].get_xdata(), [100, 1000])
     np.testing.assert_array_equal(ax.lines[0].get_ydata(), table["mean"].values.ravel()[::-1])
-    line = ax.lines[1]
+    line = next(line for line in ax.lines if line.get_linestyle() == "-" and len(line.get_xdata()) == 2)
+    np.testing.assert_allclose(line.get_ydata(), table["theory"].values.ravel()[::-1])
+    assert (np.abs(table["mean"] / table["theory"] - 1) < 0.3).all()
     assert np.divide(*line.get_ydata()) == pytest.approx(np.sqrt(10))
     assert ax.get_yscale() == "log"

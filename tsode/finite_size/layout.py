@@ -25,7 +25,7 @@ def positions_of(model: TeacherStudent) -> tuple[np.ndarray, np.ndarray]:
 
 
 @jitable
-def norm_position(k, p, n):
+def norm_position(k: int, p: int, n: int) -> int:
     """Return where Q_kk stands among n entries."""
     return n - p * (p + 1) // 2 + k * (k + 3) // 2
 

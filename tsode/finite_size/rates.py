@@ -37,7 +37,7 @@ from ..model import TeacherStudent
 from ..ode.rhs import derivatives
 from .layout import norm_position, pairs_of
 
-__all__ = ["BEND", "COHERENT", "DRIFT", "LINEAR", "Rates", "constrain", "shares_of"]
+__all__ = ["BEND", "COHERENT", "DRIFT", "LINEAR", "Rates", "change", "constrain", "shares_of"]
 
 LINEAR, DRIFT, BEND, COHERENT = 0, 1, 2, 3  # what the rows of `lines` are
 

@@ -126,8 +126,8 @@ class Fluctuations(Report):
         N : int
             Input dimension.
         threshold : float
-            As of :func:`tsode.escape_law`, whose law it is where readouts are equal and P = 1: there M has one variance,
-            here all of its covariance.
+            As of :func:`tsode.escape_law`, whose law it is where readouts are equal and P = 1: there M has one
+            variance, here all of its covariance.
 
         Raises
         ------

@@ -90,8 +90,8 @@ def stationary_fluctuations(model: TeacherStudent, start: Overlaps | None = None
     model : TeacherStudent
         As of :func:`tsode.fluctuations`.
     start : Overlaps, optional
-        A point near the fixed point, which :func:`tsode.fixed_point` finds from it, such as ``plateau(model).overlaps``.
-        By default the floor: where the ODE ends from a solution, which the model must have in closed form.
+        A point near the fixed point, which :func:`tsode.fixed_point` finds from it: ``plateau(model).overlaps``. By
+        default the floor: where the ODE ends from a solution, which the model must have in closed form.
 
     Returns
     -------
