@@ -11,6 +11,7 @@ import argparse
 from pathlib import Path
 
 from claim_rows import table
+from claims_of_distillation import closed, distilled
 from claims_of_dynamics import escape_dimension, escape_prefactor, escape_rate, plateau_loss, sgd_meets_ode
 from claims_of_inputs import noise_in_place_of_data, scaling_laws
 from claims_of_solutions import (
@@ -38,6 +39,8 @@ MEASUREMENTS = (
     other_inputs,
     noise_in_place_of_data,
     scaling_laws,
+    distilled,
+    closed,
 )
 
 

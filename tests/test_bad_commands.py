@@ -110,6 +110,18 @@ CASES = {
     "hessian --seed x": "argument --seed: invalid int value: 'x'",
     "hessian --seed -1 --ratios 2": "`seed` must not be negative, but is -1",
     "hessian --out file": "File exists: 'file'",
+    # --- distillation
+    "distil": "required: NAME",
+    "distil magic": "invalid choice: 'magic'",
+    "distil logits --dimension 3": "`N` must be at least 20, but is 3",
+    "distil logits --dimension x": "argument --dimension/-N: invalid float value: 'x'",
+    "distil logits -N 1e14": "`alpha` must be at most 90.1 at N = 100000000000000",
+    "distil exits --runs 1": "`runs` must be at least 2, but is 1",
+    "distil exits --runs x": "argument --runs: invalid int value: 'x'",
+    "distil exits --runs 1000000000000": "`runs` must be small enough for this machine's memory",
+    "distil logits --seed -1": "`seed` must be at least 0, but is -1",
+    "distil logits --seed x": "argument --seed: invalid int value: 'x'",
+    "distil logits --out file": "File exists: 'file'",
     # --- scans: the grid
     "scan": "required: KIND",
     "scan fly": "invalid choice: 'fly'",

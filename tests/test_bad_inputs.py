@@ -14,7 +14,7 @@ from tsode.closed_forms import NoClosedForm
 
 pytest.importorskip("xarray")
 
-ROOMS = ("core", "files", "analyses", "hessians", "scanning", "figures")
+ROOMS = ("core", "files", "analyses", "hessians", "scanning", "figures", "students")
 TABLES = {room: importlib.import_module(f"bad_inputs.{room}").CASES for room in ROOMS}
 CASES = {f"{room}: {name}": case for room, table in TABLES.items() for name, case in table.items()}
 
@@ -25,6 +25,7 @@ WITHOUT_REFUSALS = {
         (
             *(f"tsode.hessian.{name}" for name in ("Comparison", "Convergence", "HessianPath", "NullSpace")),
             *(f"tsode.hessian.{name}" for name in ("Separation", "SpectralDensity")),
+            *(f"tsode.distillation.{name}" for name in ("Example", "Lesson", "SoftLabels")),
             *(f"tsode.manifold.{name}" for name in ("Equivalence", "Invariant", "Invariants", "Nullity")),
         ),
         "a result, made by the package alone and given by no user",

@@ -13,7 +13,7 @@ from test_bad_inputs import WITHOUT_REFUSALS, arguments
 from test_docstrings import PUBLIC
 
 import tsode
-from tsode import hessian, manifold
+from tsode import distillation, hessian, manifold
 
 pytest.importorskip("xarray")
 
@@ -52,8 +52,11 @@ JUNK = {
 }
 SCHEME = tsode.Scheme({"a": 1}, lambda z, xi, a: {"a": -z["a"]})
 TRAINED = tsode.integrate(MODEL.replace(readout_learning_rate=0.1), START, 1.0)
+TAUGHT = tsode.integrate(distillation.lesson(MODEL).model, START, 1.0)
+TASK = distillation.features(MODEL)
+SYSTEM_RUN = tsode.integrate(TASK, TASK.random(20, 0), 1.0)
 # What is asked for, and would take as long as it says; or is the user's own function.
-SLOW = {("alpha", "a huge number"), ("alpha_max", "a huge number"), ("relax", "a huge number"), ("function", "a class")}
+SLOW = {(name, "a huge number") for name in ("alpha", "run", "alpha_max", "relax")} | {("function", "a class")}
 
 
 def calls():
@@ -103,6 +106,39 @@ def calls():
         "tsode.Trajectory.load": {"path": "run.npz"},
         "tsode.TeacherStudent.from_dict": {"parameters": MODEL.to_dict()},
         "tsode.Trajectory.from_arrays": {"arrays": ode().to_arrays()},
+        "tsode.distillation.Lesson.as_teacher": {"run": TAUGHT},
+        "tsode.distillation.Lesson.loss": {"run": TAUGHT},
+        "tsode.distillation.SoftLabels.risk": {"run": [1.0, 2.0]},
+        "tsode.distillation.System": {
+            "rows": {"a": 1}, "rule": SCHEME.rule, "outputs": {}, "scalars": {}, "pull": None, "noises": 0,
+            "inputs": None, "truth": MODEL,
+        },
+        "tsode.distillation.System.as_student": {"run": SYSTEM_RUN},
+        "tsode.distillation.System.random": {"N": 20, "rng": 0, "scale": 1.0, "P": None},
+        "tsode.distillation.active_units": {"run": ode(), "threshold": 0.05},
+        "tsode.distillation.exit_price": {"truth": MODEL, "width": 1},
+        "tsode.distillation.exits": {"truth": MODEL, "widths": (1, 2), "weights": [1, 1], "mimic": [0.5, 0]},
+        "tsode.distillation.features": {
+            "truth": MODEL, "gamma": 1.0, "projector": "trained", "factors": 1, "matrix": [[1.0, 1.0]], "rng": 0
+        },
+        "tsode.distillation.fixed_sample.bound": {"p": lambda angle: 0.5, "n": 3},
+        "tsode.distillation.fixed_sample.learn": {
+            "X": np.eye(2), "logits": [1.0, 1.0], "start": [1.0, 1.0], "layers": 2
+        },
+        "tsode.distillation.fixed_sample.margin": {"X": np.eye(2), "labels": [1.0, -1.0]},
+        "tsode.distillation.fixed_sample.risk": {"alpha": 0.5, "d": 10},
+        "tsode.distillation.lesson": {"truth": MODEL, "teachers": [ode()], "soft": 0.5, "run": 0},
+        "tsode.distillation.logits": {"classes": 3, "learning_rate": 1.0, "temperature": 1.0},
+        "tsode.distillation.matched_noise": {
+            "noise": tsode.Inputs([1.0], [1]), "P_blocks": [np.eye(2)], "stored": [1.0, 2.0]
+        },
+        "tsode.distillation.moving_teacher": {"truth": MODEL, "teacher_learning_rate": 0.1, "feedback": 0.5},
+        "tsode.distillation.pruning_curve": {"run": ode()},
+        "tsode.distillation.pruning_law": {"p_star": 3},
+        "tsode.distillation.soft_labels": {
+            "norm": 1.0, "learning_rate": 1.0, "hard": 0.5, "temperature": 1.0, "smoothing": 0.1
+        },
+        "tsode.distillation.spectral": {"truth": MODEL, "amplitude": 1.0},
         "tsode.escape_law": {"model": MODEL, "N": 1000, "threshold": 0.05, "start": "random", "scale": 1.0},
         "tsode.escape_time": {"trajectory": ode(), "threshold": 0.05},
         "tsode.fluctuations": {"model": MODEL, "start": None, "alpha": 1.0, "scale": 1.0, "rtol": 1e-6, "atol": 1e-8},
@@ -169,6 +205,7 @@ def calls():
         "tsode.manifold.solution_weights": {"model": MODEL, "W_star": W_STAR, "rotation": None},
         "tsode.manifold.symmetry_distance": {"model": MODEL, "a": W, "b": W, "readouts": np.ones((2, 2))},
         "tsode.manifold.tangent_basis": {"model": MODEL, "rotation": None},
+        "tsode.plot.distillation_curves": {"example": distillation.example("fixed_sample", runs=2), "ax": None},
         "tsode.plot.deviation_curves": {"dataset": table("deviation"), "ax": None},
         "tsode.plot.escape_curves": {"dataset": table("escape"), "x": None, "ax": None},
         "tsode.plot.escape_histogram": {"times": [1.0, 2.0], "law": law(), "bins": "auto", "ax": None},
@@ -201,6 +238,9 @@ def calls():
     }  # fmt: skip
     owners = {
         "Inputs": tsode.Inputs([1.0, 2.0], [1, 1]),
+        "Lesson": distillation.lesson(MODEL),
+        "SoftLabels": distillation.soft_labels(),
+        "System": TASK,
         "Overlaps": START,
         "Scheme": SCHEME,
         "Trajectory": ode(),
@@ -255,6 +295,7 @@ def test_no_argument_answers_with_a_raw_exception_or_a_warning(tmp_path, monkeyp
 NOT_SWEPT = {
     "tsode.optimal_schedule": "a call takes seconds",
     "tsode.plot.learning_rates": "it takes what such a call returns",
+    "tsode.distillation.example": "a call takes seconds",
     **dict.fromkeys(
         (f"tsode.TeacherStudent.{name}" for name in ("excess_loss", "loss_slopes", "loss_curvature")),
         "asked for at every step of others: shapes alone are checked",

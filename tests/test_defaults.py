@@ -5,7 +5,7 @@ import inspect
 import pytest
 
 import tsode
-from tsode import hessian, manifold, scans
+from tsode import distillation, hessian, manifold, scans
 
 ODE = {"method": "DOP853", "rtol": 1e-8, "atol": 1e-10, "gradient_flow": False}
 SGD = {
@@ -27,6 +27,15 @@ DEFAULTS = {
     tsode.simulate_many: SGD,
     tsode.escape_law: {"start": "plateau", "scale": 1.0},
     tsode.study: {"runs": 8, "seed": 0, "engine": "chain"},
+    distillation.active_units: {"threshold": 0.05},
+    distillation.example: {"N": 1000, "runs": 16, "seed": 0},
+    distillation.features: {"gamma": 1.0, "projector": "trained", "factors": None, "matrix": None, "rng": 0},
+    distillation.fixed_sample.learn: {"start": None, "layers": 1},
+    distillation.lesson: {"teachers": (), "soft": 0.5, "run": None},
+    distillation.logits: {"learning_rate": 1.0, "temperature": 1.0},
+    distillation.moving_teacher: {"feedback": 0.0},
+    distillation.soft_labels: {"norm": 1.0, "learning_rate": 1.0, "hard": 0.0, "temperature": 1.0, "smoothing": 0.0},
+    distillation.spectral: {"amplitude": 1.0},
     hessian.Spectrum: {"tolerance": 1e-9},
     hessian.along: {"tolerance": 1e-6},
     hessian.compare: {"tolerance": 1e-9},

@@ -8,7 +8,10 @@ import inspect
 
 import pytest
 
-ROOMS = ("tsode", "tsode.hessian", "tsode.manifold", "tsode.plot", "tsode.scans")
+ROOMS = (
+    "tsode", "tsode.distillation", "tsode.distillation.fixed_sample", "tsode.hessian", "tsode.manifold", "tsode.plot",
+    "tsode.scans",
+)  # fmt: skip
 
 
 def public():

@@ -12,8 +12,8 @@ import pytest
 
 FOLDER = Path(__file__).parents[1] / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
-# that compiles several activations, and takes as long as all others
-LONG = "07"
+# those compile several activations or schemes, and take as long as all others
+LONG = ("07", "09")
 QUICK = [pytest.param(path, marks=[pytest.mark.slow] * path.name.startswith(LONG)) for path in NOTEBOOKS]
 # What each draws, so that a notebook that stops early or draws nothing is found out
 PICTURES = {
@@ -25,6 +25,17 @@ PICTURES = {
     "06": {"dense", "sparse", "digits"},
     "07": {"specialisation", "relu", "information_exponent", "own"},
     "08": {"digits", "noise", "scaling"},
+    "09": {
+        "lesson",
+        "soft_labels",
+        "fixed_sample",
+        "features",
+        "spectral",
+        "exits",
+        "matched_noise",
+        "moving_teacher",
+        "logits",
+    },
 }
 
 RUN = Path(__file__).with_name("notebook_run.py")
@@ -35,7 +46,7 @@ def path(request):
     return request.param
 
 
-def test_all_eight_are_there():
+def test_all_nine_are_there():
     assert [path.name[:2] for path in NOTEBOOKS] == sorted(PICTURES)
 
 
@@ -85,3 +96,13 @@ def test_runs_in_jupyter(path, tmp_path):
     assert found.returncode == 0, found.stderr[-3000:]
     cells = [cell for cell in nbformat.read(executed, as_version=4).cells if cell.cell_type == "code"]
     assert not [output.text for cell in cells for output in cell.outputs if output.get("name") == "stderr"]
+
+
+@pytest.mark.parametrize("first", ["# a rule of one's own", "# a pull of one's own"])
+def test_a_rule_of_ones_own_is_a_dozen_lines(first):
+    """In notebook 09, where the cells after it run what it makes."""
+    cells = nbformat.read(next(path for path in NOTEBOOKS if path.name.startswith("09")), as_version=4).cells
+    (source,) = [cell.source for cell in cells if cell.source.startswith(first)]
+    lines = [line for line in source.split("\n")[1:] if line.strip()]
+    assert 5 < len(lines) <= 12
+    assert "tsode.Scheme(" in lines[-1]

@@ -19,6 +19,7 @@
 `escape_law`, `escape_time`  when the plateau is left: the law, and what a trajectory shows
 `manifold`                   the solutions, the closest one, what is conserved, late times
 `hessian`                    of the loss: on the plateau, on the solutions, on samples
+`distillation`               students of students: lessons, soft labels, ensembles, chains of generations
 `study`                      all of this for one model; also the command ``tsode study``
 `scan`, `scans`              functions over grids of parameters, resumable
 `explore`                    sliders in a notebook, theory and SGD beside them
@@ -44,7 +45,7 @@ from ._kernel_cache import prepare as _prepare_kernel_cache
 
 _prepare_kernel_cache()  # Numba looks for a place when a kernel is defined, that is, in the imports below
 
-from . import activations, averaging, hessian, manifold, rules, scans, schedules
+from . import activations, averaging, distillation, hessian, manifold, rules, scans, schedules
 from .closed_forms import NoClosedForm
 from .conditions import escaped
 from .explorer import explore
@@ -74,6 +75,7 @@ __all__ = [
     "Trajectory",
     "activations",
     "averaging",
+    "distillation",
     "escape_law",
     "escape_time",
     "escaped",

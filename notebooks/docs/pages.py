@@ -19,6 +19,7 @@ def write_reference(folder: Path) -> None:
     folder.mkdir(exist_ok=True)
     members = [getattr(tsode, name) for name in tsode.__all__]
     rooms, seen = [tsode, *filter(inspect.ismodule, members)], set()
+    rooms += [one for room in rooms[1:] for one in map(room.__dict__.get, room.__all__) if inspect.ismodule(one)]
     text = [*_title("Reference"), "Every public name: arguments, shapes, units, errors, source and an example.", ""]
     _write(folder / "index.rst", [*text, ".. toctree::", "", *(f"   {room.__name__}" for room in rooms)])
     for room in rooms:

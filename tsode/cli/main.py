@@ -11,6 +11,7 @@ from .._files import output_folder, write_json
 from ..model import TeacherStudent, parameters
 from ..sgd import ENGINES
 from ..studies import study
+from .distil import add_distil
 from .scan import add_scan
 from .settings import settings_of_file
 from .warm_up import add_warm_up
@@ -57,6 +58,7 @@ def _parser():
     _add_study(commands)
     add_scan(commands)
     _add_hessian(commands)
+    add_distil(commands)
     add_warm_up(commands)
     return parser
 

@@ -3,6 +3,7 @@
 from ._style import paper
 from .bands import loss_band
 from .curves import loss_curve, overlap_curves, overlap_matrix
+from .distillation import distillation_curves
 from .escape import escape_histogram, escape_means
 from .invariants import overlap_invariants
 from .panels import hessian_panels, save, study_panels
@@ -12,6 +13,7 @@ from .spectra import hessian_convergence, hessian_path, hessian_separation, hess
 
 __all__ = [
     "deviation_curves",
+    "distillation_curves",
     "escape_curves",
     "escape_histogram",
     "escape_means",
