@@ -12,6 +12,7 @@ from pathlib import Path
 
 from claim_rows import table
 from claims_of_dynamics import escape_dimension, escape_prefactor, escape_rate, plateau_loss, sgd_meets_ode
+from claims_of_inputs import noise_in_place_of_data, scaling_laws
 from claims_of_solutions import (
     closest_solution,
     conserved_quantity,
@@ -35,6 +36,8 @@ MEASUREMENTS = (
     hessians,
     learning_rates,
     other_inputs,
+    noise_in_place_of_data,
+    scaling_laws,
 )
 
 

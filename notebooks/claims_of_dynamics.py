@@ -141,3 +141,21 @@ def escape_dimension(base=0):
     name = f"Escape time from random weights at N = {dimensions[-1]:,}, law of tsode.escape_law"
     found, error = extrapolated(late[-1][0], late[-2][1])
     yield Claim(name, law.mean(), law.mean() + found, error, "runs", "02")
+    yield from escape_at_huge_dimension(model, threshold, base)
+
+
+def escape_at_huge_dimension(model, threshold, base):
+    """The same up to N = 1e15, where SGD is run in coarse steps; what a finite threshold changes is the same at all."""
+    dimensions, runs = (10**9, 10**12, 10**15), 128 if SMALL else 1024
+    means, errors = [], []
+    for i, N in enumerate(dimensions):
+        end = tsode.escape_law(model, N, threshold, start="random").ppf(1 - 1e-6)
+        sgd = tsode.simulate(
+            model, None, np.linspace(0, end, 201), N, runs, shifted(10 + i, base), engine="diffusion",
+            until=tsode.escaped(threshold),
+        )  # fmt: skip
+        for all_of_them, one in zip((means, errors), mean_and_error(tsode.escape_time(sgd, threshold))):
+            all_of_them.append(one)
+    rate = 2 * tsode.plateau(model).escape_rate
+    found = np.multiply(rate, slope(np.log(dimensions), means, errors))
+    yield Claim("Escape time: the same slope from N = 1e9 to 1e15, coarse steps", 1.0, *found, "runs", "02")

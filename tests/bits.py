@@ -17,7 +17,7 @@ NOISY = {name: tsode.TeacherStudent(**MODELS[name]) for name in ("general", "gen
 def simulated(name, engine, seed=7, start=None):
     # 17 runs of the chain go in groups of 16 on one thread and of 8 on two. At small N it often draws again; N = 1100
     # makes two tiles of the weights.
-    N, last = {"chain": (30, 5.0), "weights": (1100, 0.1)}[engine]
+    N, last = {"chain": (30, 5.0), "weights": (1100, 0.1), "diffusion": (400, 5.0)}[engine]
     return tsode.simulate(NOISY[name], start, [0.0, last / 5, last], N=N, runs=17, seed=seed, engine=engine)
 
 
@@ -44,12 +44,12 @@ def digests():
     found = {"wide ODE": digest(wide_ode()), "wide chain": digest(wide_chain())}
     for name, model in NOISY.items():
         found[f"ODE, {name}"] = digest(tsode.integrate(model, generic_start(model), 2.0))
-        for engine in ("chain", "weights"):
+        for engine in ("chain", "weights", "diffusion"):
             for start in (None, generic_start(model)):
                 found[f"{engine}, {name}, {'no' if start is None else 'a'} start"] = digest(
                     simulated(name, engine, start=start)
                 )
-            study = tsode.study(model, N=50, runs=2, alpha_max=1.0, seed=3, engine=engine)
+            study = tsode.study(model, N=200, runs=2, alpha_max=1.0, seed=3, engine=engine)
             found[f"study, {engine}, {name}"] = digest(study.ode, study.sgd, study.escapes)
     return found
 

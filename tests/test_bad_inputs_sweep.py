@@ -61,7 +61,7 @@ def calls():
     widths, rows = {"p": 2, "p_star": 1}, {"model": MODEL, "W": W, "X": X, "y": Y}
     trajectory = {name: getattr(ode(), name) for name in ("model", "alpha", "M", "Q", "status", "stopped_at", "engine")}
     solve = {"method": "DOP853", "rtol": 1e-6, "atol": 1e-8, "gradient_flow": False}
-    steer = {"until": 0.1, "observables": {"a": lambda M, Q: M}, "keep_weights": False}
+    steer = {"until": 0.1, "observables": {"a": lambda M, Q: M}, "keep_weights": False, "step": None}
     run = {"runs": 2, "seed": 0, "engine": "chain", "progress": False}
     right = {
         "tsode.Overlaps": {"M": START.M, "Q": START.Q, "P": START.P},
@@ -69,6 +69,7 @@ def calls():
         "tsode.Inputs.power_law": {"exponent": 1.0, "blocks": 3},
         "tsode.Inputs.spiked": {"spikes": [2.0], "bulk": 1.0},
         "tsode.Inputs.from_data": {"X": X, "blocks": 2},
+        "tsode.Inputs.matched": {"P_blocks": [[[1.0]], [[0.5]]], "stored": [2.0]},
         "tsode.Inputs.sizes": {"N": 20},
         "tsode.Inputs.scales": {"N": 20},
         "tsode.Overlaps.from_blocks": {

@@ -36,6 +36,7 @@ TRAINED = {
     "batches": SQUARE.replace(batch_size=3),
     "momentum": SQUARE.replace(momentum=0.5),
     "inputs": SQUARE.replace(inputs=tsode.Inputs([1.5, 0.5], [1, 1])),
+    "link": SQUARE.replace(rule=tsode.rules.Link(lambda a, b: a * b)),
 }
 START = tsode.Overlaps.random(SQUARE, N=20, rng=0)
 W, W_STAR = START.realise(20, rng=1)

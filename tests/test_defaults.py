@@ -10,7 +10,7 @@ from tsode import hessian, manifold, scans
 ODE = {"method": "DOP853", "rtol": 1e-8, "atol": 1e-10, "gradient_flow": False}
 SGD = {
     "runs": 1, "seed": 0, "engine": "chain", "inputs": "gaussian", "precision": "double", "until": None,
-    "observables": None, "keep_weights": False,
+    "observables": None, "keep_weights": False, "step": None,
 }  # fmt: skip
 DEFAULTS = {
     tsode.Overlaps.random: {"scale": 1.0},

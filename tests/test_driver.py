@@ -29,7 +29,7 @@ class Scripted:
             sequence, self.inputs, limit, self.precision = arguments
             sequences = [sequence]
         self.numbers = [sequence.spawn_key[-1] for sequence in sequences]
-        self.start, self.N, self.limit, self.runs, self.step = start, N, limit, len(sequences), 0
+        self.model, self.start, self.N, self.limit, self.runs, self.step = model, start, N, limit, len(sequences), 0
         self.ended, self.exhausted, self.trace = np.full(self.runs, -1), False, np.ones(self.runs)
         self.made.append(self)
         self.act()
@@ -51,6 +51,9 @@ class Scripted:
             if not (self.ended[: self.runs] < 0).any():
                 return False
         return True
+
+    def weights(self):
+        return np.zeros((1, self.N)), np.zeros((1, self.N))
 
     def trained(self):
         return np.empty((self.runs, 0))
@@ -167,7 +170,7 @@ def test_chain_goes_in_groups_and_weights_one_by_one(scripted):
 
 def test_rows_reach_the_engine_checked_and_in_order(scripted):
     """A generator is not read ahead."""
-    rows = np.arange(30.0).reshape(3, 10)
+    rows = np.random.default_rng(0).standard_normal((3, 10))
     for given in (rows, rows.tolist(), (row for row in rows)):
         sgd, made = scripted(engine="weights", inputs=given)
         np.testing.assert_array_equal(list(made[0].inputs), rows)

@@ -240,3 +240,29 @@ def test_models_keep_their_inputs(tmp_path):
         np.testing.assert_array_equal(a, b)
     assert loaded.overlaps(3).inputs == BULK
     assert ode.to_xarray()["M_blocks"].dims == ("alpha", "block", "student", "teacher")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"constraint": "spherical"},
+        {"activation": "erf", "readout_learning_rate": 0.2, "weight_decay": 0.2, "learning_rate": [(0, 0.5), (1, 0.2)]},
+        {"learning_rate": 3.0},  # diverges
+    ],
+)
+def test_compiled_ode_beside_that_of_arrays(changes):
+    """One solution, many in lockstep from starts and at rates of their own, and SciPy's method agree to 1e-7."""
+    model = tsode.TeacherStudent(**{"p": 3, "p_star": 2, "learning_rate": 0.2, "noise_variance": 0.1, **changes})
+    models = [model.replace(inputs=BULK), model.replace(inputs=BULK, noise_variance=0.3)]
+    models.append(model.replace(inputs=tsode.Inputs([2, 0.5], [1, 2])))
+    starts = [tsode.Overlaps.random(each, 500, rng=i) for i, each in enumerate(models)]
+    alpha, options = [0.0, 0.3, 1.0, 2.0], {"rtol": 1e-10, "atol": 1e-12}
+    for each, start, found in zip(models, starts, tsode.integrate_many(models, starts, alpha, **options)):
+        alone = tsode.integrate(each, start, alpha, **options)
+        other = tsode.integrate(each, start, alpha, "LSODA", **options)
+        assert found.status == alone.status == other.status == ("diverged" if model.largest_rate == 3 else "completed")
+        for a, b, c in zip((found, alone), (alone, other), (1e-9, 1e-7)):
+            np.testing.assert_allclose(a.stopped_at, b.stopped_at, rtol=1e-6)
+            for x, y in zip((a.scalars, *a.blocks), (b.scalars, *b.blocks)):
+                np.testing.assert_allclose(x, y, atol=c)

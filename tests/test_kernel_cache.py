@@ -158,6 +158,7 @@ for activation in tsode.activations.SHIPPED:
     for engine in ("chain", "weights"):
         for runs in (1, 20):
             tsode.simulate(model, start, 0.1, N=100, runs=runs, engine=engine)
+    tsode.simulate(model, start, 1.0, N=1000, engine="diffusion")
 print(len(compiled), compiled)
 """
 

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 import tsode
+from tsode.averaging import UniformAverage
 from tsode.sgd import crew, forecast
 
 MODEL = tsode.TeacherStudent(3, 2, 0.4, 0.1, student_readout=[0.5, 0.4, 0.3])
@@ -26,14 +27,27 @@ WAYS = {
     "trained readout": (MODEL.replace(readout_learning_rate=0.1), ALPHA, {"N": 35, "runs": 9}),
     "batches": (MODEL.replace(batch_size=3), ALPHA, {"N": 70, "runs": 5}),
     "momentum": (MODEL.replace(batch_size=2, momentum=0.5, learning_rate=0.2), ALPHA, {"N": 70, "runs": 2}),
+    "average": (
+        MODEL.replace(averaging_rate=0.5, readout_learning_rate=0.1, inputs=tsode.Inputs([1.5, 0.5], [1, 1])),
+        ALPHA, {"N": 70, "runs": 2}
+    ),
     "schedule": (MODEL.replace(learning_rate=lambda alpha: 0.4 / (1 + alpha)), ALPHA, {"N": 70, "runs": 4}),
     "blocks": (WIDE, ALPHA / 8, {"N": 100, "runs": 2}),
+    "coarse steps": (MODEL, ALPHA, {"N": 400, "runs": 18, "engine": "diffusion", "step": 0.3}),
+    "coarse steps of samples": (
+        MODEL.replace(activation="erf", learning_rate=[(0.0, 0.4), (5.2, 0.2)]), ALPHA,
+        {"N": 400, "engine": "diffusion"},
+    ),
     "weights": (MODEL, ALPHA, {"N": 277, "runs": 2, "engine": "weights", "keep_weights": True}),
     "trained beside weights": (
         MODEL.replace(readout_learning_rate=0.1), ALPHA, {"N": 35, "engine": "weights", "keep_weights": True}
     ),
     "batches of weights": (
         MODEL.replace(batch_size=3, momentum=0.5), ALPHA, {"N": 70, "engine": "weights", "keep_weights": True}
+    ),
+    "average of weights": (
+        MODEL.replace(averaging_rate=UniformAverage(1.7), batch_size=2), ALPHA,
+        {"N": 70, "engine": "weights", "precision": "single", "keep_weights": True}
     ),
     "single precision": (
         MODEL, ALPHA, {"N": 300, "engine": "weights", "inputs": "uniform", "precision": "single", "keep_weights": True}
@@ -284,12 +298,12 @@ def test_final_weights_have_the_last_overlaps(name):
 def test_observables_are_recorded_along_the_run(way):
     model, alpha, options = way
     observables = {"norms": lambda M, Q: np.einsum("nkk->nk", Q), "size": lambda M, Q: np.square(M).sum((1, 2))}
-    if "engine" in options:
+    if "keep_weights" in options:
         observables["Gram"] = tsode.of_weights(lambda W, W_star: W @ W.T / W.shape[1])
     found = tsode.simulate(model, None, alpha[:9], **options, observables=observables)
     np.testing.assert_array_equal(found.observables["norms"], np.einsum("ntkk->ntk", found.Q))
     np.testing.assert_array_equal(found.observables["size"], np.square(found.M).sum((2, 3)))
-    if "engine" in options:
+    if "keep_weights" in options:
         np.testing.assert_allclose(found.observables["Gram"], found.Q, rtol=0, atol=1e-6)
     first = tsode.simulate(model, None, alpha[:4], **options, observables=observables)
     assert_same(tsode.simulate(model, first, alpha[4:9], observables=observables), found)

@@ -52,14 +52,14 @@ def test_seed_makes_start_runs_and_escapes():
         assert not np.any(getattr(first, part).Q[..., 0, 0, 0] == getattr(second, part).Q[..., 0, 0, 0])
 
 
-@pytest.mark.parametrize(("engine", "many"), [("chain", 24), ("weights", 3)])
+@pytest.mark.parametrize(("engine", "many"), [("chain", 24), ("weights", 3), ("diffusion", 24)])
 def test_engine_dimension_and_runs_are_those_asked_for(engine, many):
-    result = tsode.study(tsode.TeacherStudent(2, 1, 0.3), N=30, runs=3, alpha_max=2.0, engine=engine)
+    result = tsode.study(tsode.TeacherStudent(2, 1, 0.3), N=200, runs=3, alpha_max=2.0, engine=engine)
     assert (result.sgd.runs, result.escapes.runs) == (3, many)
     for part in (result.sgd, result.escapes):
         assert part.engine.startswith(f"sgd, {engine}")
-        assert part.N == 30
-        np.testing.assert_allclose(part.alpha * 30, np.rint(part.alpha * 30), atol=1e-9)  # whole samples
+        assert part.N == 200
+        np.testing.assert_allclose(part.alpha * 200, np.rint(part.alpha * 200), atol=1e-9)  # whole samples
     assert result.ode.alpha[-1] == result.escapes.alpha[-1] == 2.0
     np.testing.assert_array_equal(result.ode.alpha, result.sgd.alpha)
 

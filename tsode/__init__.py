@@ -7,10 +7,11 @@
 `giant_steps`                the map that takes their place for batches proportional to N
 `gradient`                   derivatives of their loss with respect to all parameters and the start
 `schedules`                  learning rates that change in time; `optimal_schedule`: the best ones
+`averaging`                  running averages of the weights, beside them
 `fluctuations`               spread and mean of SGD about its ODE at any N; `stationary_fluctuations`: at rest
 `simulate`                   one-pass SGD at dimension N, until a condition such as `escaped` holds; `simulate_many`
 `activations`                functions of the hidden units, and how to write your own
-`rules`                      what one sample changes: losses of the output, clipped steps
+`rules`                      what one sample changes: losses of the output, clipped steps, targets of your own
 `Trajectory`                 what both return: save, load, to_xarray
 `plateau`                    where students rest before they learn: escape rate, bounds of the learning rate
 `fixed_point`                plateaus and end points of any model from a start, and along the learning rate
@@ -42,7 +43,7 @@ from ._kernel_cache import prepare as _prepare_kernel_cache
 
 _prepare_kernel_cache()  # Numba looks for a place when a kernel is defined, that is, in the imports below
 
-from . import activations, hessian, manifold, rules, scans, schedules
+from . import activations, averaging, hessian, manifold, rules, scans, schedules
 from .closed_forms import NoClosedForm
 from .conditions import escaped
 from .explorer import explore
@@ -69,6 +70,7 @@ __all__ = [
     "TeacherStudent",
     "Trajectory",
     "activations",
+    "averaging",
     "escape_law",
     "escape_time",
     "escaped",

@@ -246,10 +246,10 @@ def times(alpha: ArrayLike, points: int = 201) -> np.ndarray:
     return alpha
 
 
-def samples(name: str, alpha: float, N: int) -> None:
+def samples(name: str, alpha: float, N: int, most: int = LARGEST_INTEGER) -> None:
     """Refuse a last time `alpha` at which more samples have been drawn than can be counted."""
-    if alpha * N > LARGEST_INTEGER:
-        raise ValueError(f"`{name}` must be at most {LARGEST_INTEGER / N:.3g} at N = {N}, but is {alpha:g}")
+    if alpha * N > most:
+        raise ValueError(f"`{name}` must be at most {most / N:.3g} at N = {N}, but is {alpha:g}")
 
 
 def _kind(value):

@@ -11,11 +11,11 @@ def semidefinite_root(matrix: np.ndarray) -> np.ndarray:
     return vectors * np.sqrt(np.maximum(values, 0.0))
 
 
-def joint_matrix(M: np.ndarray, Q: np.ndarray, P: np.ndarray) -> np.ndarray:
+def joint_matrix(M: np.ndarray, Q: np.ndarray, P: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
     """Return [[Q, M], [M^T, P]] of overlaps with any leading axes, shape (..., p + p_star, p + p_star)."""
     p = Q.shape[-1]
     n = p + P.shape[-1]
-    joint = np.empty((*M.shape[:-2], n, n))
+    joint = np.empty((*M.shape[:-2], n, n)) if out is None else out
     joint[..., :p, :p], joint[..., :p, p:] = Q, M
     joint[..., p:, :p], joint[..., p:, p:] = np.swapaxes(M, -1, -2), P
     return joint

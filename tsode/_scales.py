@@ -9,6 +9,7 @@ import numpy as np
 
 from . import _checks
 from ._checks import NoClosedForm
+from .averaging import ExponentialAverage, UniformAverage
 from .inputs import Inputs
 from .schedules import Later, Schedule
 
@@ -30,12 +31,19 @@ class Scales:
         readout_learning_rate: float
         batch_size: int
         momentum: float
+        averaging_rate: float | UniformAverage
         inputs: Inputs | None
 
     @property
     def schedule(self) -> Schedule | None:
         """The learning rate where it changes in time; None where it is a number."""
         return self.learning_rate if isinstance(self.learning_rate, Schedule) else None
+
+    @property
+    def averaging(self) -> ExponentialAverage | UniformAverage | None:
+        """The running average of the weights, or None where there is none."""
+        rate = self.averaging_rate
+        return rate if isinstance(rate, UniformAverage) else ExponentialAverage(rate) if rate else None
 
     @property
     def largest_rate(self) -> float:
@@ -137,15 +145,19 @@ def check_constant(model: Pair) -> Pair:
 
 def with_rate(model: Pair, learning_rate: float) -> Pair:
     """Return what `model.replace` returns with another learning rate, a number, in a hundredth of the time."""
-    return _copy(model, _checks.number("learning_rate", learning_rate, above=0.0))
+    return _copy(model, learning_rate=_checks.number("learning_rate", learning_rate, above=0.0))
 
 
 def later(model: Pair, alpha: float) -> Pair:
-    """Return the model whose learning rate depends on the time since `alpha`."""
-    return model if model.schedule is None or not alpha else _copy(model, Later(model.schedule, alpha))
+    """Return the model whose learning rate and running average depend on the time since `alpha`."""
+    rate = model.averaging_rate
+    if isinstance(rate, UniformAverage):
+        model = _copy(model, averaging_rate=rate.later(alpha))
+    return model if model.schedule is None or not alpha else _copy(model, learning_rate=Later(model.schedule, alpha))
 
 
-def _copy(model, learning_rate):
+def _copy(model, **changes):
     changed = copy.copy(model)
-    object.__setattr__(changed, "learning_rate", learning_rate)
+    for name, value in changes.items():
+        object.__setattr__(changed, name, value)
     return changed

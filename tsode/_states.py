@@ -12,7 +12,9 @@ if TYPE_CHECKING:
     from .model import TeacherStudent
     from .overlaps import Overlaps
 
-__all__ = ["block_count", "blocks_of", "norm_positions", "pack", "scalars_of", "start_state", "unfold", "unpack"]
+__all__ = [
+    "block_count", "blocks_of", "norm_positions", "norms", "pack", "scalars_of", "start_state", "unfold", "unpack",
+]  # fmt: skip
 
 
 def pack(M: np.ndarray, Q: np.ndarray) -> np.ndarray:
@@ -45,7 +47,8 @@ def block_count(model: TeacherStudent) -> int:
 
 def scalars_of(states: np.ndarray, model: TeacherStudent) -> np.ndarray:
     """Return the trained scalars of flat states, shape (..., n_scalars)."""
-    return states[..., block_count(model) * model.p * (model.p_star + model.p) :]
+    first = block_count(model) * model.p * (model.p_star + model.p)
+    return states[..., first : first + len(model.rule.scalars(model))]
 
 
 def start_state(model: TeacherStudent, start: Overlaps) -> np.ndarray:
@@ -57,6 +60,14 @@ def start_state(model: TeacherStudent, start: Overlaps) -> np.ndarray:
 def norm_positions(model: TeacherStudent) -> np.ndarray:
     """Return where in a flat state the diagonal of Q stands, shape (p,)."""
     return model.p * model.p_star + (model.p + 1) * np.arange(model.p)
+
+
+def norms(model: TeacherStudent) -> np.ndarray:
+    """Return what tr Q is the sum of: places in a flat state and weights, shape (p, 2), or (B p, 2) with inputs."""
+    p, count = model.p, block_count(model)
+    diagonals = p * p * np.arange(count)[:, None] + (p + 1) * np.arange(p)
+    weights = np.ones(count) if model.inputs is None else model.inputs.eigenvalues
+    return np.column_stack([count * p * model.p_star + diagonals.ravel(), np.repeat(weights, p)])
 
 
 def unfold(panels: np.ndarray, N: int) -> np.ndarray:

@@ -10,7 +10,7 @@ import numpy as np
 
 from . import _checks
 from ._files import read_npz, remove_stale, write_npz
-from ._trajectory_forms import fields_of, to_arrays, to_dataset
+from ._trajectory_forms import arrays_of_averages, fields_of, to_arrays, to_dataset
 from ._types import PathLike
 
 if TYPE_CHECKING:
@@ -138,7 +138,8 @@ class Files:
         True
         """
         arrays = dict(_checks.instance("arrays", arrays, Mapping, "a mapping of str to ndarray"))
-        trajectory = cls(**fields_of(arrays))
+        own = arrays_of_averages(arrays)
+        trajectory = cls(**fields_of(arrays) | {"averaged": cls.from_arrays(own) if own else None})
         if "excess_loss" in arrays:  # of an activation that the file does not hold
             loss, shape = _checks.real_array("excess_loss", arrays["excess_loss"]), trajectory.M.shape[:-2]
             if loss.shape != shape:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import xarray
 
 
-__all__ = ["LAYOUT", "fields_of", "to_arrays", "to_dataset", "variables"]
+__all__ = ["LAYOUT", "arrays_of_averages", "fields_of", "to_arrays", "to_dataset", "variables"]
 
 FORMAT = 1
 LAYOUT = {
@@ -31,6 +31,8 @@ LAYOUT = {
     "status": (),
     "stopped_at": (),
 }  # after the runs
+AVERAGED = "averaged."
+SHARED = ("header", "alpha", "status", "stopped_at", "blocks.P")  # by a trajectory and that of its averages
 
 
 def to_arrays(trajectory: Any) -> dict[str, np.ndarray]:
@@ -59,7 +61,18 @@ def to_arrays(trajectory: Any) -> dict[str, np.ndarray]:
             f"blocks.{name}": array
             for name, array in (trajectory.blocks._asdict() if trajectory.blocks else {}).items()
         },
+        **{
+            f"{AVERAGED}{name}": array
+            for name, array in (to_arrays(trajectory.averaged) if trajectory.averaged else {}).items()
+            if name not in SHARED
+        },
     }
+
+
+def arrays_of_averages(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Return what :func:`to_arrays` returned of the averages beside a trajectory, or nothing."""
+    own = {name.removeprefix(AVERAGED): array for name, array in arrays.items() if name.startswith(AVERAGED)}
+    return {name: arrays[name] for name in SHARED if name in arrays} | own if own else {}
 
 
 def from_file(model: TeacherStudent) -> bool:
@@ -148,4 +161,7 @@ def variables(trajectory):
     for name, array in trajectory.observables.items():
         own = (f"{name}_{i}" for i in range(array.ndim - len(lead) - 1))
         found[name] = ((*lead, "alpha", *own), array)
+    if trajectory.averaged is not None:
+        own = variables(trajectory.averaged)
+        found |= {f"{name}_averaged": variable for name, variable in own.items() if name not in SHARED}
     return found

@@ -175,6 +175,43 @@ class Inputs:
         parts = np.array_split(values, blocks)
         return cls([part.mean() for part in parts], [len(part) for part in parts])
 
+    def matched(self, P_blocks: ArrayLike, stored: ArrayLike) -> Inputs:
+        r"""Return inputs on the same blocks under which the units of a teacher have given variances.
+
+        So noise is engineered for training without data: variances :math:`s_b^2 \ge 0` that minimise
+        :math:`\sum_r (\sum_b s_b^2 P^b_{rr} - V_r)^2`, with :math:`V_r` as the teacher's units had on the data.
+
+        Parameters
+        ----------
+        P_blocks : array_like, shape (B, p_star, p_star)
+            Overlaps of the teacher in each block.
+        stored : array_like, shape (p_star,)
+            The variances :math:`V_r` of its preactivations.
+
+        Returns
+        -------
+        Inputs
+
+        Raises
+        ------
+        TypeError, ValueError
+            If a shape is wrong or a variance negative; if the best variances are zero in all blocks with a fraction.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> P_blocks = [np.diag([0.7, 0.1]), np.diag([0.1, 0.9])]
+        >>> Inputs([1.0, 1.0], [1, 3]).matched(P_blocks, stored=[2.2, 1.2]).eigenvalues.round(12)
+        array([3., 1.])
+        """
+        from scipy.optimize import nnls  # a third of the package's import time, if it stood above
+
+        P = _checks.float_array("P_blocks", P_blocks, (len(self), None, None), "(B, p_star, p_star)")
+        stored = _not_negative("stored", stored, P.shape[1], "(p_star,)")
+        if P.shape[1] != P.shape[2]:
+            raise ValueError(f"`P_blocks` must have shape (B, p_star, p_star), but has shape {P.shape}")
+        return Inputs(nnls(np.diagonal(P, axis1=1, axis2=2).T, stored)[0], self.fractions, self.counts)
+
     def sizes(self, N: int) -> np.ndarray:
         """Return the number of coordinates of each block at dimension N.
 
@@ -277,8 +314,8 @@ def inputs_of(value: Any) -> Inputs | None:
     return Inputs(**value)
 
 
-def _not_negative(name: str, value: ArrayLike, length: int | None) -> np.ndarray:
-    array = _checks.float_array(name, value, (length,), "(B,)")
+def _not_negative(name: str, value: ArrayLike, length: int | None, meaning: str = "(B,)") -> np.ndarray:
+    array = _checks.float_array(name, value, (length,), meaning)
     if array.size == 0 or (array < 0).any():
         raise ValueError(f"`{name}` must be numbers of at least 0, at least one, but is {array}")
     return array

@@ -16,6 +16,7 @@ from ._model_forms import Forms
 from ._parameters import about, describe, is_default, overlap, readout, short, width
 from ._scales import Scales, check_constant, check_isotropic, later, with_rate
 from .activations import SHIPPED, TEACHERS, Activation, NoClosedForm, activation_of, stored_activation
+from .averaging import UniformAverage, averaging_of, stored_averaging
 from .inputs import Inputs, inputs_of
 from .rules import SHIPPED as RULES
 from .rules import Rule, rule_of, stored_rule
@@ -96,6 +97,9 @@ class TeacherStudent(Forms, Loss, Scales, Report):
     momentum : float
         :math:`0 \le \beta < 1`: a step is that of the batch and :math:`\beta` times the step before, also of a trained
         readout; decays are no part of it.
+    averaging_rate : float or UniformAverage
+        Rate :math:`\tau \ge 0`, per unit of alpha, of a running average of W and of a trained readout, which
+        trajectories have as `averaged`: see :mod:`tsode.averaging`. It moves nothing. 0: there is none.
     inputs : Inputs, optional
         Covariance of the inputs; the identity by default. `teacher_overlap` is the covariance of the teacher's
         preactivations in any case.
@@ -174,6 +178,9 @@ class TeacherStudent(Forms, Loss, Scales, Report):
         "momentum", "what is kept of the last step", "β",
         lambda name, value, _: _checks.number(name, value, minimum=0.0, maximum=0.999999),
         title="run", rare=True, metavar="BETA", plural="values of the momentum"))
+    averaging_rate: float | UniformAverage = field(default=0.0, metadata=about(
+        "averaging rate", "rate of a running average of the student's weights", "τ",
+        lambda name, value, _: averaging_of(name, value), load=stored_averaging, title="run", rare=True))
     inputs: Inputs | None = field(default=None, metadata=about(
         "inputs", "covariance of the inputs", "", lambda name, value, _: inputs_of(value), load=inputs_of,
         title="run", rare=True))
@@ -189,7 +196,8 @@ class TeacherStudent(Forms, Loss, Scales, Report):
             teacher_activation: str | dict[str, Any] | Activation | None = None,
             rule: str | dict[str, Any] | Rule = "gradient",
             readout_learning_rate: float = 0.0, weight_decay: float = 0.0, readout_decay: float = 0.0,
-            batch_size: int = 1, momentum: float = 0.0, inputs: Inputs | None = None,
+            batch_size: int = 1, momentum: float = 0.0, averaging_rate: float | UniformAverage = 0.0,
+            inputs: Inputs | None = None,
         ) -> None: ...
     # fmt: on
 

@@ -65,6 +65,9 @@ class Trajectory(Files, Report):
         Overlaps in each block of the model's inputs, shapes (..., T, B, p, p_star), (..., T, B, p, p) and, of the
         teacher, (B, p_star, p_star): M and Q are their sums times the variances, the covariance of the preactivations.
         None where the inputs are isotropic.
+    averaged : Trajectory or None
+        The same of the running average of the weights, for a model with an `averaging_rate`: its M and Q, trained
+        readout and loss. On the sphere it is the average as it is, which is shorter than sqrt(N).
 
     Raises
     ------
@@ -87,6 +90,7 @@ class Trajectory(Files, Report):
     observables: dict[str, np.ndarray] = field(default_factory=dict)
     state: dict[str, np.ndarray] | None = None
     blocks: Blocks | None = None
+    averaged: Trajectory | None = None
 
     def __post_init__(self) -> None:
         model = check_model(self.model)
@@ -112,6 +116,10 @@ class Trajectory(Files, Report):
         check_observed((*lead, len(alpha)), self.observables)
         check_state(self.state)
         check_blocks(self.blocks, model.inputs, M, Q, model.teacher_overlap)
+        if self.averaged is not None:
+            shape = _checks.instance("averaged", self.averaged, Trajectory, "a Trajectory").M.shape
+            if shape != M.shape:
+                raise ValueError(f"`averaged` must have overlaps of shape {M.shape}, but they have {shape}")
         for name, array in (("alpha", _checks.times(alpha)), ("M", M), ("Q", Q), ("scalars", scalars)):
             array.setflags(write=False)
             object.__setattr__(self, name, array)

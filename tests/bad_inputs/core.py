@@ -16,6 +16,7 @@ ROWS = np.ones((5, 20))
 nan = float("nan")
 HALVES = tsode.Inputs([1.5, 0.5], [1, 1])
 ONE = tsode.Inputs([1.0, 2.0], [1, 0], [0, 1])
+LINK = rules.Link(lambda a, b, c, d, e, f, g: a * g)
 FULL = [START.M, START.M], [START.Q, START.Q], [START.P, 0 * START.P]
 
 
@@ -37,6 +38,10 @@ def best(alpha=1.0, **options):
 
 def sgd(model=MODEL, start=None, alpha=1.0, N=20, **options):
     return lambda: tsode.simulate(model, start, alpha, N=N, **{"engine": "weights", **options})
+
+
+def coarse(model=MODEL, **options):
+    return sgd(model, **{"engine": "diffusion", "step": 2.5, **options})
 
 
 def kept():
@@ -108,7 +113,7 @@ CASES = {
     "floor from text": (lambda: tsode.stationary_fluctuations(MODEL, "a"), TypeError, "`start` must be an Overlaps, b"),
     "giant steps of batches": (
         lambda: tsode.giant_steps(MODEL.replace(batch_size=2), START, 3), ValueError,
-        "`model` must have no batches, momentum and decay of its own for giant steps, but has"
+        "`model` must have no batches, momentum, decay and average of its own for giant steps, but has"
     ),
     "no giant step": (lambda: tsode.giant_steps(MODEL, START, 0), ValueError, "`steps` must be at least 1, but is 0"),
     "giant steps of nothing": (
@@ -134,6 +139,15 @@ CASES = {
     "spikes without a bulk": (lambda: tsode.Inputs.spiked([2.0], 0), ValueError, "`bulk` must be larger than 0, but i"),
     "spectrum of one row": (lambda: tsode.Inputs.from_data(ROWS[:1], 2), ValueError, "`X` must have at least tw"),
     "spectrum of equal rows": (lambda: tsode.Inputs.from_data(ROWS, 2), ValueError, "`X` must have rows that differ"),
+    "teacher that is not square": (
+        lambda: HALVES.matched(np.ones((2, 2, 3)), [1, 1]), ValueError, "`P_blocks` must have shape (B, p_star, p_star)"
+    ),
+    "teacher of another number of units": (
+        lambda: HALVES.matched(np.ones((2, 1, 1)), [1, 1]), ValueError, "`stored` must have shape (p_star,) = (1,), but"
+    ),
+    "variance below 0": (
+        lambda: HALVES.matched(np.ones((2, 1, 1)), [-1]), ValueError, "`stored` must be numbers of at least 0"
+    ),
     "sizes in few dimensions": (
         lambda: tsode.Inputs([1, 1], [1, 1]).sizes(1), ValueError, "`N` must be so large that every block of the inputs"
     ),
@@ -163,6 +177,31 @@ CASES = {
     ),
     "batch is empty": (make(batch_size=0), ValueError, "`batch_size` must be at least 1, but is 0"),
     "momentum of one": (make(momentum=1), ValueError, "`momentum` must be at most 0.999999, but is 1"),
+    "averaging backwards": (make(averaging_rate=-1), ValueError, "`averaging_rate` must be at least 0, but is -1"),
+    "average of a word": (make(averaging_rate="ema"), TypeError, "`averaging_rate` must be a number, but is 'ema'"),
+    "average in a file": (
+        make(averaging_rate={"name": "ema", "begin": 1.0}), TypeError, "`averaging_rate` must be a number, but is dict"
+    ),
+    "average of a foreign file": (
+        lambda: tsode.TeacherStudent.from_dict({**MODEL.to_dict(), "averaging_rate": {"name": "ema"}}), ValueError,
+        "`averaging_rate` must be a number or a uniform average with its `begin`, but is"
+    ),
+    "average from no time": (
+        lambda: tsode.averaging.UniformAverage(None), TypeError, "`begin` must be a number, but is NoneType"
+    ),
+    "no room for the average": (
+        sgd(MODEL.replace(averaging_rate=0.5), N=MODEL.p + MODEL.p_star, engine="chain"), ValueError,
+        "`N` must be at least"
+    ),
+    "giant steps of an average": (
+        lambda: tsode.giant_steps(MODEL.replace(averaging_rate=0.5), START, 3), ValueError,
+        "`model` must have no batches, momentum, decay and average of its own for giant steps, but has"
+    ),
+    "average of other times": (
+        lambda: tsode.Trajectory(
+            MODEL, [0.0], START.M[None], START.Q[None], "completed", 0.0, averaged=ode()()
+        ), ValueError, "`averaged` must have overlaps of shape (1, "
+    ),
     "decay upwards": (make(weight_decay=-0.1), ValueError, "`weight_decay` must be at least 0, but is -0.1"),
     "readout decays upwards": (make(readout_decay=-1), ValueError, "`readout_decay` must be at least 0, but is -1"),
     "readout learns backwards": (
@@ -203,6 +242,16 @@ CASES = {
     "rule of a dict is unknown": (make(rule={"name": "magic"}), ValueError, "`rule` must be one of 'gradient',"),
     "label is unknown": (lambda: rules.Logistic("warm"), ValueError, "`label` must be one of 'soft', 'hard', 'berno"),
     "temperature is zero": (lambda: rules.Logistic("soft", 0), ValueError, "`temperature` must be larger than 0, but"),
+    "link is no function": (lambda: rules.Link(3.0), TypeError, "`function` must be a function of p_star numbers, but"),
+    "link of any number": (lambda: rules.Link(lambda *mu: mu[0]), TypeError, "`function` must have a fixed number of"),
+    "link is constant": (lambda: rules.Link(lambda a, b: 1.0), TypeError, "`function` must depend on its arguments"),
+    "link with a choice": (lambda: rules.Link(lambda a: a if a > 0 else 0), TypeError, "`function` must choose by"),
+    "link of a word": (lambda: rules.Link(lambda a: a, "hinge"), TypeError, "`loss` must be a loss of the output, but"),
+    "link with a kink": (lambda: rules.Link(lambda a: a, kinks=0.0), ValueError, "`kinks` must have shape (n,) = ("),
+    "link of other rows": (
+        lambda: tsode.simulate(MODEL.replace(rule=LINK), None, 1.0, N=20),
+        ValueError, "`p_star` must be the number of arguments of the link, 7, but is"
+    ),
     "margin is negative": (lambda: rules.Hinge(-1), ValueError, "`margin` must be at least 0, but is -1"),
     "threshold is zero": (lambda: rules.Huber(0), ValueError, "`threshold` must be larger than 0, but is 0"),
     "norm is zero": (lambda: rules.Clipped(rules.Gradient(), 0), ValueError, "`norm` must be larger than 0, but is 0"),
@@ -380,6 +429,19 @@ CASES = {
     "seed broken": (sgd(seed=1.5), TypeError, "`seed` must be a whole number, a numpy Generator"),
     "engine unknown": (sgd(engine="steam"), ValueError, "`engine` must be one of "),
     "engine None": (sgd(engine=None), TypeError, "`engine` must be one of "),
+    "step of the chain": (sgd(engine="chain", step=0.25), ValueError, "`step` must be None for the engine 'chain', "),
+    "step of few samples": (coarse(step=2.0), ValueError, "`step` must be at least 50 samples, 2.5 at N = 20, but is"),
+    "step of nothing": (coarse(step=0.0), ValueError, "`step` must be larger than 0, but is 0"),
+    "step of a word": (coarse(step="long"), TypeError, "`step` must be a number, but is 'long' of type str"),
+    "coarse steps of other inputs": (
+        coarse(inputs="uniform"), ValueError, "`inputs` must be 'gaussian' for the engine 'diffusion', but is uniform"
+    ),
+    "coarse steps of batches": (
+        coarse(MODEL.replace(batch_size=2)), ValueError, "`model` must have isotropic inputs, a fixed readout, batches"
+    ),
+    "coarse steps of hinges": (
+        coarse(MODEL.replace(rule="hinge")), ValueError, "`model` must have a rule and activations whose averages are"
+    ),
     "precision unknown": (sgd(precision="half"), ValueError, "`precision` must be one of 'double', 'single', but is "),
     "precision None": (sgd(precision=None), TypeError, "`precision` must be one of "),
     "precision of the chain": (
@@ -624,7 +686,7 @@ CASES = {
         lambda: tsode.study(MODEL, N=50, alpha_max=1e20), ValueError, "`alpha_max` must be at most 1.8e+14 at N = 50, b"
     ),
     "study by steam": (
-        lambda: tsode.study(MODEL, N=50, engine="steam"), ValueError, "`engine` must be one of 'chain', 'weights', but"
+        lambda: tsode.study(MODEL, N=50, engine="steam"), ValueError, "`engine` must be one of 'chain', 'weights', 'd"
     ),
     "study at a broken N": (lambda: tsode.study(MODEL, N="50"), TypeError, "`N` must be a whole number, but is '50' o"),
     "study with half a bar": (

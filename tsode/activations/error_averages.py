@@ -82,6 +82,10 @@ class Averages:
         J Omega J^T of the averages.
     constants : bool
         Whether the loops read :meth:`Activation.constants` after the readouts.
+    kick : callable or None
+        Jitable ``kick(rows, T, parameters, numbers, change, spread)``: with preactivations F y and T y of a standard
+        normal y, it makes of d (d + 1) standard normal `numbers` Gaussian ones of mean zero with the covariance of
+        :math:`C y^T` and :math:`C C^T`, and writes them to its last two arguments; `rows` are F, shape (p, d).
     lanes : bool
         Whether the loops are written with :func:`tsode._lanes.load` and its like, and so serve many solutions at once.
     """
@@ -96,6 +100,7 @@ class Averages:
     lanes: bool = False
     outputs: Callable[..., None] | None = None
     step: Callable[..., None] | None = None
+    kick: Callable[..., None] | None = None
 
     def moments(
         self, omega: np.ndarray, parameters: np.ndarray, p: int, second_order: bool

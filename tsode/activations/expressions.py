@@ -1,21 +1,22 @@
-"""A user's function of one variable as a list of elementary steps, and its derivative.
+"""A user's function as a list of elementary steps, and the derivative of one of one variable.
 
-The function is called once, with a stand-in for x that notes what is done to it. What was noted is differentiated step
-by step, and written down as plain source: no Python of the user's runs in kernels, equal functions are equal, whatever
-they close over, and files and caches know them by their text.
+The function is called once, with a stand-in for each variable that notes what is done to it. What was noted is
+differentiated step by step, and written down as plain source: no Python of the user's runs in kernels, equal functions
+are equal, whatever they close over, and files and caches know them by their text.
 """
 
 from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 from scipy import special
 
 from .._compiled import jitable, with_name_of
+from .._lanes import load
 
 __all__ = ["Tape", "derivative", "plain_function", "traced"]
 
@@ -170,15 +171,15 @@ def _shortened(operation, given):
     return None
 
 
-def traced(function: Callable[..., Any], tape: Tape) -> Value:
-    """Note the steps of a function, and return the name of its result.
+def traced(function: Callable[..., Any], tape: Tape, variables: Sequence[str] = ("x",)) -> Value:
+    """Note the steps of a function of some variables, and return the name of its result.
 
     Raises
     ------
     TypeError
         If it does what cannot be noted; the message says what.
     """
-    found = function(Expression(tape, "x"))
+    found = function(*(Expression(tape, name) for name in variables))
     return tape.number(found.value) if isinstance(found, Expression) else _constant(found)
 
 
@@ -242,10 +243,10 @@ def source(tape: Tape, *values: Value) -> str:
 
 
 @functools.lru_cache(maxsize=256)
-def plain_function(text: str) -> Callable[..., Any]:
-    """Return the jitable function of x that a source says."""
+def plain_function(text: str, given: str = "x") -> Callable[..., Any]:
+    """Return the jitable function that a source says; it takes what is `given`, x or an array of rows."""
     *lines, results = text.split("\n")
     body = "".join(f"    {line}\n" for line in [*lines, f"return {results}"])
-    names = {"np": np, "erf": special.erf, "__name__": __name__}
-    exec(f"def custom(x):\n{body}", names)
+    names = {"np": np, "erf": special.erf, "load": load, "__name__": __name__}
+    exec(f"def custom({given}):\n{body}", names)
     return jitable(with_name_of(text)(names["custom"]))

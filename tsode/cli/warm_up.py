@@ -29,7 +29,7 @@ def add_warm_up(commands: Any) -> None:
     command = commands.add_parser(
         "warm-up",
         help="compile everything now, so that first calls are as quick as later ones",
-        description="Compile the kernels of the ODEs, of both engines and of the derivatives for every activation; "
+        description="Compile the kernels of the ODEs, of the engines and of the derivatives for every activation; "
         "they are kept on disk, in the package or in NUMBA_CACHE_DIR, until tsode or Numba changes.",
     )
     command.set_defaults(run=_run)
@@ -66,6 +66,8 @@ def _calls(activation: str) -> Iterator[tuple[str, Callable[[], object]]]:
         for runs in (1, WIDTH):
             run = functools.partial(sgd.simulate, each, start, alpha, N, runs)
             yield f"{activation}: {runs} runs {noise} noise", run
+        run = functools.partial(sgd.simulate, each, start, alpha, N, engine="diffusion", step=2.0)
+        yield f"{activation}: coarse steps {noise} noise", run
     yield f"{activation}: wide run", functools.partial(sgd.simulate, wide, None, alpha, 4 * WIDE)
     for precision in sgd.PRECISIONS:
         run = functools.partial(sgd.simulate, model, start, alpha, N, engine="weights", precision=precision)

@@ -37,7 +37,7 @@ DIFFERENCE = 6e-6  # cube root of the rounding: what central differences take as
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def forward(
-    rates, arrays, numbers, tables, work, control, alpha, learning_rates, out, positions, rtol, atol
+    rates, arrays, numbers, tables, work, control, alpha, learning_rates, out, norms, rtol, atol
 ):  # fmt: skip
     """Integrate one solution, with a learning rate of its own between any two times.
 
@@ -62,7 +62,7 @@ def forward(
             for i in range(n):
                 history[count, i] = work[Y * n + i, 0]
             more = advance(
-                rates, arrays, numbers, tables, flat, work, steps, control, alpha[: piece + 2], out, positions, rtol,
+                rates, arrays, numbers, tables, flat, work, steps, control, alpha[: piece + 2], out, norms, rtol,
                 atol, 1,
             )  # fmt: skip
             if control[TIME, 0] > time:

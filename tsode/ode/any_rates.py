@@ -41,7 +41,8 @@ def solve_rates(
     steps[dop853.STATUS], steps[dop853.LIMIT] = dop853.GOING, limit
     call = rates.pointer, rates.arrays, rates.numbers
     first_steps(*call, flat, steps, control, alpha[-1] - alpha[0], rtol, atol)
-    given = dop853.tables(), flat, work, steps, control, alpha, out, positions, rtol, atol
+    norms = np.column_stack([positions, np.ones(len(positions))])
+    given = dop853.tables(), flat, work, steps, control, alpha, out, norms, rtol, atol
     while steps[dop853.STATUS] == dop853.GOING and dop853.advance(*call, *given, max(1, WORK_A_CALL // n)):
         pass
     return out[0, : int(steps[dop853.NEXT])]

@@ -28,6 +28,8 @@ from .rhs import derivatives, loops_for_weights, with_schedule
 __all__ = ["block_right_hand_side"]
 
 SMALLEST = 1e-12  # eigenvalue of the preactivations' covariance, relative to the largest, that is no direction
+IN_CACHE = 2**16  # entries of the joint overlaps of blocks that go together: they are read again while they are near
+ASIDE = 8  # numbers between rows, so that a column, which is read to transpose, is not all at one place of the cache
 
 
 def block_right_hand_side(
@@ -52,27 +54,37 @@ def block_right_hand_side(
     inputs, p, n_scalars = model.inputs, model.p, len(model.rule.scalars(model))
     assert inputs is not None
     variances, (decay, readout_decay, _) = inputs.eigenvalues[:, None, None], beside(model)
-    shares = variances * inputs.fractions[:, None, None]
+    fractions, n = inputs.fractions[:, None, None], p + model.p_star
+    count = min(len(inputs), max(1, IN_CACHE // n**2))
+    omega, room = np.empty((count, n, n)), np.empty((count, p, n + ASIDE))
+    parts = [slice(i, min(i + count, len(inputs))) for i in range(0, len(inputs), count)]
 
     def function(alpha, y):
-        blocks, scalars = blocks_of(y, model), scalars_of(y, model)
+        blocks, scalars, change = blocks_of(y, model), scalars_of(y, model), np.empty_like(y)
         M, Q = (weighted_sum(inputs.eigenvalues, each) for each in blocks)
         parameters[2 : 2 + n_scalars] = scalars
         J, K = averages(M, Q)
-        F = variances * (J @ joint_matrix(*blocks, P))
-        dM, dQ = F[..., p:], F[..., :p] + np.swapaxes(F[..., :p], -1, -2)
-        if not gradient_flow:
-            dQ = dQ + shares * K
+        dM, dQ = blocks_of(change, model)
+        for b in parts:
+            F, joint = room[: b.stop - b.start, :, :n], omega[: b.stop - b.start]
+            F_lam, F_mu = F[..., :p], F[..., p:]
+            F_mu[:] = blocks[0][b]
+            np.matmul(J, joint_matrix(F_mu, blocks[1][b], P[b], joint), out=F)
+            if not gradient_flow:
+                F_lam += fractions[b] / 2 * K
+            np.multiply(variances[b], F_mu, out=dM[b])
+            np.add(F_lam, np.swapaxes(F_lam, -1, -2), out=dQ[b])
+            dQ[b] *= variances[b]
         if decay:
-            dM, dQ = dM - decay * blocks[0], dQ - 2 * decay * blocks[1]
+            dM -= decay * blocks[0]
+            dQ -= 2 * decay * blocks[1]
         if model.spherical:
             half = np.diagonal(dQ.sum(axis=0)) / 2
-            dM = dM - half[:, None] * blocks[0]
-            dQ = dQ - (half[:, None] + half) * blocks[1]
-        change = pack(dM, dQ)
-        if not n_scalars:
-            return change
-        return np.concatenate([change, model.rule.scalar_drift(model, M, Q, scalars) - readout_decay * scalars])
+            dM -= half[:, None] * blocks[0]
+            dQ -= (half[:, None] + half) * blocks[1]
+        if n_scalars:
+            scalars_of(change, model)[:] = model.rule.scalar_drift(model, M, Q, scalars) - readout_decay * scalars
+        return change
 
     return with_schedule(model, function, parameters)
 

@@ -79,13 +79,13 @@ def tables() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def advance(
-    rates, arrays, numbers, tables, flat, work, steps, control, alpha, out, positions, rtol, atol, attempts
+    rates, arrays, numbers, tables, flat, work, steps, control, alpha, out, norms, rtol, atol, attempts
 ):  # fmt: skip
     """Attempt so many steps of all solutions; return earlier where one diverged, and False where none is left.
 
     `work`, shape (ROWS n, lanes), and `control`, shape (CONTROL, lanes), are `flat` and `steps` as :mod:`tsode._lanes`
-    takes them. States at the times `alpha` go to `out`, shape (lanes, T, n). `positions` are those of the norms, whose
-    sum is to stay below the limit; of a solution that diverged the last step is left in `work`.
+    takes them. States at the times `alpha` go to `out`, shape (lanes, T, n). `norms` are their places and
+    weights; their sum is to stay below the limit. Of a solution that diverged the last step is left in `work`.
     """
     n = work.shape[0] // ROWS
     for _ in range(attempts):
@@ -104,7 +104,7 @@ def advance(
                     keep(flat, steps, n, row)
             first = last
             if last == ARGUMENTS:
-                wanted, diverged = judge(control, work, n, alpha, positions)
+                wanted, diverged = judge(control, work, n, alpha, norms)
                 if not wanted:
                     break
         while first > ARGUMENTS and place(control, alpha):
@@ -215,7 +215,7 @@ def propose(control, end):
 
 
 @part_of_kernel
-def judge(control, work, n, alpha, positions):
+def judge(control, work, n, alpha, norms):
     """Set the next steps; return whether one that is accepted holds a record or a divergence, and the latter."""
     wanted, diverged = False, False
     for lane in range(control.shape[1]):
@@ -233,8 +233,8 @@ def judge(control, work, n, alpha, positions):
         control[STEP, lane] *= min(1.0 if control[REJECTED, lane] else LARGEST, factor)
         control[REJECTED, lane] = 0.0
         total = 0.0
-        for position in positions:
-            total += work[NEW * n + position, lane]
+        for i in range(norms.shape[0]):
+            total += norms[i, 1] * work[NEW * n + int(norms[i, 0]), lane]
         if not total < control[LIMIT, lane]:
             control[STATUS, lane], wanted, diverged = DIVERGED, True, True
         elif alpha[int(control[NEXT, lane])] <= control[END, lane]:

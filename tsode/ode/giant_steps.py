@@ -37,7 +37,7 @@ def giant_steps(model: TeacherStudent, start: Overlaps, steps: int, samples: flo
     ----------
     model : TeacherStudent
         Its learning rate is :math:`\gamma`, that of SGD over N, and so is that of a trained readout; without batches,
-        momentum and decay of its own.
+        momentum, decay and running average of its own.
     start : Overlaps
         Overlaps before the first step.
     steps : int
@@ -73,8 +73,10 @@ def giant_steps(model: TeacherStudent, start: Overlaps, steps: int, samples: flo
     check_start(check_isotropic(check_constant(check_model(model))), start)
     steps = _checks.integer("steps", steps, minimum=1)
     samples = _checks.number("samples", samples, above=0.0)
-    if not model.is_sample_by_sample or model.weight_decay or model.readout_decay:
-        raise ValueError("`model` must have no batches, momentum and decay of its own for giant steps, but has")
+    if not model.is_sample_by_sample or model.weight_decay or model.readout_decay or model.averaging_rate:
+        raise ValueError(
+            "`model` must have no batches, momentum, decay and average of its own for giant steps, but has"
+        )
     if model.rule.averages(model).drift is None:
         raise _checks.NoClosedForm(
             f"`model` must have compiled averages of gradient descent for giant steps, but has {model.activation!r}, "

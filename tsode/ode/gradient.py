@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from .. import _checks
 from .._display import Report
 from .._parameters import describe
-from .._states import norm_positions, unpack
+from .._states import norms, unpack
 from ..model import TeacherStudent, check_isotropic, check_model, with_rate
 from ..overlaps import Overlaps, check_start
 from . import dop853
@@ -205,7 +205,7 @@ def differentiate(
     learning_rates = share * learning_rates
     history, ends = forward(
         rates.pointer, rates.arrays, rates.numbers, tables, work, control, alpha.copy(), learning_rates, out,
-        norm_positions(model), options.rtol, options.atol,
+        norms(model), options.rtol, options.atol,
     )  # fmt: skip
     if (ends[1:] == 0).any():
         raise Diverged(

@@ -9,10 +9,11 @@ import numpy as np
 
 from .._divergence import divergence_limit
 from .._lanes import WIDTH, aligned
-from .._states import norm_positions, start_state
+from .._states import norms, start_state
 from ..model import TeacherStudent
 from ..overlaps import Overlaps
 from . import dop853
+from .block_rates import rates_for
 from .dop853 import LIMIT, NEXT, STATUS, STOPPED, TIME
 from .first_step import first_steps
 from .rates import Rates
@@ -31,7 +32,7 @@ def solve(
     options: Options,
     stop: threading.Event | None = None,
 ) -> list[Solution]:
-    """Return the solutions of one model, or of up to WIDTH with the same averages, widths and constraint.
+    """Return the solutions of one model, or of up to WIDTH with the same averages, widths, constraint and inputs.
 
     Parameters
     ----------
@@ -50,20 +51,20 @@ def solve(
     """
     alpha = alpha.copy()  # writeable: another type of array would be compiled for on its own
     lanes = 1 if len(models) == 1 else WIDTH
-    rates = Rates(models, options.gradient_flow, lanes, options.rtol)
+    rates = rates_for(models, starts, options.gradient_flow, lanes, options.rtol)
     work, control, out = begin(models, starts, rates, lanes, alpha, options)
     last = () if lanes == 1 else (lanes,)
     n, flat, steps = out.shape[2], work.reshape(-1, *last), control.reshape(-1, *last)
     attempts = max(1, WORK_A_CALL // (n * lanes * len(rates.arrays[1])))
     if options.until is not None:
         attempts = min(attempts, LOOKS)
-    positions, looked = norm_positions(models[0]), np.zeros(len(models), dtype=np.int64)
+    places, looked = norms(models[0]), np.zeros(len(models), dtype=np.int64)
     while not (stop and stop.is_set()) and dop853.advance(
         rates.pointer, rates.arrays, rates.numbers, dop853.tables(), flat, work, steps, control, alpha, out,
-        positions, options.rtol, options.atol, attempts,
+        places, options.rtol, options.atol, attempts,
     ):  # fmt: skip
         for i in np.flatnonzero((control[STATUS] == dop853.DIVERGED) & np.isnan(control[STOPPED])):
-            end = control[STOPPED, i] = _end(work[:, i], control[:, i], n, positions)
+            end = control[STOPPED, i] = _end(work[:, i], control[:, i], n, places)
             control[NEXT, i] = np.searchsorted(alpha[: int(control[NEXT, i])], end, side="right")
         if options.until is not None:
             _stop_where_met(options.until, models, control, out, looked)
@@ -112,12 +113,12 @@ def begin(
     return work, control, out
 
 
-def _end(work, control, n, positions):
+def _end(work, control, n, places):
     """Return when the sum of norms reached its limit, in a step in which it did."""
     rows = work.reshape(-1, n)
     size, limit = control[dop853.TRIED], control[LIMIT]
     used = (dop853.Y, dop853.NEW, dop853.K, dop853.K + dop853.LAST, *range(dop853.TERM, dop853.ROWS))
-    terms = [rows[row, positions].sum() for row in used]
+    terms = [rows[row, places[:, 0].astype(int)] @ places[:, 1] for row in used]
     low, high = 0.0, 1.0
     while low < (middle := (low + high) / 2) < high:
         low, high = (middle, high) if dop853.within(middle, size, *terms) < limit else (low, middle)

@@ -132,7 +132,7 @@ def _chunks(models, alpha, options):
         together = in_loops(model, alpha, options)
         size = len(model.rule.average_parameters(model.fastest, options.rtol))
         breaks = () if model.schedule is None else model.schedule.breakpoints
-        extra = len(model.rule.scalars(model)), is_bare(model), size, breaks
+        extra = model.inputs, len(model.rule.scalars(model)), is_bare(model), size, breaks
         kind = (model.rule.averages(model), model.p, model.p_star, model.spherical, *extra) if together else i
         kinds.setdefault(kind, []).append(i)
     for found in kinds.values():

@@ -40,7 +40,7 @@ def in_pieces(
     list of Solution
     """
     models, now = list(models), list(starts)
-    if all(model.schedule is None for model in models):
+    if len(alpha) == 1 or all(model.schedule is None and not _breakpoints(model) for model in models):
         return solve(models, now, alpha, options)
     pieces, options = (
         [_pieces(model, alpha) for model in models],
@@ -71,13 +71,17 @@ def in_pieces(
 def _pieces(model, alpha):
     """Return the stretches between breakpoints: the times within, with both ends, and the constant rate or None."""
     schedule, found = model.schedule, []
-    if schedule is None:
-        return [(alpha, model.learning_rate)]
-    inner = [time for time in schedule.breakpoints if alpha[0] < time < alpha[-1]]
+    inner = [time for time in _breakpoints(model) if alpha[0] < time < alpha[-1]]
     for begin, end in itertools.pairwise([alpha[0], *inner, alpha[-1]]):
         within = alpha[(alpha > begin) & (alpha < end)]
-        found.append((np.concatenate([[begin], within, [end]]), schedule.constant_from(begin)))
+        rate = None if schedule is None else schedule.constant_from(begin)
+        found.append((np.concatenate([[begin], within, [end]]), rate))
     return found
+
+
+def _breakpoints(model):
+    """Return the times at which the learning rate jumps or bends, and a running average sets in."""
+    return sorted({*getattr(model.schedule, "breakpoints", ()), *getattr(model.averaging, "breakpoints", ())})
 
 
 def overlaps_of(model: TeacherStudent, state: np.ndarray, start: Overlaps) -> Overlaps:

@@ -15,7 +15,7 @@ from .._lanes import WIDTH, aligned, fma, load, store
 from ..activations.error_averages import Averages
 from ..model import TeacherStudent
 
-__all__ = ["Rates", "beside", "is_bare", "multiply", "rates_of"]
+__all__ = ["Rates", "beside", "decay", "is_bare", "multiply", "nothing", "rates_of", "training"]
 
 
 class Rates:
@@ -31,26 +31,39 @@ class Rates:
         1 or WIDTH; lanes without a model repeat the first.
     rtol : float
         Relative error that averages by quadrature may have.
+    P : sequence of ndarray, optional
+        Overlaps of the teachers, if they are not those of the models.
 
     Attributes
     ----------
+    loops : callable
+        Where the right-hand side comes from: a function such as :func:`rates_of`.
     pointer, arrays, numbers
         ``call(pointer, (y, *arrays, dy), numbers)`` writes dy/dalpha of the states y, both of shape (n,) or (n, WIDTH).
     """
 
-    def __init__(self, models: Sequence[TeacherStudent], gradient_flow: bool, lanes: int, rtol: float) -> None:
+    loops: Callable[..., Any] | None = None  # `rates_of`, which stands below
+
+    def __init__(
+        self,
+        models: Sequence[TeacherStudent],
+        gradient_flow: bool,
+        lanes: int,
+        rtol: float,
+        P: Sequence[np.ndarray] | None = None,
+    ) -> None:
         model, last = models[0], () if lanes == 1 else (lanes,)
         p, n = model.p, model.p + model.p_star
-        function = rates_function(model.rule.averages(model), lanes > 1, is_bare(model))
-        P = [each.teacher_overlap.ravel() for each in models]
+        function = rates_function(model.rule.averages(model), lanes > 1, is_bare(model), type(self).loops)
+        teachers = [each.ravel() for each in P or [each.teacher_overlap for each in models]]
         parameters = [each.rule.average_parameters(each, rtol) for each in models]
-        more = [beside(each) for each in models]
+        more = [np.concatenate([beside(each), shares(each)]) for each in models]
         shapes, room = ((n, n), (p, n), (p, n), (p, p)), aligned((n * n + 2 * p * n + p * p, *last))
         ends = itertools.accumulate(rows * columns for rows, columns in shapes)
         work = [room[end - a * b : end].reshape(a, b, *last) for (a, b), end in zip(shapes, ends)]
         self.function = function  # the address is good as long as it lives
         self.pointer = function.pointer
-        self.arrays = (*(_side_by_side(rows, lanes) for rows in (P, parameters, more)), *work)
+        self.arrays = (*(_side_by_side(rows, lanes) for rows in (teachers, parameters, more)), *work)
         n_scalars = len(model.rule.scalars(model))
         self.numbers = p, model.p_star, len(parameters[0]), n_scalars, int(model.spherical), int(not gradient_flow)
 
@@ -66,6 +79,13 @@ def beside(model: TeacherStudent) -> np.ndarray:
     return np.array(rates) / model.batch_size
 
 
+def shares(model: TeacherStudent) -> np.ndarray:
+    """Return the number of blocks of the inputs, the variance of each and its fraction; isotropic ones are one."""
+    if model.inputs is None:
+        return np.ones(3)
+    return np.concatenate([[len(model.inputs)], model.inputs.eigenvalues, model.inputs.fractions])
+
+
 def _side_by_side(rows, lanes):
     """Return one row, or several as columns, shape (n, lanes); what is missing repeats the first."""
     if lanes == 1:
@@ -77,13 +97,17 @@ def _side_by_side(rows, lanes):
 
 
 @functools.cache
-def rates_function(averages: Averages, lanes: bool, bare: bool = True) -> CFunction:
+def rates_function(
+    averages: Averages, lanes: bool, bare: bool = True, loops: Callable[..., Any] | None = None
+) -> CFunction:
     """Return the C function of the right-hand side.
 
     It takes y, P, parameters, beside, omega, J, F, K, dy, p, p_star, n_parameters, n_scalars, spherical and
-    second_order. Its arrays are those of :class:`Rates`; omega, J, F and K are what it works in.
+    second_order. Its arrays are those of :class:`Rates`; omega, J, F and K are what it works in. In `beside` stand,
+    behind the three rates, the number of blocks of the inputs, their variances and their fractions. `loops` makes the
+    jitable function, by default :func:`rates_of`.
     """
-    rates = rates_of(averages, bare)
+    rates = (loops or rates_of)(averages, bare)
     if lanes and not averages.lanes:
         rates = _each(rates)
     return CFunction(rates, _of_many(rates) if lanes else _of_one(rates), 9, 6)
@@ -94,12 +118,12 @@ def _of_one(rates):
     def entry(
         y, P, parameters, beside, omega, J, F, K, dy, p, p_star, n_parameters, n_scalars, spherical, second_order
     ):  # fmt: skip
-        n = p + p_star
-        size = p * n + n_scalars
+        n, count = p + p_star, int(carray(beside, (4,))[3])
+        size = count * p * n + n_scalars
         rates(
-            carray(y, (size,)), carray(P, (p_star * p_star,)), carray(parameters, (n_parameters,)),
-            carray(beside, (3,)), carray(omega, (n, n)), carray(J, (p, n)), carray(F, (p, n)), carray(K, (p, p)),
-            carray(dy, (size,)), p, p_star, n_parameters, n_scalars, spherical, second_order,
+            carray(y, (size,)), carray(P, (count * p_star * p_star,)), carray(parameters, (n_parameters,)),
+            carray(beside, (4 + 2 * count,)), carray(omega, (n, n)), carray(J, (p, n)), carray(F, (p, n)),
+            carray(K, (p, p)), carray(dy, (size,)), p, p_star, n_parameters, n_scalars, spherical, second_order,
         )  # fmt: skip
 
     return entry
@@ -110,13 +134,13 @@ def _of_many(rates):
     def entry(
         y, P, parameters, beside, omega, J, F, K, dy, p, p_star, n_parameters, n_scalars, spherical, second_order
     ):  # fmt: skip
-        n = p + p_star
-        size = p * n + n_scalars
+        n, count = p + p_star, int(carray(beside, (4, WIDTH))[3, 0])
+        size = count * p * n + n_scalars
         rates(
-            carray(y, (size, WIDTH)), carray(P, (p_star * p_star, WIDTH)), carray(parameters, (n_parameters, WIDTH)),
-            carray(beside, (3, WIDTH)), carray(omega, (n, n, WIDTH)), carray(J, (p, n, WIDTH)),
-            carray(F, (p, n, WIDTH)), carray(K, (p, p, WIDTH)), carray(dy, (size, WIDTH)), p, p_star, n_parameters,
-            n_scalars, spherical, second_order,
+            carray(y, (size, WIDTH)), carray(P, (count * p_star * p_star, WIDTH)),
+            carray(parameters, (n_parameters, WIDTH)), carray(beside, (4 + 2 * count, WIDTH)),
+            carray(omega, (n, n, WIDTH)), carray(J, (p, n, WIDTH)), carray(F, (p, n, WIDTH)), carray(K, (p, p, WIDTH)),
+            carray(dy, (size, WIDTH)), p, p_star, n_parameters, n_scalars, spherical, second_order,
         )  # fmt: skip
 
     return entry
@@ -132,7 +156,7 @@ def _each(rates):
     ):  # fmt: skip
         n = p + p_star
         one_omega, one_J, one_F, one_K = np.empty((n, n)), np.empty((p, n)), np.empty((p, n)), np.empty((p, p))
-        change = np.empty(p * n + n_scalars)
+        change = np.empty(y.shape[0])
         for lane in range(WIDTH):
             rates(
                 y[:, lane].copy(), P[:, lane].copy(), parameters[:, lane].copy(), beside[:, lane].copy(), one_omega,
@@ -147,8 +171,8 @@ def _each(rates):
 def rates_of(averages: Averages, bare: bool = True) -> Callable[..., Any]:
     """Return the right-hand side for some averages as a jitable function of the arrays and numbers of Rates."""
     drift, noise = averages.drift, averages.noise
-    decays = _nothing if bare else decay
-    trains = _nothing if bare or averages.outputs is None else _training(averages.outputs)
+    decays = nothing if bare else decay
+    trains = nothing if bare or averages.outputs is None else training(averages.outputs)
 
     @jitable
     @with_name_of(drift, noise, decays, trains)
@@ -242,12 +266,12 @@ def decay(y: np.ndarray, beside: np.ndarray, dy: np.ndarray, first: int, last: i
 
 
 @jitable
-def _nothing(*given: Any) -> None:
+def nothing(*given: Any) -> None:
     """Do nothing."""
 
 
 @functools.cache
-def _training(outputs):
+def training(outputs: Callable[..., None]) -> Callable[..., None]:
     """Return the function that adds the change of a trained readout."""
 
     @jitable

@@ -39,10 +39,11 @@ class Options(NamedTuple):
 
 
 class Solution(NamedTuple):
-    """States at the times that were reached, shape (T', n), and the time of divergence or None."""
+    """States at the times that were reached, shape (T', n), the time of divergence or None, and states of averages."""
 
     states: np.ndarray
     stopped_at: float | None
+    averaged: np.ndarray | None = None
 
 
 def trajectories(
@@ -61,26 +62,14 @@ def trajectories(
         At `stacklevel`, if no weights have the overlaps of a solution.
     """
     engine, found = str(options), []
-    for model, start, (states, stopped_at) in zip(models, starts, solutions):
+    for model, start, (states, stopped_at, averaged) in zip(models, starts, solutions):
         status, end = ("completed", float(alpha[-1])) if stopped_at is None else ("diverged", stopped_at)
         if options.until is not None and (reached := first_met(options.until, model, states)) is not None:
             states, status, end = states[: reached + 1], "reached", float(alpha[reached])
-        M, Q = unpack(states, model)
-        found.append(
-            _trajectory(
-                model=model,
-                alpha=alpha[: len(states)],
-                M=M,
-                Q=Q,
-                scalars=scalars_of(states, model),
-                blocks=start.blocks and Blocks(*blocks_of(states, model), start.blocks.P),
-                status=status,
-                stopped_at=end,
-                engine=engine,
-                gradient_flow=options.gradient_flow,
-                versions=versions(),
-            )
-        )
+        about = {"model": model, "start": start, "alpha": alpha[: len(states)], "status": status, "stopped_at": end}
+        about |= {"engine": engine, "gradient_flow": options.gradient_flow}
+        beside = None if averaged is None else _trajectory(averaged[: len(states)], **about)
+        found.append(_trajectory(states, averaged=beside, **about))
     _warn_outside(found, max(OUTSIDE, 100 * options.rtol), stacklevel)
     return found
 
@@ -91,12 +80,15 @@ def first_met(until: float | Callable[..., Any], model: TeacherStudent, states: 
     return int(np.argmax(held)) if held.any() else None
 
 
-def _trajectory(**fields):
-    """Return the trajectory of fields that were computed here: nothing is checked or copied."""
-    found = object.__new__(Trajectory)
-    for name in ("alpha", "M", "Q", "scalars"):
-        fields[name].setflags(write=False)
-    vars(found).update({"N": None, "seed": None, "observables": {}, "state": None, **fields})
+def _trajectory(states, model, start, alpha, **fields):
+    """Return the trajectory of states that were computed here: nothing is checked or copied."""
+    found, (M, Q) = object.__new__(Trajectory), unpack(states, model)
+    recorded = {"alpha": alpha, "M": M, "Q": Q, "scalars": scalars_of(states, model)}
+    for array in recorded.values():
+        array.setflags(write=False)
+    blocks = start.blocks and Blocks(*blocks_of(states, model), start.blocks.P)
+    none = {"N": None, "seed": None, "observables": {}, "state": None, "averaged": None}
+    vars(found).update(none | recorded | fields, model=model, blocks=blocks, versions=versions())
     return found
 
 

@@ -42,7 +42,7 @@ def has_loops(model: TeacherStudent) -> bool:
     """Return whether the right-hand side of a model runs in compiled loops, and not through matrix products."""
     averages = model.rule.averages(model)
     whole = averages.outputs is not None or not len(model.rule.scalars(model))
-    return model.inputs is None and whole and loops_for_weights(averages, model.p)
+    return whole and loops_for_weights(averages, model.p)
 
 
 def loops_for_weights(averages: Averages, p: int) -> bool:

@@ -15,6 +15,7 @@ from ..conditions import check_condition
 from ..model import TeacherStudent, check_model
 from ..overlaps import Overlaps, check_start
 from ..trajectory import Trajectory
+from .averages import averages_beside
 from .blocks import block_right_hand_side
 from .lockstep import solve
 from .pieces import in_pieces
@@ -94,6 +95,9 @@ def integrate(
     overlaps: smaller tolerances than 1e-3 are then loosened to it, `engine` of the trajectory says what was taken, and
     "RK45", of lower order, takes a fourth of DOP853's time.
 
+    The running average of a model that has one is integrated beside it (:mod:`tsode.ode.averages`), by SciPy's method.
+    An `averaging_rate` far above that of learning makes the equations stiff: "LSODA" and "BDF" are then quicker.
+
     Late times are stiff: at (4, 2) "LSODA" takes gradient flow to alpha = 1e5 in a fifteenth of DOP853's time, the
     overlaps right to 2e-6. Its Jacobian has (p^2 + p p_star)^2 entries: from p = 16 on DOP853 is quicker there, too.
 
@@ -122,6 +126,8 @@ def integrate(
 
 def solve_one(model: TeacherStudent, start: Overlaps, alpha: np.ndarray, options: Options) -> Solution:
     """Return the solution of one model."""
+    if model.averaging is not None:
+        return averages_beside(model, start, alpha, options, _solve)
     if model.schedule is not None and len(alpha) > 1:
         return in_pieces([model], [start], alpha, options, _solve_piece)[0]
     return _solve_piece([model], [start], alpha, options)[0]
@@ -137,7 +143,7 @@ def _solve_piece(models, starts, alpha, options):
 def in_loops(model: TeacherStudent, alpha: np.ndarray, options: Options) -> bool:
     """Return whether the compiled integrator is what solves a model."""
     constant = model.schedule is None or model.schedule.is_piecewise_constant
-    return options.method == "DOP853" and has_loops(model) and len(alpha) > 1 and constant
+    return options.method == "DOP853" and has_loops(model) and len(alpha) > 1 and constant and model.averaging is None
 
 
 def reachable(model: TeacherStudent, start: Overlaps, options: Options) -> Options:
@@ -146,16 +152,20 @@ def reachable(model: TeacherStudent, start: Overlaps, options: Options) -> Optio
     return options if rtol <= options.rtol else options._replace(rtol=rtol, atol=max(options.atol, ABSOLUTE * rtol))
 
 
-def _solve(model, start, alpha, options):
-    """Return the Solution of one of SciPy's methods, up to the last finite state."""
+def _solve(model, start, alpha, options, state=None, rhs=None):
+    """Return the Solution of one of SciPy's methods, up to the last finite state.
+
+    A state that has more than the start, and the right-hand side of that, may be given.
+    """
     from scipy.integrate import solve_ivp  # half of the package's import time, if it stood above
 
-    state = start_state(model, start)
+    state = start_state(model, start) if state is None else state
     if len(alpha) == 1:
         return Solution(state[None].copy(), None)
     options, limit = reachable(model, start, options), divergence_limit(model, start.Q)
     flow, blocks = (options.gradient_flow, options.rtol), start.blocks
-    rhs = right_hand_side(model, *flow) if blocks is None else block_right_hand_side(model, blocks.P, *flow)
+    if rhs is None:
+        rhs = right_hand_side(model, *flow) if blocks is None else block_right_hand_side(model, blocks.P, *flow)
 
     reached = alpha[0]
 

@@ -38,8 +38,8 @@ def orbits(model: TeacherStudent, M: np.ndarray, Q: np.ndarray) -> np.ndarray:
     p = model.p
     omega, n = joint_matrix(M, Q, model.teacher_overlap), p + model.p_star
     side = np.repeat([0, 1], [p, model.p_star])
-    units = np.unique(np.column_stack([side, np.concatenate([model.student_readout, model.teacher_readout])]), axis=0,
-                      return_inverse=True)[1].ravel()  # fmt: skip
+    marks = np.concatenate([model.student_readout, model.rule.teacher_marks(model)])
+    units = np.unique(np.column_stack([side, marks]), axis=0, return_inverse=True)[1].ravel()
     rounded = _colours(np.rint(omega.ravel() / (SAME * max(1.0, np.abs(omega).max()))))
     first = np.column_stack([np.repeat(units, n), np.tile(units, n), np.eye(n).ravel(), rounded])
     colour, count = _colours(first).reshape(n, n), 0

@@ -31,6 +31,8 @@ def loss_curve(
 ) -> Axes:
     """Draw the excess loss against time: ODE as a line, SGD as single runs, their mean and spread.
 
+    Running averages of the weights are drawn too, where trajectories have them.
+
     Parameters
     ----------
     ode, sgd : Trajectory, optional
@@ -66,12 +68,16 @@ def loss_curve(
     with style():
         ax = axes_or_new(ax, figsize=(5, 3.4))
         drawn = []
-        if sgd is not None:
-            _runs(ax, sgd.alpha, sgd.excess_loss, COLOURS[1], f"SGD, N = {sgd.N:,}")
-            drawn.append(sgd.excess_loss)
-        if ode is not None:
-            ax.plot(ode.alpha, ode.excess_loss, color=colours(ax)[0], lw=1.6, label="theory (ODE)", zorder=4)
-            drawn.append(ode.excess_loss)
+        averages = [None if one is None else one.averaged for one in (ode, sgd)]
+        ways = ((ode, sgd), COLOURS[1], "-", ""), (averages, COLOURS[3], ":", "average, ")
+        for (theory, runs), colour, line, of in ways:
+            if runs is not None:
+                _runs(ax, runs.alpha, runs.excess_loss, colour, f"{of}SGD, N = {runs.N:,}")
+                drawn.append(runs.excess_loss)
+            if theory is not None:
+                look = {"color": colours(ax)[0], "lw": 1.6, "ls": line, "zorder": 4}
+                ax.plot(theory.alpha, theory.excess_loss, label=f"{of}theory (ODE)", **look)
+                drawn.append(theory.excess_loss)
         if plateau_loss is not None:
             ax.axhline(plateau_loss, color=COLOURS[2], ls="--", lw=1.1, label=f"plateau, theory: {plateau_loss:.4g}")
         values = np.concatenate([np.ravel(loss) for loss in drawn])
@@ -79,7 +85,8 @@ def loss_curve(
         if values.size and values.max() > 10 * values.min():
             ax.set_yscale("log")
         ax.set(xlabel=TIME, ylabel=r"excess loss $L - \Delta/2$")
-        ax.legend()
+        above = {"loc": "lower left", "bbox_to_anchor": (0.0, 1.0), "labelspacing": 0.2}  # twice as many curves
+        ax.legend(**(above if any(averages) else {}))
     return ax
 
 

@@ -8,6 +8,7 @@ from .clipped import Clipped
 from .gradient import Gradient
 from .hinge import Hinge
 from .huber import Huber
+from .link import Link
 from .logistic import Logistic
 from .normalised import Normalised
 from .output_loss import OutputLoss
@@ -15,8 +16,8 @@ from .perceptron import Perceptron
 from .stored import Stored
 
 __all__ = [
-    "SHIPPED", "Clipped", "Gradient", "Hinge", "Huber", "Logistic", "Normalised", "OutputLoss", "Perceptron", "Rule",
-    "Stored", "rule_of", "stored_rule",
+    "SHIPPED", "Clipped", "Gradient", "Hinge", "Huber", "Link", "Logistic", "Normalised", "OutputLoss", "Perceptron",
+    "Rule", "Stored", "rule_of", "stored_rule",
 ]  # fmt: skip
 
 SHIPPED = {kind.name: kind for kind in (Gradient, Logistic, Hinge, Perceptron, Huber)}  # by their names alone

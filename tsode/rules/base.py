@@ -110,6 +110,10 @@ class Rule(ABC):
         """
         return None
 
+    def degree(self, model: TeacherStudent) -> int | None:
+        """Return the degree of C as a polynomial of the preactivations, for quadrature; None if it is none."""
+        return None
+
     def sharpness(self, model: TeacherStudent, scalars: np.ndarray) -> float:
         """Return how much faster than on a scale of 1 C varies with the preactivations, for quadrature."""
         return 1.0
@@ -134,6 +138,10 @@ class Rule(ABC):
         """Return E[d], the mean step of trained scalars, shape (n_scalars,): by default by quadrature."""
         return Moments(model=model).scalar_drift(M, Q, scalars)
 
+    def teacher_marks(self, model: TeacherStudent) -> np.ndarray:
+        """Return a number for each unit of the teacher, the same for those that may change places, shape (p_star,)."""
+        return model.teacher_readout
+
     @abstractmethod
     def excess_loss(self, model: TeacherStudent, M: np.ndarray, Q: np.ndarray, readout: np.ndarray) -> np.ndarray:
         """Return the population loss less its floor, shape (...) of M, Q and `readout`, (..., p)."""
@@ -141,6 +149,20 @@ class Rule(ABC):
     @abstractmethod
     def floor(self, model: TeacherStudent) -> float:
         """Return the smallest loss that any function of the teacher's preactivations has, which noise may make."""
+
+    def sample_losses(self, model: TeacherStudent, lam: np.ndarray, mu: np.ndarray, readout: np.ndarray) -> np.ndarray:
+        """Return the loss of given samples less the lowest, the mean over the noise of their labels, shape (m,).
+
+        Parameters
+        ----------
+        model : TeacherStudent
+            The pair.
+        lam, mu : ndarray, shapes (p, m), (p_star, m)
+            Preactivations of m samples.
+        readout : ndarray, shape (p,)
+            Readout of the student.
+        """
+        raise NoClosedForm(f"`rule` must have a loss of samples, but {self!r} has none")
 
     def output_error(self, model: TeacherStudent, y_hat: np.ndarray, y: np.ndarray) -> np.ndarray:
         """Return the error D of given samples if the loss is D^2 / 2, shape of `y`."""

@@ -88,6 +88,11 @@ class Gradient(Rule):
         """Return half the variance of the label noise."""
         return model.noise_variance / 2
 
+    def sample_losses(self, model: TeacherStudent, lam: np.ndarray, mu: np.ndarray, readout: np.ndarray) -> np.ndarray:
+        """Return half the squared errors without noise, shape (m,)."""
+        D = readout @ model.activation(lam) - model.teacher_readout @ model.teacher_activation(mu)
+        return D**2 / 2
+
     def output_error(self, model: TeacherStudent, y_hat: np.ndarray, y: np.ndarray) -> np.ndarray:
         """Return D of given samples."""
         return y_hat - y

@@ -74,5 +74,5 @@ class Logistic(OutputLoss):
 
     def lowest(self, label: np.ndarray, spread: float) -> np.ndarray:
         """Return the entropy of the class."""
-        t = (1 + label) / 2
+        t = np.clip((1 + label) / 2, 0.0, 1.0)  # a mean may be beyond by rounding
         return entr(t) + entr(1 - t)

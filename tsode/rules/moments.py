@@ -73,6 +73,7 @@ class Moments(Averages):
     def _points(self, omega, scalars, rtol, **more):
         rule, model = self.model.rule, self.model
         sharpness, noises = rule.sharpness(model, scalars), rule.hidden_noises(model)
+        more["degree"] = rule.degree(model)
         return points(omega, rule.jumps(model, scalars), noises, rtol, sharpness, **more)
 
     def _sums(self, omega, scalars, rtol, **more):

@@ -23,7 +23,7 @@ from .._compiled import jitable, with_name_of
 from .._lanes import load, store
 from .._linear_algebra import joint_matrix
 from ..activations import Activation
-from ..activations.averages import roughness
+from ..activations.averages import gaussian_nodes, roughness
 from .base import Rule
 from .labels import Labels, Outputs
 from .points import points
@@ -31,10 +31,11 @@ from .points import points
 if TYPE_CHECKING:
     from ..model import TeacherStudent
 
-__all__ = ["OutputLoss"]
+__all__ = ["OutputLoss", "readout_of", "unit_jumps"]
 
 SMOOTH = 1e-2  # part of a slope that interpolation may miss; more has kinks, whose places are not known
 FEW = 4  # units up to which losses are sums over products of nodes; trajectories ask for many of them
+NOISE_NODES = 33  # of the noise of given samples
 FAR, GRID = 40.0, 4001  # how far out, and on how many points, an output is looked at for where it crosses a value
 
 
@@ -103,14 +104,22 @@ class OutputLoss(Rule):
 
     def step(self, model: TeacherStudent) -> Callable[..., None]:
         """Return the jitable step."""
-        sides = model.activation, model.teacher_activation
-        return _step(self, *sides, bool(model.noise_variance), bool(model.readout_learning_rate))
+        target = self.target(model)
+        return _step(self, model.activation, target, bool(model.noise_variance), bool(model.readout_learning_rate))
+
+    def target(self, model: TeacherStudent) -> Callable[..., Any]:
+        """Return the jitable function (y, mu, parameters, first) -> y plus the output; v* stands from `first` on."""
+        return _sum_over_units(model.teacher_activation)
+
+    def teacher_output(self, model: TeacherStudent, mu: np.ndarray) -> np.ndarray:
+        """Return the output without noise, shape (m,), for `mu` of shape (p_star, m)."""
+        return model.teacher_readout @ model.teacher_activation(mu)
 
     def outcomes(
         self, model: TeacherStudent, lam: np.ndarray, mu: np.ndarray, noise: np.ndarray, scalars: np.ndarray
     ) -> list[tuple[Any, np.ndarray, np.ndarray]]:
         """Return one outcome for each label that a sample may have."""
-        v = _readout(model, scalars)[:, None]
+        v = readout_of(model, scalars)[:, None]
         values, slopes = model.activation.function(lam)
         y_hat, trained, found = np.sum(v * values, axis=0), values[: len(scalars)], []
         for odds, label in self._labelled(model, mu, noise):
@@ -119,27 +128,20 @@ class OutputLoss(Rule):
         return found
 
     def _labelled(self, model, mu, noise):
-        y = model.teacher_readout @ model.teacher_activation(mu)
+        y = self.teacher_output(model, mu)
         return self.labels.outcomes(y, math.sqrt(model.noise_variance), noise[0] if len(noise) else 0.0)
 
     def jumps(self, model: TeacherStudent, scalars: np.ndarray) -> list[np.ndarray] | None:
         """Return kinks of the activations, and where the output of one unit crosses what the loss jumps at."""
-        sides = (model.activation, _readout(model, scalars)), (model.teacher_activation, model.teacher_readout)
+        sides = (model.activation, readout_of(model, scalars)), (model.teacher_activation, model.teacher_readout)
         sharp = self.labels.jumps and (model.p_star == 1 or not model.noise_variance)
-        at, found = (self.breaks, (0.0,) if sharp else ()), []
-        for (activation, readout), levels in zip(sides, at):
-            if levels is None or (levels and len(readout) > 1):
-                return None
-            if not activation.kinks and roughness(activation)[0] > SMOOTH:
-                return None
-            crossed = (_crossings(activation, float(readout[0]), level) for level in levels)
-            places = [np.array(activation.kinks), *crossed]
-            found += [np.unique(np.concatenate(places))] * len(readout)
-        return found
+        at = self.breaks, (0.0,) if sharp else ()
+        found = [unit_jumps(*side, levels) for side, levels in zip(sides, at)]
+        return None if found[0] is None or found[1] is None else found[0] + found[1]
 
     def sharpness(self, model: TeacherStudent, scalars: np.ndarray) -> float:
         """Return the largest readout over the change of outputs that matters."""
-        v, v_star = np.abs(_readout(model, scalars)).max(), np.abs(model.teacher_readout).max()
+        v, v_star = np.abs(readout_of(model, scalars)).max(), np.abs(model.teacher_readout).max()
         return max(1.0, v / self.scale, v_star / self.labels.width(math.sqrt(model.noise_variance)))
 
     def excess_loss(self, model: TeacherStudent, M: np.ndarray, Q: np.ndarray, readout: np.ndarray) -> np.ndarray:
@@ -155,25 +157,36 @@ class OutputLoss(Rule):
     def _mean_excess(self, model, omega, v):
         jumps = self.jumps(model, v) if len(omega) <= FEW else None
         noises = self.hidden_noises(model)
-        at = points(omega, jumps, noises, _loss_error(len(omega)), self.sharpness(model, v))
+        error, sharpness = _loss_error(len(omega)), self.sharpness(model, v)
+        at = points(omega, jumps, noises, error, sharpness, degree=self.degree(model))
         y_hat, mu = v @ model.activation(at.z[: model.p]), at.z[model.p :]
-        total = sum(odds * self.function(y_hat, label)[0] for odds, label in self._labelled(model, mu, at.noise))
-        return at.weights @ (total - self._lowest(model, mu))
+        return at.weights @ self._excess(model, y_hat, mu, at.noise)
+
+    def sample_losses(self, model: TeacherStudent, lam: np.ndarray, mu: np.ndarray, readout: np.ndarray) -> np.ndarray:
+        """Return the mean over the labels less the lowest, shape (m,)."""
+        y_hat, hidden = readout @ model.activation(lam), self.hidden_noises(model)
+        nodes, weights = gaussian_nodes(NOISE_NODES) if hidden else (np.zeros(1), np.ones(1))
+        return sum(w * self._excess(model, y_hat, mu, [noise] * hidden) for noise, w in zip(nodes, weights))
+
+    def _excess(self, model, y_hat, mu, noise):
+        total = sum(odds * self.function(y_hat, label)[0] for odds, label in self._labelled(model, mu, noise))
+        return total - self._lowest(model, mu)
 
     def _lowest(self, model, mu):
         spread = math.sqrt(model.noise_variance)
-        y = model.teacher_readout @ model.teacher_activation(mu)
+        y = self.teacher_output(model, mu)
         return np.broadcast_to(self.lowest(self.labels.mean(y, spread), spread), y.shape)
 
     def floor(self, model: TeacherStudent) -> float:
         """Return the mean of the lowest loss, given the teacher's preactivations."""
         v, P = model.student_readout, model.teacher_overlap
         jumps = self.jumps(model, v)
-        at = points(P, jumps and jumps[model.p :], 0, _loss_error(model.p_star), self.sharpness(model, v))
+        error, sharpness = _loss_error(model.p_star), self.sharpness(model, v)
+        at = points(P, jumps and jumps[model.p :], 0, error, sharpness, degree=self.degree(model))
         return float(at.weights @ self._lowest(model, at.z))
 
 
-def _readout(model, scalars):
+def readout_of(model: TeacherStudent, scalars: np.ndarray) -> np.ndarray:
     """Return v: the scalars, or what is fixed."""
     return scalars if len(scalars) else model.student_readout
 
@@ -181,6 +194,18 @@ def _readout(model, scalars):
 def _loss_error(units):
     """Return the relative error of a loss that depends on so many preactivations."""
     return 10.0 ** (2 * units - 13)
+
+
+def unit_jumps(
+    activation: Activation, readout: np.ndarray, levels: tuple[float, ...] | None
+) -> list[np.ndarray] | None:
+    """Return where each unit has kinks or its output crosses some levels; None where that is not so simple."""
+    if levels is None or (levels and len(readout) > 1):
+        return None
+    if not activation.kinks and roughness(activation)[0] > SMOOTH:
+        return None
+    crossed = (_crossings(activation, float(readout[0]), level) for level in levels)
+    return [np.unique(np.concatenate([np.array(activation.kinks), *crossed]))] * len(readout)
 
 
 @functools.lru_cache(maxsize=256)
@@ -203,23 +228,36 @@ def _named(function):
 
 
 @functools.lru_cache
+def _sum_over_units(activation: Activation) -> Callable[..., Any]:
+    """Return the output of a teacher with this activation, added to y."""
+    teacher = activation.function  # asked for once: a property may make a new function each time
+
+    @jitable
+    @with_name_of(teacher)
+    def target(y, mu, parameters, first):
+        for r in range(mu.shape[0]):
+            y = y + load(parameters, first + r) * teacher(load(mu, r))[0]
+        return y
+
+    return target
+
+
+@functools.lru_cache
 def _step(
-    rule: OutputLoss, student_activation: Activation, teacher_activation: Activation, noisy: bool, trained: bool
+    rule: OutputLoss, student_activation: Activation, target: Callable[..., Any], noisy: bool, trained: bool
 ) -> Callable[..., None]:
-    """Return the step for two activations, with or without noise, for a fixed or a trained readout."""
-    # asked for once: a property may make a new function each time, which would be compiled each time
-    student, teacher = student_activation.function, teacher_activation.function
+    """Return the step for an activation and a target, with or without noise, for a fixed or a trained readout."""
+    student = student_activation.function  # asked for once, as above
     loss, label = map(_named, (rule.function, rule.labels.function))
     draws, drawn_at = rule.labels.draws > 0, int(noisy)
 
     @jitable
-    @with_name_of(student, teacher, loss, label, draws, noisy, trained)
+    @with_name_of(student, target, loss, label, draws, noisy, trained)
     def step(lam, mu, noise, size, scalars, parameters, change, scalar_change):
         p, p_star = lam.shape[0], mu.shape[0]
         eta = load(parameters, 0)
         y = load(parameters, 1) * load(noise, 0) if noisy else 0.0 * eta
-        for r in range(p_star):
-            y = y + load(parameters, 2 + p + r) * teacher(load(mu, r))[0]
+        y = target(y, mu, parameters, 2 + p)
         y_hat = 0.0 * eta
         for k in range(p):
             value, slope = student(load(lam, k))

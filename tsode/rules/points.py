@@ -1,8 +1,9 @@
 r"""Points and weights for averages over Gaussian preactivations, of functions of which one knows where they jump.
 
 A centred Gaussian vector with covariance :math:`\Omega` is :math:`z = R x` with standard normal x and a root R of
-:math:`\Omega`, which has as many columns as :math:`\Omega` has rank. There are three ways:
+:math:`\Omega`, which has as many columns as :math:`\Omega` has rank. There are four ways:
 
+- Of polynomials a product of Gauss and Hermite's nodes, which is exact.
 - A product of equispaced nodes over the components of x, where the function is smooth: the error falls exponentially.
 - Where the function jumps at given values of one or two of the preactivations, these are integrated in pieces by
   Gauss and Legendre, and the rest, given those, by equispaced nodes.
@@ -55,6 +56,7 @@ def points(
     sharpness: float = 1.0,
     seed: int = SHIFTS,
     finer: int = 1,
+    degree: int | None = None,
 ) -> Points:
     """Return points for averages over preactivations with covariance `omega` and so many standard normal noises.
 
@@ -74,11 +76,19 @@ def points(
         Moves Sobol' points.
     finer : int
         Factor on the number of nodes of each component, for estimates of the error.
+    degree : int, optional
+        Of C, where it is a polynomial: products of two such are averaged exactly, where the points are not too many.
 
     Returns
     -------
     Points
     """
+    if degree is not None:
+        root = _root(omega, omega.trace())
+        n = root.shape[1]
+        if (degree + finer) ** (n + noises) <= MOST:
+            x, weights = _gauss(degree + finer, n + noises)
+            return Points(root @ x[:n], x[n:], weights, 0.0)
     split = [] if jumps is None else [i for i, values in enumerate(jumps) if len(values)]
     if jumps is not None and len(split) <= 2:
         found = _products(omega, split, [np.asarray(jumps[i]) for i in split], noises, rtol, sharpness, finer)
@@ -134,6 +144,17 @@ def _product(counts: tuple[int, ...], reach: float) -> tuple[np.ndarray, np.ndar
         kept = np.square(x).sum(axis=0) <= reach * reach * 1.0001
         x, weights = x[:, kept], weights[kept]
     return x, weights / weights.sum()
+
+
+@functools.lru_cache(maxsize=16)
+def _gauss(count: int, axes: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return products of so many nodes of Gauss and Hermite, shape (axes, m), and their weights, shape (m,)."""
+    line, w = np.polynomial.hermite_e.hermegauss(count)
+    x = np.reshape(np.meshgrid(*[line] * axes, indexing="ij"), (axes, -1)) if axes else np.zeros((0, 1))
+    weights = np.ones(1)
+    for _ in range(axes):
+        weights = np.outer(weights, w / w.sum()).ravel()
+    return x, weights
 
 
 @functools.lru_cache(maxsize=16)

@@ -49,9 +49,17 @@ class Wrapped(Rule):
         """Return that of the other rule."""
         return self.rule.excess_loss(model, M, Q, readout)
 
+    def teacher_marks(self, model: TeacherStudent) -> np.ndarray:
+        """Return those of the other rule."""
+        return self.rule.teacher_marks(model)
+
     def floor(self, model: TeacherStudent) -> float:
         """Return that of the other rule."""
         return self.rule.floor(model)
+
+    def sample_losses(self, model: TeacherStudent, lam: np.ndarray, mu: np.ndarray, readout: np.ndarray) -> np.ndarray:
+        """Return those of the other rule."""
+        return self.rule.sample_losses(model, lam, mu, readout)
 
     def output_error(self, model: TeacherStudent, y_hat: np.ndarray, y: np.ndarray) -> np.ndarray:
         """Return that of the other rule."""

@@ -90,6 +90,7 @@ class Later(Schedule):
 
     def __init__(self, schedule: Schedule, start: float) -> None:
         self.schedule, self.start = schedule, start
+        self.breakpoints = tuple(time - start for time in schedule.breakpoints if time > start)
 
     def values(self, alpha: np.ndarray) -> np.ndarray:
         """Return the learning rates at times since the start, shape of `alpha`."""

@@ -3,7 +3,7 @@
 from .driver import InputsExhausted, simulate
 from .many import simulate_many
 from .observables import of_weights
-from .setting import ENGINES
+from .setting import ENGINES, check_samples
 from .weights import PRECISIONS
 
-__all__ = ["ENGINES", "PRECISIONS", "InputsExhausted", "of_weights", "simulate", "simulate_many"]
+__all__ = ["ENGINES", "PRECISIONS", "InputsExhausted", "check_samples", "of_weights", "simulate", "simulate_many"]

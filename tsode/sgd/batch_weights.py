@@ -1,4 +1,4 @@
-r"""The engine that holds the weights, for steps of many samples and for momentum.
+r"""The engine that holds the weights, for steps of many samples, for momentum, and for running averages.
 
 All samples of a batch are taken at the same weights,
 
@@ -22,6 +22,7 @@ from numba import njit
 from .._compiled import call_step
 from .products import ROWS, add_products, learn
 from .random_numbers import GAUSSIAN, fill
+from .running_average import average_weights, newest_weights
 from .sample_rates import sample_rates
 from .weights import WeightsRun, write
 from .weights_kernels import draw
@@ -38,6 +39,9 @@ class BatchWeightsRun(WeightsRun):
         What the batch has gathered so far for the weights, upon the step before times the momentum.
     scalar_moves : ndarray, shape (n_scalars,)
         The same for what is trained beside the weights.
+    average, averages : ndarray, shapes (panels, p, width), (n_scalars,)
+        The running average of the student's rows, always in double precision, and of what is trained beside them; empty
+        where there is none.
     """
 
     HELD = (*WeightsRun.HELD, "moves", "scalar_moves")
@@ -45,13 +49,24 @@ class BatchWeightsRun(WeightsRun):
     def __init__(self, *given: Any) -> None:
         super().__init__(*given)
         self.moves, self.scalar_moves = np.zeros_like(self.W[:, : self.model.p]), np.zeros_like(self.scalars)
+        self.average, self.averages = np.zeros((0, 0, 0)), np.zeros(0)
+        if self.model.averaging is not None:
+            self.average, self.averages = self.W[:, : self.model.p].astype(np.float64), self.scalars.copy()
+            self.HELD = (*self.HELD, "average", "averages")
+
+    def averaged(self) -> tuple[np.ndarray, ...]:
+        """Return M, Q and trained scalars of the running average, and its M and Q in each block of the inputs."""
+        W = np.concatenate([self.average, self.W[:, self.model.p :]], axis=1)
+        blocks = () if self.model.inputs is None else self.block_overlaps(W)
+        return *self.overlaps(W), self.averages[None], *blocks
 
     def _constants(self, stop):
-        model, rates = self.model, sample_rates(self.model, self.N, self.step, stop)
+        model, samples = self.model, (self.model, self.N, self.step, stop)
         numbers = float(model.weight_decay), float(model.readout_decay), float(model.momentum)
         return (
-            self.moves, self.scalar_moves, model.batch_size, self.rule.pointer, self.parameters, rates, self.scalars,
-            self.N, *numbers, model.spherical, self.limit,
+            self.moves, self.scalar_moves, self.average, self.averages, newest_weights(*samples), model.batch_size,
+            self.rule.pointer, self.parameters, sample_rates(*samples), self.scalars, self.N, *numbers,
+            model.spherical, self.limit,
         )  # fmt: skip
 
     def _advance_law(self, stop):
@@ -88,8 +103,8 @@ class BatchWeightsRun(WeightsRun):
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def advance_batches(
-    W, X, numbers, scales, noise, state, noise_state, law, step, stop, moves, scalar_moves, batch, rule, parameters,
-    learning_rates, scalars, N, weight_decay, readout_decay, momentum, spherical, limit,
+    W, X, numbers, scales, noise, state, noise_state, law, step, stop, moves, scalar_moves, average, averages, newest,
+    batch, rule, parameters, learning_rates, scalars, N, weight_decay, readout_decay, momentum, spherical, limit,
 ):  # fmt: skip
     """Run samples `step` to `stop` of one stream; return the number reached, smaller if the run diverged."""
     block, origin = X.shape[1], step
@@ -102,8 +117,9 @@ def advance_batches(
             fill(noise_state, noise.reshape(noise.size), GAUSSIAN)
         last = min(block, first + min(stop - step, batch - step % batch))
         done = gather_kernel(
-            W, X, first, last, noise[offset:], step, moves, scalar_moves, batch, rule, parameters,
-            learning_rates[step - origin :], scalars, N, weight_decay, readout_decay, momentum, spherical, limit,
+            W, X, first, last, noise[offset:], step, moves, scalar_moves, average, averages, newest[step - origin :],
+            batch, rule, parameters, learning_rates[step - origin :], scalars, N, weight_decay, readout_decay, momentum,
+            spherical, limit,
         )  # fmt: skip
         step += done - first
         if done < last:
@@ -113,8 +129,8 @@ def advance_batches(
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def gather_kernel(
-    W, X, first, last, noise, step, moves, scalar_moves, batch, rule, parameters, learning_rates, scalars, N,
-    weight_decay, readout_decay, momentum, spherical, limit,
+    W, X, first, last, noise, step, moves, scalar_moves, average, averages, newest, batch, rule, parameters,
+    learning_rates, scalars, N, weight_decay, readout_decay, momentum, spherical, limit,
 ):  # fmt: skip
     """Take rows `first` to `last` of a block into the batch, and step where it is complete.
 
@@ -146,6 +162,8 @@ def gather_kernel(
         for i in range(scalars.shape[0]):
             scalars[i] = (1.0 - readout_decay / N) * scalars[i] + scalar_moves[i]
             scalar_moves[i] *= momentum
+        if newest.shape[0] > 0:
+            average_weights(W, average, scalars, averages, newest[0])
     return last
 
 

@@ -1,7 +1,7 @@
-r"""The chain of the overlaps for inputs whose covariance has blocks, with batches and momentum.
+r"""The chain of the overlaps for inputs whose covariance has blocks, with batches, momentum and running averages.
 
 In block b, of :math:`N_b` coordinates of variance :math:`s_b^2`, the rows are those of `tsode.sgd.general_chain`, in a
-basis of their own: :math:`[A^b | L^b]` of the student and, with momentum, its velocity. An input has there :math:`s_b`
+basis of their own: :math:`[A^b | L^b]` of the student, its velocity and its average. An input has there :math:`s_b`
 times the Gaussian :math:`u^b, g^b` and, of the other coordinates, :math:`s_b` times the triangular factor :math:`F^b`
 of a Gaussian matrix. All blocks step with one C, which the preactivations decide,
 
@@ -23,9 +23,11 @@ from .._lanes import every, fma, load, store
 from .._linear_algebra import weighted_sum
 from .chain_draws import lengths
 from .chain_sweeps import retire
-from .general_chain import GeneralRuns, finish, inside, learn, outside, row_count
+from .general_chain import GeneralRuns, row_count
+from .general_sweeps import finish, inside, learn, outside
 from .random_numbers import normal_lanes
 from .reflections import lower_triangle
+from .running_average import average_rows
 
 __all__ = ["BlockRuns"]
 
@@ -40,8 +42,9 @@ class BlockRuns(GeneralRuns):
 
     Attributes
     ----------
-    rows : ndarray, shape (p or 2 p, span, lanes)
-        The student's rows, and its velocity below, block beside block; the last axis is missing for one run.
+    rows : ndarray, shape (row_count, span, lanes)
+        The student's rows, and those of its velocity and its average below, block beside block; the last axis is
+        missing for one run.
     T : ndarray, shape (p_star, span, lanes)
         The teacher's.
     layout : ndarray of int, shape (B, 4)
@@ -73,29 +76,33 @@ class BlockRuns(GeneralRuns):
     def _run(self, *given):
         return block_kernel(self.layout, self.scales, *given)
 
-    def block_overlaps(self) -> tuple[np.ndarray, np.ndarray]:
+    def averaged(self) -> tuple[np.ndarray, ...]:
+        """Return the same of the running average, and its M and Q in each block."""
+        return *super().averaged(), *self.block_overlaps(len(self.rows) - self.model.p)
+
+    def block_overlaps(self, first: int = 0) -> tuple[np.ndarray, np.ndarray]:
         """Return M, Q of the runs in each block, shapes (runs, B, p, p_star) and (runs, B, p, p)."""
-        p = self.model.p
-        rows, T = (np.moveaxis(x.reshape(*x.shape[:2], -1), 2, 0)[: self.runs] for x in (self.rows[:p], self.T))
+        student = self.rows[first : first + self.model.p]
+        rows, T = (np.moveaxis(x.reshape(*x.shape[:2], -1), 2, 0)[: self.runs] for x in (student, self.T))
         M, Q = [], []
-        for span, _, _, first in self.layout:
-            here = rows[..., first : first + span].copy()
-            M.append(here @ np.swapaxes(T[..., first : first + span], 1, 2))
+        for span, _, _, before in self.layout:
+            here = rows[..., before : before + span].copy()
+            M.append(here @ np.swapaxes(T[..., before : before + span], 1, 2))
             Q.append(here @ np.swapaxes(here, 1, 2))
         return np.stack(M, axis=1), np.stack(Q, axis=1)
 
-    def overlaps(self) -> tuple[np.ndarray, np.ndarray]:
+    def overlaps(self, first: int = 0) -> tuple[np.ndarray, np.ndarray]:
         """Return M, Q of the runs, the covariance of the preactivations."""
         weights = self.scales**2
-        M, Q = self.block_overlaps()
+        M, Q = self.block_overlaps(first)
         return weighted_sum(weights, M), weighted_sum(weights, Q)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def block_kernel(
-    layout, scales, rule, parameters, learning_rates, scalars, velocity, rows, flat_rows, part, C, v, T, work, numbers,
-    flat_numbers, batches, m, noises, state, redraw_state, ended, step, stop, batch, N, weight_decay, readout_decay,
-    momentum, spherical, limit,
+    layout, scales, rule, parameters, learning_rates, newest, scalars, velocity, averages, rows, flat_rows, part, C, v,
+    T, work, numbers, flat_numbers, batches, m, noises, state, redraw_state, ended, step, stop, batch, N, weight_decay,
+    readout_decay, momentum, spherical, limit,
 ):  # fmt: skip
     """Run batches until `stop` samples are done; write into `ended` when a run diverged; return how many are done.
 
@@ -127,7 +134,7 @@ def block_kernel(
             )  # fmt: skip
             fine = fine & (longest < load(limit, 0))  # nan is not
         for k in range(rows.shape[0]):
-            factor = keep if k < p else momentum
+            factor = keep if k < p else momentum if k < target + p else 1.0
             for j in range(span):
                 store(rows, k, j, factor * load(rows, k, j))
         inside(rows, C, numbers, first, a_sample, span, target, rate)
@@ -146,6 +153,8 @@ def block_kernel(
             finish(rows, p, 0.0, True)
         for i in range(scalars.shape[0]):
             store(scalars, i, fma(1.0 - readout_decay / N, load(scalars, i), load(velocity, i)))
+        if newest.shape[0] > 0:
+            average_rows(rows, scalars, averages, p, newest[step - origin])
         step += batch
         if not every(fine):
             retire(flat_rows, scalars, fine, ended, step)

@@ -62,7 +62,7 @@ def groups(runs: int, threads: int) -> list[range]:
 
 def shared(model: TeacherStudent) -> Hashable:
     """Return what runs in lockstep have in common, whatever their models."""
-    numbers = model.weight_decay, model.readout_decay, model.momentum, model.batch_size, model.schedule
+    numbers = model.weight_decay, model.readout_decay, model.momentum, model.batch_size, model.schedule, model.averaging
     P = model.teacher_overlap.tobytes()
     return model.rule.step(model), model.p, model.p_star, model.spherical, P, model.inputs, numbers
 

@@ -20,6 +20,7 @@ __all__ = ["Asked", "continued", "take_up"]
 
 WORDS = ("engine", "inputs", "precision")
 NUMBERS = ("limit", "step", "blocks")
+COARSE = "step_length"  # kept of runs in coarse steps alone
 SAME = 1e-6  # of a start and what was recorded of it
 
 
@@ -33,9 +34,10 @@ class Asked(NamedTuple):
     engine: Any
     inputs: Any
     precision: Any
+    step: Any
 
 
-DEFAULTS = Asked(alpha=None, N=None, runs=1, seed=0, engine="chain", inputs="gaussian", precision="double")
+DEFAULTS = Asked(alpha=None, N=None, runs=1, seed=0, engine="chain", inputs="gaussian", precision="double", step=None)
 
 
 def continued(trajectory: Trajectory, model: TeacherStudent, asked: Asked) -> Asked:
@@ -55,6 +57,7 @@ def continued(trajectory: Trajectory, model: TeacherStudent, asked: Asked) -> As
         raise ValueError(f"`start` must be a trajectory of runs that have all begun, but {unbegun} have not")
     own: dict[str, Any] = {"N": trajectory.N, "runs": trajectory.runs, "seed": trajectory.seed}
     own |= {name: str(state[name]) for name in WORDS}
+    own["step"] = float(state[COARSE]) if COARSE in state else None
     if own["inputs"] == "given":
         own["inputs"] = asked.inputs
     for name, value in own.items():
@@ -141,13 +144,14 @@ def _starts_alike(past, start, inputs):
 def check_held(trajectory: Trajectory) -> dict[str, np.ndarray]:
     """Return the state of a trajectory, which may come from a file, with all that :class:`Records` takes from it."""
     state, runs = dict(trajectory.state or {}), trajectory.runs
-    for name in (*WORDS, *NUMBERS):
+    names = (*WORDS, *NUMBERS, *([COARSE] if COARSE in state else []))
+    for name in names:
         shape = (runs,) if name == "step" else ()
         if name not in state or state[name].shape != shape:
             raise ValueError(f"`state` must hold {name!r} of shape {shape}, as `simulate` makes it")
     step = state["step"]
     if step.dtype.kind != "i" or (step < NOT_BEGUN).any():
         raise ValueError("`state` must hold whole numbers of samples, 'step', as `simulate` makes it")
-    if not all(array.shape[:1] == (runs,) for name, array in state.items() if name not in (*WORDS, *NUMBERS)):
+    if not all(array.shape[:1] == (runs,) for name, array in state.items() if name not in names):
         raise ValueError("`state` must hold arrays with an axis of the runs first, as `simulate` makes it")
     return state

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -13,6 +14,7 @@ from ..model import later
 from .batch_weights import BatchWeightsRun
 from .block_chain import BlockRuns
 from .chain import ChainRuns, groups
+from .diffusion import DiffusionRuns
 from .general_chain import GeneralRuns
 from .observables import values
 from .records import Records
@@ -27,12 +29,15 @@ HALF = 0.5  # time of a run alone, over that of a group
 
 def kind_of(records: Records, setting: Setting) -> tuple[Any, bool]:
     """Return the class of the runs, and whether it takes a few of them in lockstep."""
-    one_by_one = records.runs[0].model.is_sample_by_sample
+    if setting.step is not None:
+        return functools.partial(DiffusionRuns, step=setting.step), True
+    model = records.runs[0].model
+    plain = model.is_sample_by_sample and model.averaging is None
     if setting.has_weights:
-        return (WeightsRun if one_by_one else BatchWeightsRun), False
-    if records.runs[0].model.inputs is not None:
+        return (WeightsRun if plain else BatchWeightsRun), False
+    if model.inputs is not None:
         return BlockRuns, True
-    if not one_by_one:
+    if not plain:
         return GeneralRuns, True
     return (WideRun, False) if records.blocks else (ChainRuns, True)
 
@@ -132,9 +137,10 @@ class Group:
         if not len(self.rows):
             return
         M, Q, scalars = M[self.lanes], Q[self.lanes], self.engine.trained()[self.lanes]
-        blocks = [each[self.lanes] for each in self.engine.block_overlaps()] if records.M_blocks.size else []
+        blocks = [each[self.lanes] for each in self.engine.block_overlaps()] if records.runs[0].model.inputs else []
         observed = {name: values(name, one, self.engine, M, Q) for name, one in wishes.observables.items()}
-        records.write(i, self.rows, (M, Q, scalars, *blocks), observed)
+        averaged = [each[self.lanes] for each in self.engine.averaged()] if records.averaged else []
+        records.write(i, self.rows, (M, Q, scalars, *blocks), averaged, observed)
         if wishes.until is not None:
             reached = met(wishes.until, [records.runs[row].model for row in self.rows], M, Q, scalars)
             self.keep(reached)

@@ -1,8 +1,8 @@
-r"""The chain of the overlaps for steps of many samples, and for steps that mix rows: mini-batches and momentum.
+r"""The chain of the overlaps for batches, and for steps that mix rows: momentum and running averages.
 
 The state is that of `tsode.sgd.chain`, rows [A | L] in an orthonormal basis that starts with the teacher's span: the
-student's w and, with momentum, its velocity m. A batch of S samples gives, all at the same weights, the steps C, shape
-(p, S), and
+student's w and, below, its velocity m and its running average, where there are. A batch of S samples gives, all at the
+same weights, the steps C, shape (p, S), and
 
 .. math::
     G = \frac{1}{S \sqrt N} \sum_s C_s x_s^T , \qquad m \leftarrow \beta m + G , \qquad
@@ -28,7 +28,7 @@ from collections.abc import Sequence
 import numpy as np
 from numba import njit
 
-from .._compiled import call_step, step_function
+from .._compiled import step_function
 from .._lanes import WIDTH, aligned, every, fma, load, store
 from .._linear_algebra import semidefinite_root
 from .._random import run_sequence
@@ -37,8 +37,10 @@ from ..overlaps import Overlaps
 from .chain import SUBSTREAMS, start_rows
 from .chain_draws import lengths
 from .chain_sweeps import retire
+from .general_sweeps import finish, inside, learn, outside
 from .random_numbers import normal_lanes, stream_state
 from .reflections import lower_triangle
+from .running_average import average_rows, newest_weights
 from .sample_rates import sample_rates
 
 __all__ = ["GeneralRuns", "row_count"]
@@ -48,8 +50,8 @@ STEPS_A_CALL = 1 << 22  # samples times runs times rows times columns between tw
 
 
 def row_count(model: TeacherStudent) -> int:
-    """Return how many rows evolve: those of the student, and of its velocity."""
-    return model.p * (2 if model.momentum else 1)
+    """Return how many rows evolve: those of the student, of its velocity, and of its running average."""
+    return model.p * (1 + bool(model.momentum) + (model.averaging is not None))
 
 
 class GeneralRuns:
@@ -64,10 +66,10 @@ class GeneralRuns:
     ----------
     HELD : tuple of str
         The arrays that a run needs to go on.
-    rows : ndarray, shape (p or 2 p, p_star + p or 2 p, lanes)
-        [A | L] of the student, and of its velocity below; the last axis is missing for one run.
-    scalars, velocity : ndarray, shape (n_scalars, lanes)
-        What is trained beside the rows, and how it moves.
+    rows : ndarray, shape (row_count, p_star + row_count, lanes)
+        [A | L] of the student, and below of its velocity and its average; the last axis is missing for one run.
+    scalars, velocity, averages : ndarray, shape (n_scalars, lanes)
+        What is trained beside the rows, how it moves, and its average.
     ended : ndarray, shape (lanes,)
         Sample at which a run diverged, or -1.
     """
@@ -92,9 +94,12 @@ class GeneralRuns:
         self.wide = aligned((total, longest, *last))
         self.state, self.redraw_state = aligned((4, SUBSTREAMS, *last), np.uint64), aligned((4, *last), np.uint64)
         scalars, parameters = model.rule.scalars(model), model.rule.parameters(model.fastest)
-        self.scalars, self.velocity, self.parameters, self.limit = (
-            aligned((count, *last)) for count in (len(scalars), len(scalars), len(parameters), 1)
+        averaged = 0 if model.averaging is None else len(scalars)
+        self.scalars, self.velocity, self.averages, self.parameters, self.limit = (
+            aligned((count, *last)) for count in (len(scalars), len(scalars), averaged, len(parameters), 1)
         )
+        if model.averaging is not None:
+            self.HELD = (*self.HELD, "averages")
         limits = np.broadcast_to(limit, self.runs)
         for lane in range(WIDTH if last else 1):  # lanes without a run repeat the first
             run = lane if lane < self.runs else 0
@@ -105,6 +110,8 @@ class GeneralRuns:
             self.state[here] = stream_state(numbers, SUBSTREAMS)
             self.redraw_state[here] = stream_state(redraws, 1)[:, 0]
             self._place(here, each, starts[run], start_sequence)
+        if model.averaging is not None:
+            self.rows[-p:], self.averages[:] = self.rows[:p], self.scalars
         a_batch = (span + self.noises) * model.batch_size + self.m * columns
         self.batches = max(1, NUMBERS // a_batch)
         count = -(-self.batches * a_batch // (2 * SUBSTREAMS)) * 2 * SUBSTREAMS
@@ -137,9 +144,10 @@ class GeneralRuns:
         stop = min(stop, self.step + max(1, STEPS_A_CALL // (self.rows.size * batch)) * batch)
         rows = self.rows.reshape(self.rows.shape[0] * self.rows.shape[1], *self.rows.shape[2:])
         ended = self.ended.reshape(1, *self.rows.shape[2:])
+        samples = model, self.N, self.step, stop
         self.step = self._run(
-            self.rule.pointer, self.parameters, sample_rates(model, self.N, self.step, stop), self.scalars,
-            self.velocity, self.rows, rows, self.wide, self.C, self.v, self.T, self.work, self.numbers,
+            self.rule.pointer, self.parameters, sample_rates(*samples), newest_weights(*samples), self.scalars,
+            self.velocity, self.averages, self.rows, rows, self.wide, self.C, self.v, self.T, self.work, self.numbers,
             self.numbers.reshape(-1), self.batches, self.m, self.noises, self.state.reshape(4, -1),
             self.redraw_state.reshape(4, -1), ended, self.step, stop, batch, self.N, float(model.weight_decay),
             float(model.readout_decay), float(model.momentum), model.spherical, self.limit,
@@ -158,9 +166,13 @@ class GeneralRuns:
         """Return the trained scalars of the runs, shape (runs, n_scalars)."""
         return self.scalars.T.reshape(self.ended.size, len(self.scalars))[: self.runs]
 
-    def overlaps(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return M, Q of the runs, shapes (runs, p, p_star) and (runs, p, p)."""
-        rows = self.rows[: self.model.p]
+    def averaged(self) -> tuple[np.ndarray, ...]:
+        """Return M, Q and trained scalars of the running average, as `overlaps` and `trained` do."""
+        return *self.overlaps(len(self.rows) - self.model.p), self.averages.T.reshape(self.ended.size, -1)[: self.runs]
+
+    def overlaps(self, first: int = 0) -> tuple[np.ndarray, np.ndarray]:
+        """Return M, Q of the runs, of the rows from `first` on, shapes (runs, p, p_star) and (runs, p, p)."""
+        rows = self.rows[first : first + self.model.p]
         rows = np.moveaxis(rows.reshape(*rows.shape[:2], -1), 2, 0)[: self.runs].copy()
         T = self.T if self.T.ndim == 2 else self.T[..., 0]  # the same for all
         return rows[:, :, : self.model.p_star] @ T.T, rows @ np.swapaxes(rows, 1, 2)
@@ -168,13 +180,13 @@ class GeneralRuns:
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def general_kernel(
-    rule, parameters, learning_rates, scalars, velocity, rows, flat_rows, wide, C, v, T, work, numbers, flat_numbers,
-    batches, m, noises, state, redraw_state, ended, step, stop, batch, N, weight_decay, readout_decay, momentum,
-    spherical, limit,
+    rule, parameters, learning_rates, newest, scalars, velocity, averages, rows, flat_rows, wide, C, v, T, work,
+    numbers, flat_numbers, batches, m, noises, state, redraw_state, ended, step, stop, batch, N, weight_decay,
+    readout_decay, momentum, spherical, limit,
 ):  # fmt: skip
     """Run batches until `stop` samples are done; write into `ended` when a run diverged; return how many are done.
 
-    `learning_rates` are those of the samples, or empty.
+    `learning_rates` are those of the samples, and `newest` what the weights count in their average, or empty.
     """
     p, span, columns = C.shape[0], rows.shape[1], wide.shape[1] - rows.shape[1]
     a_sample = span + noises
@@ -190,7 +202,7 @@ def general_kernel(
         root = first + a_sample * batch
         lengths(flat_numbers, root, columns, N - span, redraw_state, uniform)
         for k in range(rows.shape[0]):
-            factor = keep if k < p else momentum
+            factor = keep if k < p else momentum if k < target + p else 1.0
             for j in range(span):
                 store(wide, k, j, factor * load(rows, k, j))
             for j in range(columns):
@@ -216,101 +228,9 @@ def general_kernel(
                 store(rows, k, j, load(wide, k, j))
         for i in range(scalars.shape[0]):
             store(scalars, i, fma(1.0 - readout_decay / N, load(scalars, i), load(velocity, i)))
+        if newest.shape[0] > 0:
+            average_rows(rows, scalars, averages, p, newest[step - origin])
         step += batch
         if not every(fine):
             retire(flat_rows, scalars, fine, ended, step)
     return step
-
-
-@njit(inline="always", error_model="numpy")
-def learn(
-    rule, parameters, scalars, velocity, rows, wide, C, T, work, numbers, place, noises, target, rest, s, batch, N
-):  # fmt: skip
-    """Add the step of one sample in the span, and keep its C; return the squared length of lambda."""
-    p, p_star, span = C.shape[0], T.shape[0], rows.shape[1]
-    lam, change, mu = work[:p], work[p : 2 * p], work[2 * p : 2 * p + p_star]
-    size, scalar_change = work[2 * p + p_star : 2 * p + p_star + 1], work[2 * p + p_star + 1 :]
-    rate, longest, length = 1.0 / (batch * N), 0.0 * rest, rest * rest
-    for first in range(0, p, 4):  # four sums at a time, none of which waits for the others
-        k0, k1, k2, k3 = first, min(first + 1, p - 1), min(first + 2, p - 1), min(first + 3, p - 1)
-        zero = 0.0 * rest
-        a, b, c, d = zero, zero, zero, zero
-        for j in range(span):
-            x = load(numbers, place + j)
-            a = fma(load(rows, k0, j), x, a)
-            b = fma(load(rows, k1, j), x, b)
-            c = fma(load(rows, k2, j), x, c)
-            d = fma(load(rows, k3, j), x, d)
-        store(lam, k0, a)
-        store(lam, k1, b)
-        store(lam, k2, c)
-        store(lam, k3, d)
-    for k in range(p):
-        longest = fma(load(lam, k), load(lam, k), longest)
-    for r in range(p_star):
-        total = 0.0 * rest
-        for q in range(T.shape[1]):
-            total = fma(load(T, r, q), load(numbers, place + q), total)
-        store(mu, r, total)
-    for j in range(span):
-        x = load(numbers, place + j)
-        length = fma(x, x, length)
-    store(size, 0, length * (1.0 / N) if batch == 1 else 0.0 * rest + 1.0)
-    call_step(rule, lam, mu, numbers, place + span, noises, size, scalars, parameters, change, scalar_change)
-    for k in range(p):
-        store(C, k, s, load(change, k))
-    for i in range(velocity.shape[0]):
-        store(velocity, i, fma(rate, load(scalar_change, i), load(velocity, i)))
-    return longest
-
-
-@njit(inline="always", error_model="numpy")
-def inside(wide, C, numbers, first, a_sample, span, target, rate):
-    """Add the steps of all samples in the span, four samples at a time: the sums are read and written less often."""
-    batch = C.shape[1]
-    whole = batch - batch % 4
-    for s in range(0, whole, 4):
-        p0 = first + s * a_sample
-        p1, p2, p3 = p0 + a_sample, p0 + 2 * a_sample, p0 + 3 * a_sample
-        for k in range(C.shape[0]):
-            c0, c1 = rate * load(C, k, s), rate * load(C, k, s + 1)
-            c2, c3 = rate * load(C, k, s + 2), rate * load(C, k, s + 3)
-            for j in range(span):
-                found = fma(c0, load(numbers, p0 + j), load(wide, target + k, j))
-                found = fma(c1, load(numbers, p1 + j), found)
-                found = fma(c2, load(numbers, p2 + j), found)
-                store(wide, target + k, j, fma(c3, load(numbers, p3 + j), found))
-    for s in range(whole, batch):
-        for k in range(C.shape[0]):
-            c = rate * load(C, k, s)
-            for j in range(span):
-                x = load(numbers, first + s * a_sample + j)
-                store(wide, target + k, j, fma(c, x, load(wide, target + k, j)))
-
-
-@njit(inline="always", error_model="numpy")
-def outside(wide, C, numbers, root, m, columns, span, target, rate):
-    """Write K F, K being the first columns of C, beside the columns of the span."""
-    for k in range(C.shape[0]):
-        for j in range(columns):
-            total = 0.0 * load(C, k, 0)
-            for i in range(j, m):
-                total = fma(load(C, k, i), load(numbers, root + i * columns + j), total)
-            store(wide, target + k, span + j, rate * total)
-
-
-@njit(inline="always", error_model="numpy")
-def finish(wide, p, momentum, spherical):
-    """Move the student by its velocity, and put it back on the sphere."""
-    for k in range(p):
-        norm = 0.0 * load(wide, k, 0)
-        for j in range(wide.shape[1]):
-            x = load(wide, k, j)
-            if momentum > 0.0:
-                x = x + load(wide, p + k, j)
-                store(wide, k, j, x)
-            norm = fma(x, x, norm)
-        if spherical:
-            norm = 1.0 / np.sqrt(norm)
-            for j in range(wide.shape[1]):
-                store(wide, k, j, norm * load(wide, k, j))

@@ -41,6 +41,7 @@ def simulate_many(
     until: float | Callable[..., Any] | None = None,
     observables: Mapping[str, Callable[..., Any] | OfWeights] | None = None,
     keep_weights: bool = False,
+    step: float | None = None,
 ) -> list[Trajectory]:
     """Run one-pass SGD for many models, from many starts, or both.
 
@@ -51,7 +52,7 @@ def simulate_many(
         together, 16 runs at a time: then one run of each of 64 models takes about as long as 64 runs of one.
     starts : Overlaps, (W, W_star) or None, or list of them
         One start for all models, or one for each, as in :func:`tsode.simulate`.
-    alpha, N, runs, engine, inputs, progress, precision, until, observables, keep_weights
+    alpha, N, runs, engine, inputs, progress, precision, until, observables, keep_weights, step
         As in :func:`tsode.simulate`, the same for all; `runs` is the number for each model. Inputs are those of a law.
     seed : int, SeedSequence, Generator or None
         Seed of all randomness; each model has a child of its own.
@@ -85,7 +86,7 @@ def simulate_many(
     until = check_condition(until)
     if not isinstance(inputs, str):
         raise TypeError(f"`inputs` must be the name of a law for many models, but is {type(inputs).__name__}")
-    setting = check_setting(N, runs, engine, inputs, precision)
+    setting = check_setting(N, runs, engine, inputs, precision, step)
     keep = setting.keeps(keep_weights)
     wishes = Wishes(until, check_observables(observables, setting), keep)
 

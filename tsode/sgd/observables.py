@@ -9,6 +9,7 @@ import numpy as np
 
 from .. import _checks
 from .._trajectory_forms import LAYOUT
+from .rows import ROW_LOSS, Rows
 from .setting import Setting
 
 __all__ = ["Observable", "check_observables", "of_weights", "values"]
@@ -20,7 +21,7 @@ class OfWeights(NamedTuple):
     function: Callable[..., Any]
 
 
-Observable = Callable[..., Any] | OfWeights
+Observable = Callable[..., Any] | OfWeights | Rows
 
 
 def of_weights(function: Callable[..., Any]) -> OfWeights:
@@ -62,7 +63,7 @@ def check_observables(observables: Any, setting: Setting) -> dict[str, Observabl
     found = dict(_checks.instance("observables", observables, Mapping, "a dict of name to function"))
     for name, function in found.items():
         _checks.instance("observables", name, str, "a dict of name to function, each name a str")
-        if name in (*LAYOUT, "alpha"):
+        if name in (*LAYOUT, "alpha", ROW_LOSS):
             raise ValueError(f"`observables` must not be named as what is recorded in any case, but one is {name!r}")
         if isinstance(function, OfWeights):
             if not setting.has_weights:
@@ -79,6 +80,8 @@ def values(name: str, function: Observable, engine: Any, M: np.ndarray, Q: np.nd
     """Return an observable of n runs, shape (n, ...)."""
     if isinstance(function, OfWeights):
         found = np.asarray(function.function(*engine.weights()))[None]
+    elif isinstance(function, Rows):
+        found = function.loss(engine)
     else:
         found = np.asarray(function(M, Q))
     if found.shape[:1] != M.shape[:1] or found.dtype.kind not in "biuf":

@@ -84,6 +84,9 @@ class Records:
         Samples that each run has seen.
     held : list of (dict of str to ndarray, or None)
         What each run needs to go on from sample ``step[run]``, or None where nothing is kept or needed.
+    student, averaged : list of ndarray
+        What is recorded, with axes of runs and times: M, Q, trained scalars, and M and Q in each block of the inputs;
+        and the same of the running average of the weights, or nothing.
     """
 
     def __init__(self, runs: Sequence[Run], alpha: np.ndarray, N: int, blocks: bool, wishes: Wishes) -> None:
@@ -91,11 +94,8 @@ class Records:
         count, times, model = len(self.runs), len(alpha), self.runs[0].model
         self.steps = np.rint((alpha - alpha[0]) * N / model.batch_size).astype(np.int64) * model.batch_size
         self.limit = np.array([run.limit for run in self.runs])
-        self.M = np.full((count, times, model.p, model.p_star), np.nan)
-        self.Q = np.full((count, times, model.p, model.p), np.nan)
-        self.scalars = np.full((count, times, len(model.rule.scalars(model))), np.nan)
-        lead = count, times, 0 if model.inputs is None else len(model.inputs), model.p
-        self.M_blocks, self.Q_blocks = np.full((*lead, model.p_star), np.nan), np.full((*lead, model.p), np.nan)
+        self.student = _unrecorded(model, count, times)
+        self.averaged = [] if model.averaging is None else _unrecorded(model, count, times)
         self.P_blocks: np.ndarray | None = None  # where the start is not known
         self.observables: dict[str, np.ndarray] = {}
         self.status = np.full(count, "interrupted", dtype="<U11")
@@ -113,10 +113,17 @@ class Records:
         """Return how many samples a run has seen where it goes on."""
         return max(0, int(self.step[run]))
 
-    def write(self, i: int, rows: np.ndarray, state: tuple[np.ndarray, ...], observed: dict[str, np.ndarray]) -> None:
-        """Write what some runs have at time i: M, Q, scalars and, if any, those of the blocks; and observables."""
+    def write(
+        self,
+        i: int,
+        rows: np.ndarray,
+        state: Sequence[np.ndarray],
+        averaged: Sequence[np.ndarray],
+        observed: dict[str, np.ndarray],
+    ) -> None:
+        """Write what some runs have at time i: M, Q, scalars and, if any, those of the blocks; the same of averages."""
         with self.lock:
-            for array, value in zip((self.M, self.Q, self.scalars, self.M_blocks, self.Q_blocks), state):
+            for array, value in (*zip(self.student, state), *zip(self.averaged, averaged)):
                 array[rows, i] = value
             for name, value in observed.items():
                 if name not in self.observables:
@@ -144,9 +151,11 @@ class Records:
         All go on but those that diverged.
         """
         count, held = len(past.alpha), past.state or {}
-        self.M[:, :count], self.Q[:, :count], self.scalars[:, :count] = past.M, past.Q, past.scalars
-        if past.blocks is not None:
-            self.M_blocks[:, :count], self.Q_blocks[:, :count], self.P_blocks = past.blocks
+        for arrays, one in ((self.student, past), (self.averaged, past.averaged)):
+            recorded = () if one is None else (one.M, one.Q, one.scalars, *(one.blocks or ()))
+            for array, value in zip(arrays, recorded):  # the teacher's are the last of blocks, and one too many
+                array[:, :count] = value
+        self.P_blocks = past.blocks and past.blocks.P
         for name, array in past.observables.items():
             self.observables[name] = np.full((len(self.runs), len(self.alpha), *array.shape[2:]), np.nan)
             self.observables[name][:, :count] = array
@@ -163,27 +172,34 @@ class Records:
         If asked to `keep` it, it has what the runs need to go on.
         """
         with self.lock:
-            recorded = self.M, self.Q, self.scalars, self.M_blocks, self.Q_blocks, *self.observables.values()
-            every = [array[rows, : self._kept(rows)] for array in recorded]
-            if self.to_do:  # what still changes
-                every = [array.copy() for array in every]
-            M, Q, scalars, M_blocks, Q_blocks, *observed = every
-            P = self._teacher(rows)
+            end, changing = self._kept(rows), bool(self.to_do)
+            student, averaged, observed = (
+                [array[rows, :end].copy() if changing else array[rows, :end] for array in arrays]
+                for arrays in (self.student, self.averaged, self.observables.values())
+            )
+            state, P = self._state(setting, rows) if keep else None, self._teacher(rows)
             reached, status = self.reached[rows], self.status[rows].copy()
             met_at = self.alpha[np.minimum(np.searchsorted(self.steps, reached), len(self.alpha) - 1)]
-            return Trajectory(
-                model=self.runs[rows][0].model, alpha=self.alpha[: M.shape[1]], M=M, Q=Q, scalars=scalars,
-                status=status,
-                stopped_at=np.select(
-                    [status == "completed", status == "reached"],
-                    [self.alpha[-1], met_at],
-                    self.alpha[0] + reached / self.N,
-                ),
-                N=self.N, seed=seed, engine=str(setting), versions=versions(),
+            stopped_at = np.select(
+                [status == "completed", status == "reached"],
+                [self.alpha[-1], met_at],
+                self.alpha[0] + reached / self.N,
+            )
+
+            def trajectory(recorded, **more):
+                M, Q, scalars, *blocks = recorded
+                return Trajectory(
+                    model=self.runs[rows][0].model, alpha=self.alpha[:end], M=M, Q=Q, scalars=scalars, status=status,
+                    stopped_at=stopped_at, N=self.N, seed=seed, engine=str(setting), versions=versions(),
+                    blocks=None if P is None else Blocks(*blocks, P), **more,
+                )  # fmt: skip
+
+            return trajectory(
+                student,
                 observables=dict(zip(self.observables, observed)),
-                blocks=None if P is None else Blocks(M_blocks, Q_blocks, P),
-                state=self._state(setting, rows) if keep else None,
-            )  # fmt: skip
+                state=state,
+                averaged=trajectory(averaged, state=average_state(state)) if averaged else None,
+            )
 
     def _teacher(self, rows):
         """Return the teacher's overlaps in each block of the inputs, or None where they have none."""
@@ -195,7 +211,7 @@ class Records:
         return teacher_blocks(model.inputs, model.teacher_overlap) if start is None else start.blocks.P
 
     def _kept(self, rows):
-        return max(1, int(np.isfinite(self.Q[rows, :, 0, 0]).any(axis=0).sum()))
+        return max(1, int(np.isfinite(self.student[1][rows, :, 0, 0]).any(axis=0).sum()))
 
     def _state(self, setting, rows):
         """Return what runs need to go on, each array with an axis of the runs; zeros for those that do not."""
@@ -207,3 +223,19 @@ class Records:
                 state[name][run] = array
         about = {"limit": self.limit[rows][0], "step": self.step[rows].copy(), "blocks": self.blocks}
         return {**{name: np.array(value) for name, value in {**about, **setting.words()}.items()}, **state}
+
+
+def _unrecorded(model, count, times):
+    """Return arrays for what is recorded of some runs."""
+    p, p_star, lead = model.p, model.p_star, (count, times)
+    blocks = 0 if model.inputs is None else len(model.inputs)
+    shapes = (p, p_star), (p, p), (len(model.rule.scalars(model)),), (blocks, p, p_star), (blocks, p, p)
+    return [np.full(lead + shape, np.nan) for shape in shapes]
+
+
+def average_state(state: dict[str, np.ndarray] | None) -> dict[str, np.ndarray] | None:
+    """Return the averaged weights beside the teacher's, where runs have kept them, as the state of a trajectory."""
+    if state is None or "average" not in state:
+        return None
+    average, W = state["average"], state["W"]
+    return {"W": np.concatenate([average, W[:, :, average.shape[2] :]], axis=2)}

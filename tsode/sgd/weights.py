@@ -163,19 +163,19 @@ class WeightsRun:
         """Return the trained scalars, shape (1, n_scalars)."""
         return self.scalars[None]
 
-    def overlaps(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return M, Q of the present weights, shapes (1, p, p_star) and (1, p, p)."""
+    def overlaps(self, W: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """Return M, Q of the present weights, or of others in panels, shapes (1, p, p_star) and (1, p, p)."""
         p, inputs = self.model.p, self.model.inputs
         if inputs is not None:
-            M, Q = self.block_overlaps()
+            M, Q = self.block_overlaps(W)
             return weighted_sum(inputs.eigenvalues, M), weighted_sum(inputs.eigenvalues, Q)
-        panels = (panel.astype(np.float64, copy=False) for panel in self.W)
+        panels = (panel.astype(np.float64, copy=False) for panel in (self.W if W is None else W))
         gram = sum((panel[:p] @ panel.T for panel in panels), np.zeros(())) / self.N
         return gram[None, :, p:], (gram[None, :, :p] + gram[:, :p].T) / 2
 
-    def block_overlaps(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return M, Q of the present weights in each block, shapes (1, B, p, p_star) and (1, B, p, p)."""
-        W, W_star = self.weights()
+    def block_overlaps(self, panels: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """Return M, Q of the same in each block, shapes (1, B, p, p_star) and (1, B, p, p)."""
+        W, W_star = self.weights(panels)
         ends = np.cumsum(self.model.inputs.sizes(self.N))[:-1]  # type: ignore[union-attr]
         student, teacher = np.split(W, ends, axis=1), np.split(W_star, ends, axis=1)
         M, Q = ([w @ x.T / self.N for w, x in zip(student, other)] for other in (teacher, student))
@@ -185,9 +185,9 @@ class WeightsRun:
         """Return views of what the run needs to go on, by name."""
         return {name: getattr(self, name) for name in self.HELD}
 
-    def weights(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return the present W and W*, shapes (p, N) and (p_star, N), in double precision."""
-        rows = unfold(self.W, self.N).astype(np.float64, copy=False)
+    def weights(self, panels: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """Return the present W and W*, or those in panels, shapes (p, N) and (p_star, N), in double precision."""
+        rows = unfold(self.W if panels is None else panels, self.N).astype(np.float64, copy=False)
         return rows[: self.model.p], rows[self.model.p :]
 
     def _constants(self, stop):

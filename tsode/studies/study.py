@@ -10,7 +10,7 @@ from .._types import Seed
 from ..model import TeacherStudent, check_model
 from ..ode import integrate
 from ..overlaps import Overlaps
-from ..sgd import ENGINES, simulate
+from ..sgd import ENGINES, check_samples, simulate
 from .measurements import escape_setting, time_to_learn
 from .result import Study
 
@@ -38,8 +38,8 @@ def study(
     N : int
         Input dimension, at least p + p_star.
     runs : int
-        Number of SGD runs from the one start, at least 2. From random weights there are 8 times as many with the
-        engine "chain", which end when all but one in ten thousand have escaped, and as many with "weights".
+        Number of SGD runs from the one start, at least 2. From random weights there are 8 times as many, which end
+        when all but one in ten thousand have escaped; with the engine "weights" as many.
     alpha_max : float, optional
         Last time; by default long enough for SGD to leave the plateau, and for the ODE to lose 98 % of what it can
         lose.
@@ -71,9 +71,9 @@ def study(
     N = _checks.integer("N", N, minimum=model.p + model.p_star)
     runs = _checks.integer("runs", runs, minimum=2)
     alpha_max = None if alpha_max is None else _checks.number("alpha_max", alpha_max, above=0.0)
-    if alpha_max is not None:
-        _checks.samples("alpha_max", alpha_max, N)
     _checks.choice("engine", engine, ENGINES)
+    if alpha_max is not None:
+        check_samples("alpha_max", alpha_max, N, engine)
     progress = _checks.flag("progress", progress)
     sequence = seed_sequence(seed)
     start_sequence, runs_sequence, escapes_sequence = (run_sequence(sequence, i) for i in range(3))
@@ -91,7 +91,7 @@ def study(
     ode = integrate(model, start, times(alpha_max))
     options: dict[str, Any] = {"N": N, "engine": engine, "progress": progress}
     sgd = simulate(model, start, times(alpha_max), runs=runs, seed=runs_sequence, **options)
-    many = ESCAPE_RUNS * runs if engine == "chain" else runs
+    many = runs if engine == "weights" else ESCAPE_RUNS * runs
     # Who interrupts the first runs does not want to wait for more: of these there is then the start alone.
     end = [0.0] if "interrupted" in sgd.status else times(min(alpha_max, last_escape))
     escapes = simulate(model, None, end, runs=many, seed=escapes_sequence, **options)

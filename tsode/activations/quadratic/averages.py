@@ -26,6 +26,7 @@ import numpy as np
 from ..._compiled import jitable
 from ..._lanes import fma, load, store
 from ..error_averages import Averages
+from .kick import kick
 from .step_moments import step_moments
 
 __all__ = ["AVERAGES", "squared_error"]
@@ -184,5 +185,14 @@ def noise_back(
 
 
 AVERAGES = Averages(
-    drift, noise, drift_arrays, noise_arrays, drift_back, noise_back, lanes=True, outputs=outputs, step=step_moments
+    drift,
+    noise,
+    drift_arrays,
+    noise_arrays,
+    drift_back,
+    noise_back,
+    lanes=True,
+    outputs=outputs,
+    step=step_moments,
+    kick=kick,
 )
