@@ -66,8 +66,8 @@ def fluctuations(
     when something happens, as in the escape from a plateau, it ends, and `valid_until` of the result says when. The law
     of that time is :func:`tsode.escape_law`, and `escape_cdf` of the result where readouts differ.
 
-    The square takes 10 to 20 times as long as the ODE at (p, p_star) = (4, 2), and 0.1 s at (8, 4). By quadrature one
-    unit on each side takes a second, two on each side a minute.
+    The square takes 10 to 20 times as long as the ODE at (p, p_star) = (4, 2), and 0.1 s at (8, 4) to
+    alpha = 10. By quadrature one unit on each side takes seconds, two on each side a minute.
 
     Examples
     --------

@@ -88,7 +88,7 @@ def escape_curves(dataset: xarray.Dataset, x: str | None = None, ax: Axes | None
 def deviation_curves(dataset: xarray.Dataset, ax: Axes | None = None) -> Axes:
     r"""Draw the deviation of SGD from its ODE against N, with the :math:`N^{-1/2}` of theory as lines.
 
-    Theory has the amplitude, too, for the square: the root of the mean square, a few percent above the mean. Else the
+    Theory has the amplitude, too, for the square: the root of the mean square, up to some 15 % above the mean. Else the
     line is fitted.
 
     Parameters
