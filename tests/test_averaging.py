@@ -51,7 +51,7 @@ def test_weights_engine_does_what_the_definition_says(model):
     W, W_star = start_of(model).realise(N, rng)
     B, step = model.batch_size, np.array([0, 1, 20, 31, 60])
     model = model.replace(noise_variance=0.0, learning_rate=model.at(0.0).learning_rate / 4)
-    rows = rng.standard_normal((60 * B, N))
+    rows = rng.standard_normal((60 * B, N)) * (1.0 if model.inputs is None else model.inputs.scales(N))
     wanted = averages(model, train(model, W, W_star, rows, np.zeros(len(rows))), N)
     sgd = tsode.simulate(model, (W, W_star), step * B / N, N, engine="weights", inputs=rows, keep_weights=True)
     for i, n in enumerate(step):

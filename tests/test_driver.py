@@ -2,6 +2,7 @@
 
 import threading
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -21,6 +22,7 @@ class Scripted:
     """An engine of either kind whose M counts the samples, and that does to run r at sample n as `script` says."""
 
     script, made, stride = {}, [], 4
+    rule = SimpleNamespace(at_once=2**62, check=lambda: None)
 
     def __init__(self, model, start, N, *arguments):
         if isinstance(arguments[0], list):

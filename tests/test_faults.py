@@ -77,6 +77,8 @@ def contents(folder):
         elif file.suffix == ".nc":
             with xarray.open_dataset(file, engine="h5netcdf") as table:
                 content = table.load().to_dict()
+        elif file.suffix == ".html":
+            content = file.read_text(encoding="utf-8").endswith("</html>\n")
         else:
             content = matplotlib.image.imread(file).shape
         found[str(file.relative_to(folder))] = repr(content)

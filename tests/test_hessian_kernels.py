@@ -29,7 +29,7 @@ def test_the_tangent_part_of_a_row_is_orthogonal_to_it_whatever_its_norm():
 
 
 def test_tangent_basis_is_orthonormal_and_orthogonal_to_the_rows():
-    basis = spheres.tangent_basis(ROWS)
+    basis = spheres.tangent_basis(ROWS).toarray()
     assert basis.shape == (6, 4)
     np.testing.assert_allclose(basis.T @ basis, np.eye(4), atol=1e-14)
     np.testing.assert_allclose(np.einsum("kim,ki->km", basis.reshape(2, 3, 4), ROWS), 0, atol=1e-14)
@@ -83,7 +83,7 @@ def test_directions_outside_the_span_share_one_block(constraint):
 
 def test_the_rank_of_the_span_counts_what_rounding_of_the_largest_overlap_leaves():
     joint = np.diag([1e-14, 1e-12, 0.1, 100.0])  # rounding of 100 is 1e-14
-    rows = reduction._span_coordinates(joint)
+    rows = reduction._span_coordinates(joint, sparse=False)
     assert rows.shape == (4, 3)
     np.testing.assert_allclose(rows @ rows.T, np.diag([0, 1e-12, 0.1, 100.0]), atol=1e-15)
 

@@ -75,8 +75,8 @@ def axes_or_new(ax: Axes | None, figsize: tuple[float, float]) -> Axes:
     """Return `ax`, or the axes of a new figure; figures of the house have constrained layout."""
     if ax is not None:
         return check_axes(ax)
-    scale = (_width.get() or figsize[0]) / figsize[0]
-    _, ax = plt.subplots(layout="constrained", figsize=(scale * figsize[0], scale * figsize[1]))
+    width = _width.get() or figsize[0]
+    _, ax = plt.subplots(layout="constrained", figsize=(width, width * figsize[1] / figsize[0]))
     return ax
 
 
