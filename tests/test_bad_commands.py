@@ -83,7 +83,7 @@ CASES = {
     "study --engine steam": "invalid choice: 'steam'",
     "study --engine diffusion --dimension 100": "`step` must be at least 50 samples, 0.5 at N = 100, but is 0.25; for",
     "study --engine diffusion --dimension 1e15 --alpha-max 5000": "`alpha_max` must be at most 4.61e+03 at N = 1000000",
-    "study --engine diffusion --momentum 0.5": "`model` must have isotropic inputs, a fixed readout, batches of 1, no m",
+    "study --engine diffusion --momentum 0.5": "`model` must have isotropic inputs, a fixed readout, batches of 1, no",
     "study --out ''": "`out` must be a path, but is ''",
     "study --out file": "File exists: 'file'",
     "study --out file/below": "Not a directory: 'file/below'",
