@@ -170,7 +170,8 @@ def test_rows_go_on_with_those_that_follow():
 
 @pytest.fixture
 def interrupting():
-    """Return an observable that sends Ctrl-C when it is asked the n-th time."""
+    """Return an observable that sends Ctrl-C when it is asked the n-th time; processes in the background ignore it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
 
     def make(last=None):
         asked = itertools.count()
@@ -182,7 +183,8 @@ def interrupting():
 
         return {"zero": observable}
 
-    return make
+    yield make
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.mark.parametrize("name", ["chain", "blocks", "weights"])
