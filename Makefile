@@ -46,7 +46,7 @@ claims: .venv/installed-notebooks
 
 # The documentation as a site in out/docs: reference, notebooks with their figures, theory, gallery, how-to pages.
 docs: .venv/installed-docs
-	$(BIN)/sphinx-build -q -W -b html -c notebooks/docs notebooks out/docs
+	$(BIN)/sphinx-build -q -W -E -b html -c notebooks/docs notebooks out/docs
 
 # Wheel and source distribution in out/dist: complete, readable by the index, and installed in an environment of its own.
 dist: .venv/installed-dist
