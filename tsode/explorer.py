@@ -136,14 +136,17 @@ class Explorer:
         from .plot import loss_curve
 
         left, right = self._axes
-        for ax in self._axes:
-            ax.clear()
+        for ax in self._axes:  # what is drawn goes, the ticks stay: to make them again takes as long as all the rest
+            for artist in (*ax.lines, *ax.collections, *ax.texts):
+                artist.remove()
+            ax.relim()
         if self.ode is not None:
             loss_curve(self.ode, sgd, ax=left)
         if self._law is not None:
             alpha = np.linspace(*self._law.ppf([TAIL, 1 - TAIL]), POINTS)
             right.plot(alpha, self._law.pdf(alpha), color="black")
             right.set(xlabel="escape time, from random weights", ylabel="probability density, theory")
+        left.set_visible(self.ode is not None)
         right.set_visible(self._law is not None)
         picture = io.BytesIO()
         self._canvas.print_png(picture)
