@@ -204,7 +204,8 @@ class Scheme(Report):
         scale : float
             Standard deviation of the weights.
         P : array_like, shape (rows, rows), optional
-            Overlaps of the rows that stand still, in their order; the identity by default.
+            Overlaps of the rows that stand still, in their order; those of its truth by default where a system has
+            one, else the identity.
 
         Returns
         -------
@@ -223,10 +224,13 @@ class Scheme(Report):
         """
         layout = self._rule.layout()
         still = sum(layout.rows.values()) - layout.p
-        if P is None:
-            P = np.eye(still)
+        P = self._still(still) if P is None else P
         P = _checks.float_array("P", P, (still, still), "(rows, rows) of those that stand still")
         return Overlaps.random(self._pair(P if still else np.zeros((1, 1))), N, scale, rng)
+
+    def _still(self, count):
+        """Return the overlaps of the rows that stand still, where none are given."""
+        return np.eye(count)
 
     def accuracy(self, start: Overlaps, rtol: float = 1e-8) -> float:
         """Return an estimate of the relative error of the averages of the ODEs at a start, 0 where they are exact.

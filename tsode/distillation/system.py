@@ -9,11 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
 
-from .._types import Seed
 from ..model import TeacherStudent, check_constant, check_model
-from ..overlaps import Overlaps
 from ..scheme import Scheme
 from ..trajectory import Trajectory, check_trajectory
 
@@ -40,6 +37,13 @@ class System(Scheme):
     ------
     TypeError, ValueError
         As :class:`tsode.Scheme`.
+
+    Examples
+    --------
+    >>> import tsode
+    >>> truth = tsode.TeacherStudent(2, 1, 0.1, teacher_overlap=[[2.0]])
+    >>> tsode.distillation.features(truth).random(N=100, rng=0).P
+    array([[2.]])
     """
 
     truth: TeacherStudent = field(kw_only=True)
@@ -48,37 +52,8 @@ class System(Scheme):
         check_model(self.truth, "truth")
         super().__post_init__()
 
-    def random(self, N: int, rng: Seed = None, scale: float = 1.0, P: ArrayLike | None = None) -> Overlaps:
-        """Draw the overlaps of random rows that move, beside the truth's.
-
-        Parameters
-        ----------
-        N : int
-            Input dimension.
-        rng : numpy.random.Generator, int or None
-            Source of randomness.
-        scale : float
-            Standard deviation of the weights.
-        P : array_like, shape (p_star, p_star), optional
-            Overlaps of the truth; those of `truth` by default.
-
-        Returns
-        -------
-        Overlaps
-
-        Raises
-        ------
-        TypeError, ValueError
-            If an argument is of the wrong type, shape or range.
-
-        Examples
-        --------
-        >>> import tsode
-        >>> truth = tsode.TeacherStudent(2, 1, 0.1, teacher_overlap=[[2.0]])
-        >>> tsode.distillation.features(truth).random(N=100, rng=0).P
-        array([[2.]])
-        """
-        return super().random(N, rng, scale, self.truth.teacher_overlap if P is None else P)
+    def _still(self, count):
+        return self.truth.teacher_overlap
 
     def as_student(self, run: Trajectory) -> Trajectory:
         """Return runs as those of a plain student of the truth: for their loss, solutions and figures.

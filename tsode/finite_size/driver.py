@@ -20,6 +20,7 @@ from .sampled import solve_sampled
 
 __all__ = ["check_fluctuating", "fluctuations", "quick_fluctuations"]
 
+RTOL, ATOL = 1e-8, 1e-10  # of `integrate`
 WIDEST = 12  # students whose fluctuations take less than some seconds
 LOOSER = 100.0  # tolerances of what is an expansion in 1/N anyway, over those of the ODE
 
@@ -29,8 +30,8 @@ def fluctuations(
     start: Overlaps | None,
     alpha: ArrayLike,
     scale: float = 1.0,
-    rtol: float = 1e-8,
-    atol: float = 1e-10,
+    rtol: float = RTOL,
+    atol: float = ATOL,
 ) -> Fluctuations:
     r"""Return how SGD at any large N fluctuates about its ODE, and by how much its mean misses it.
 
@@ -89,9 +90,13 @@ def fluctuations(
     else:
         check_start(model, start)
         C = np.zeros_like(random_covariance(model, scale))
-    n = len(C)
-    _checks.memory("`alpha` and the model", len(alpha) * n * n)
-    ode = integrate(model, start, alpha, rtol=rtol, atol=atol)
+    _checks.memory("`alpha` and the model", len(alpha) * C.size)
+    return _along(integrate(model, start, alpha, rtol=rtol, atol=atol), C, rtol, atol)
+
+
+def _along(ode, C, rtol=RTOL, atol=ATOL):
+    """Return the fluctuations along a solution of the ODE, from the covariance C of its start on."""
+    model, start, n = ode.model, ode.overlaps(0), len(C)
     first = np.concatenate([entries_of(start.M, start.Q), C.ravel(), np.zeros(n)])
     states = np.full((len(ode.alpha), len(first)), np.nan)
     if len(ode.alpha) == 1:
@@ -112,7 +117,9 @@ def quick_fluctuations(ode: Trajectory) -> Fluctuations | None:
         return None
     if model.rule.averages(model).step is None or model.p > WIDEST:
         return None
-    return fluctuations(model, ode.overlaps(0), ode.alpha)
+    C = np.zeros_like(random_covariance(model, 1.0))
+    _checks.memory("the times of `ode` and its model", len(ode.alpha) * C.size)
+    return _along(ode, C)
 
 
 def _solved(model, start, first, alpha, rtol, atol):

@@ -42,9 +42,9 @@ __all__ = ["BEND", "COHERENT", "DRIFT", "LINEAR", "Rates", "change", "constrain"
 LINEAR, DRIFT, BEND, COHERENT = 0, 1, 2, 3  # what the rows of `lines` are
 
 
-def shares_of(model: TeacherStudent) -> np.ndarray:
+def shares_of(pairs: np.ndarray, p: int) -> np.ndarray:
     """Return S, half the number of times that a row of the student takes part in an entry, shape (n, p)."""
-    return np.mean([np.equal.outer(rows, range(model.p)) for rows in pairs_of(model)], axis=0)
+    return np.mean([np.equal.outer(rows, range(p)) for rows in pairs], axis=0)
 
 
 class Rates:
@@ -57,10 +57,11 @@ class Rates:
     """
 
     def __init__(self, model: TeacherStudent, step: Callable[..., None]) -> None:
-        d, n, shares = model.p + model.p_star, len(shares_of(model)), shares_of(model)
+        pairs, d = pairs_of(model), model.p + model.p_star
+        n, shares = pairs.shape[1], shares_of(pairs, model.p)
         parameters = model.rule.average_parameters(model)
         beside = np.array([model.batch_size, model.weight_decay / model.batch_size])
-        constants = model.teacher_overlap.ravel().copy(), parameters, pairs_of(model), shares, beside
+        constants = model.teacher_overlap.ravel().copy(), parameters, pairs, shares, beside
         self.function = _function(step)  # the address is good as long as it lives
         self.pointer = self.function.pointer
         self.arrays = (*constants, np.empty((d, d)), np.empty((n, n)), np.empty((n, n)), np.empty((4, n)))

@@ -43,7 +43,7 @@ class Sampled:
         rate = {"learning_rate": model.effective_learning_rate, "batch_size": 1, "weight_decay": 0.0}
         self.bare = model.replace(constraint="free", **rate)
         self.pairs = pairs_of(model).astype(int)
-        self.rates, self.shares = right_hand_side(self.bare, rtol=FINE), shares_of(model)
+        self.rates, self.shares = right_hand_side(self.bare, rtol=FINE), shares_of(self.pairs, model.p)
         self.kinks = [np.array(model.activation.kinks)] * model.p
         self.kinks += [np.array(model.teacher_activation.kinks)] * model.p_star
 

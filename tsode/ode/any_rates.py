@@ -6,9 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from .._lanes import aligned
 from . import dop853
-from .first_step import first_steps
+from .lockstep import begin_states
 
 __all__ = ["solve_rates"]
 
@@ -34,13 +33,8 @@ def solve_rates(
         That, and the tolerances.
     """
     n, alpha = len(first), alpha.copy()  # writeable: another type of array would be compiled for on its own
-    work, control = aligned((dop853.ROWS * n, 1)), aligned((dop853.CONTROL, 1))
-    flat, steps, out = work.reshape(-1), control.reshape(-1), np.empty((1, len(alpha), n))
-    flat[:n] = out[0, 0] = first
-    steps[dop853.TIME], steps[dop853.NEXT], steps[dop853.STOPPED] = alpha[0], 1, np.nan
-    steps[dop853.STATUS], steps[dop853.LIMIT] = dop853.GOING, limit
-    call = rates.pointer, rates.arrays, rates.numbers
-    first_steps(*call, flat, steps, control, alpha[-1] - alpha[0], rtol, atol)
+    work, control, out = begin_states(first[None], [limit], rates, 1, alpha, (rtol, atol))
+    flat, steps, call = work.reshape(-1), control.reshape(-1), (rates.pointer, rates.arrays, rates.numbers)
     norms = np.column_stack([positions, np.ones(len(positions))])
     given = dop853.tables(), flat, work, steps, control, alpha, out, norms, rtol, atol
     while steps[dop853.STATUS] == dop853.GOING and dop853.advance(*call, *given, max(1, WORK_A_CALL // n)):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -94,19 +95,32 @@ def begin(
     options: Options,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return the work and control arrays and the array of records that :func:`tsode.ode.dop853.advance` takes."""
-    count, first = len(models), np.array([start_state(model, start) for model, start in zip(models, starts)])
-    n = first.shape[1]
+    first = np.array([start_state(model, start) for model, start in zip(models, starts)])
+    limits = [divergence_limit(model, start.Q) for model, start in zip(models, starts)]
+    return begin_states(first, limits, rates, lanes, alpha, (options.rtol, options.atol))
+
+
+def begin_states(
+    first: np.ndarray,
+    limits: Sequence[float],
+    rates: Any,
+    lanes: int,
+    alpha: np.ndarray,
+    tolerances: tuple[float, float],
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the same for states, shape (count, n), each with its limit, and the rtol and atol of their rates."""
+    count, n = first.shape
     work, control = aligned((dop853.ROWS * n, lanes)), aligned((dop853.CONTROL, lanes))
     work[:n] = first[0][:, None]
     work[:n, :count] = first.T
     control[TIME], control[NEXT], control[STOPPED] = alpha[0], 1, np.nan
     control[STATUS] = dop853.TOO_SMALL  # lanes without a solution
     control[STATUS, :count] = dop853.GOING
-    control[LIMIT, :count] = [divergence_limit(model, start.Q) for model, start in zip(models, starts)]
+    control[LIMIT, :count] = limits
     last = () if lanes == 1 else (lanes,)
     first_steps(
         rates.pointer, rates.arrays, rates.numbers, work.reshape(-1, *last), control.reshape(-1, *last), control,
-        alpha[-1] - alpha[0], options.rtol, options.atol,
+        alpha[-1] - alpha[0], *tolerances,
     )  # fmt: skip
     out = np.empty((lanes, len(alpha), n))
     out[:count, 0] = first

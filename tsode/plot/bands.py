@@ -7,8 +7,8 @@ from numpy.typing import ArrayLike
 from .. import _checks
 from ..finite_size import Fluctuations
 from ..trajectory import Trajectory, check_trajectory
-from ._style import COLOURS, GREY, axes_or_new, style
-from .curves import TIME
+from ._style import COLOURS, GREY, axes_or_new, colours, style
+from .curves import LOSS, TIME
 
 __all__ = ["draw_band", "loss_band"]
 
@@ -64,10 +64,10 @@ def loss_band(
         if sgd is not None:
             lines = ax.plot(sgd.alpha, sgd.excess_loss.T, color=GREY, lw=0.5, alpha=0.7)
             lines[0].set_label(f"SGD, N = {sgd.N:,}, {sgd.runs} run{'s' * (sgd.runs != 1)}")
-        ax.plot(ode.alpha, ode.excess_loss, color=COLOURS[0], lw=1.6, label="theory (ODE)", zorder=4)
+        ax.plot(ode.alpha, ode.excess_loss, color=colours(ax)[0], lw=1.6, label="theory (ODE)", zorder=4)
         for i, dimension in enumerate(dimensions):
             draw_band(ax, fluctuations, dimension, COLOURS[1 + i % (len(COLOURS) - 1)])
-        ax.set(xlabel=TIME, ylabel=r"excess loss $L - \Delta/2$", yscale="log")
+        ax.set(xlabel=TIME, ylabel=LOSS, yscale="log")
         ax.legend()
     return ax
 

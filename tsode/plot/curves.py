@@ -20,6 +20,7 @@ NAMES = {
     "Q": "student-student overlap $Q_{kl}$",
     "readout": "readout of the student $v_k$",
 }
+LOSS = r"excess loss $L - \Delta/2$"
 TIME = r"time $\alpha$ = samples / $N$"
 
 
@@ -84,7 +85,7 @@ def loss_curve(
         values = values[np.isfinite(values) & (values > 0)]
         if values.size and values.max() > 10 * values.min():
             ax.set_yscale("log")
-        ax.set(xlabel=TIME, ylabel=r"excess loss $L - \Delta/2$")
+        ax.set(xlabel=TIME, ylabel=LOSS)
         above = {"loc": "lower left", "bbox_to_anchor": (0.0, 1.0), "labelspacing": 0.2}  # twice as many curves
         ax.legend(**(above if any(averages) else {}))
     return ax
