@@ -27,7 +27,7 @@ import math
 import numpy as np
 from numba import njit
 
-from .._compiled import call_step, step_function
+from .._compiled import call_step, prefer_wide_vectors, step_function
 from .._lanes import WIDTH
 from .._linear_algebra import semidefinite_root
 from .._random import run_sequence
@@ -93,6 +93,7 @@ class WideRun:
         numbers_sequence, redraws, start_sequence = (run_sequence(sequence, i) for i in range(3))
         self.state, self.redraw_state = stream_state(numbers_sequence), stream_state(redraws, 1)[:, 0].copy()
         self.T = semidefinite_root(model.teacher_overlap)
+        self.orthogonal = not (self.T - np.diag(np.diagonal(self.T))).any()  # teacher rows, as they are by default
         self.block = max(BLOCK, p // 2)
         width = p_star + p + min(self.block, N - p - p_star)
         self.rows = np.zeros((p, width))
@@ -152,7 +153,10 @@ class WideRun:
         fill(self.state, self.numbers, GAUSSIAN)
         bartlett_kernel(self.X, p_star + p, self.N - p - p_star, self.redraw_state)
         np.matmul(self.X[:, : p_star + p], self.rows[:, : p_star + p].T, out=self.fields)
-        np.matmul(self.X[:, :p_star], self.T.T, out=self.teacher_fields)
+        if self.orthogonal:
+            np.multiply(self.X[:, :p_star], np.diagonal(self.T), out=self.teacher_fields)
+        else:
+            np.matmul(self.X[:, :p_star], self.T.T, out=self.teacher_fields)
         np.matmul(self.X, self.X.T, out=self.gram)
         self.C[:], self.scale[:] = 0.0, 1.0
 
@@ -196,6 +200,7 @@ def learn_kernel(
     `fields` and `teacher_fields` hold lambda at the old rows, which is overwritten by lambda at the sample's turn, and
     mu, one row a sample. The rows are now scale (old rows + C^T X). `learning_rates` has those of the samples, if any.
     """
+    prefer_wide_vectors()
     block, p = C.shape
     noises, rate = noise.shape[0] // block, 1.0 / N
     keep, keep_scalars = 1.0 - rate * weight_decay, 1.0 - rate * readout_decay
