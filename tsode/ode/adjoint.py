@@ -26,9 +26,10 @@ import numpy as np
 from numba import carray, njit
 
 from .._compiled import CFunction, call, jitable, with_name_of
+from .._multiply import multiply
 from ..activations.error_averages import Averages
 from .dop853 import COMPLETED, GOING, LAST, ROWS, STATUS, TIME, K, Y, advance
-from .rates import multiply, rates_of
+from .rates import rates_of
 
 __all__ = ["backward", "forward", "pullback_function"]
 
@@ -101,31 +102,43 @@ def backward(
 @njit(nogil=True, error_model="numpy")
 def step_back(rates, pullback, arrays, numbers, tables, step, work, y_bar, P_bar, parameters_bar):
     """Take `y_bar`, shape (n,), back through one step, given as its beginning and its length."""
-    weights, which, counts = tables
     n = y_bar.shape[0]
-    h, points, slopes, point_bars, slope_bar = step[n], work[0], work[1], work[2], np.empty(n)
+    h, points, slopes, slope_bars, point_bar = step[n], work[0], work[1], work[2], np.empty(n)
     for s in range(LAST):
-        for i in range(n):
-            total = 0.0
-            for c in range(counts[s]):
-                total += weights[s, c] * slopes[which[s, c] * n + i]
-            points[s * n + i] = step[i] + h * total
+        points[s * n : (s + 1) * n] = step[:n]
+        add_slopes(tables, s, h, slopes, points)
         call(rates, ((points, s * n), *arrays, (slopes, s * n)), numbers)
+    slope_bars[:] = 0.0
+    add_back(tables, LAST, h, y_bar, slope_bars)
     for s in range(LAST - 1, -1, -1):
-        slope_bar[:] = 0.0
-        for later in range(s + 1, LAST + 1):
-            for c in range(counts[later]):
-                if which[later, c] == s:
-                    factor = h * weights[later, c]
-                    for i in range(n):
-                        slope_bar[i] += factor * (y_bar[i] if later == LAST else point_bars[later * n + i])
         call(
-            pullback, ((points, s * n), *arrays, slope_bar, (point_bars, s * n), P_bar, parameters_bar),
+            pullback, ((points, s * n), *arrays, (slope_bars, s * n), point_bar, P_bar, parameters_bar),
             (*numbers, parameters_bar.shape[0]),
         )  # fmt: skip
-    for s in range(LAST):
+        add_back(tables, s, h, point_bar, slope_bars)
         for i in range(n):
-            y_bar[i] += point_bars[s * n + i]
+            y_bar[i] += point_bar[i]
+
+
+@jitable
+def add_slopes(tables, s, h, slopes, points):
+    """Add to argument s what earlier slopes move it by."""
+    weights, which, counts = tables
+    n = points.shape[0] // LAST
+    for c in range(counts[s]):
+        factor, first = h * weights[s, c], which[s, c] * n
+        for i in range(n):
+            points[s * n + i] += factor * slopes[first + i]
+
+
+@jitable
+def add_back(tables, s, h, bar, slope_bars):
+    """Add to the derivatives with respect to earlier slopes what comes from that with respect to argument s."""
+    weights, which, counts = tables
+    for c in range(counts[s]):
+        factor, first = h * weights[s, c], which[s, c] * bar.shape[0]
+        for i in range(bar.shape[0]):
+            slope_bars[first + i] += factor * bar[i]
 
 
 @functools.cache
@@ -223,11 +236,16 @@ def _by_formulas(averages: Averages) -> Callable[..., Any]:
                 F_bar[k, l] += 2.0 * K_bar[k, l]
         if second_order:
             noise_back(omega, parameters, J, F, K_bar, J_bar, F_bar, omega_bar, parameters_bar)
+        turned, found = np.empty((n, p)), np.empty((n, n))
+        multiply(F_bar, omega, F)
         for k in range(p):
-            for i in range(n):
-                for j in range(n):
-                    J_bar[k, i] += F_bar[k, j] * omega[i, j]
-                    omega_bar[i, j] += J[k, i] * F_bar[k, j]
+            for j in range(n):
+                J_bar[k, j] += F[k, j]
+                turned[j, k] = J[k, j]
+        multiply(turned, F_bar, found)
+        for i in range(n):
+            for j in range(n):
+                omega_bar[i, j] += found[i, j]
         drift_back(omega, parameters, J_bar, omega_bar, parameters_bar)
         for i in range(p):
             for r in range(p_star):

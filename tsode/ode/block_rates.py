@@ -13,10 +13,11 @@ import numpy as np
 
 from .._compiled import jitable, with_name_of
 from .._lanes import load, store
+from .._multiply import multiply
 from ..activations.error_averages import Averages
 from ..model import TeacherStudent
 from ..overlaps import Overlaps
-from .rates import Rates, decay, multiply, nothing, training
+from .rates import Rates, decay, nothing, training
 
 __all__ = ["BlockRates", "rates_for"]
 

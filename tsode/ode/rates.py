@@ -11,11 +11,12 @@ import numpy as np
 from numba import carray
 
 from .._compiled import CFunction, jitable, with_name_of
-from .._lanes import WIDTH, aligned, fma, load, store
+from .._lanes import WIDTH, aligned, load, store
+from .._multiply import multiply
 from ..activations.error_averages import Averages
 from ..model import TeacherStudent
 
-__all__ = ["Rates", "beside", "decay", "is_bare", "multiply", "nothing", "rates_of", "training"]
+__all__ = ["Rates", "beside", "decay", "is_bare", "nothing", "rates_of", "training"]
 
 
 class Rates:
@@ -211,32 +212,6 @@ def rates_of(averages: Averages, bare: bool = True) -> Callable[..., Any]:
         trains(omega, parameters, beside, y, dy, last, n_scalars)
 
     return rates
-
-
-@jitable
-def multiply(J: np.ndarray, omega: np.ndarray, F: np.ndarray) -> None:
-    """Write F = J Omega, four columns at a time, so that what is read of J is used four times."""
-    p, n = J.shape[0], J.shape[1]
-    full = n - n % 4
-    for k in range(p):
-        for j in range(0, full, 4):
-            a = 0.0 * load(J, k, 0)
-            b, c, d = a, a, a
-            for i in range(n):
-                factor = load(J, k, i)
-                a = fma(factor, load(omega, i, j), a)
-                b = fma(factor, load(omega, i, j + 1), b)
-                c = fma(factor, load(omega, i, j + 2), c)
-                d = fma(factor, load(omega, i, j + 3), d)
-            store(F, k, j, a)
-            store(F, k, j + 1, b)
-            store(F, k, j + 2, c)
-            store(F, k, j + 3, d)
-        for j in range(full, n):
-            a = 0.0 * load(J, k, 0)
-            for i in range(n):
-                a = fma(load(J, k, i), load(omega, i, j), a)
-            store(F, k, j, a)
 
 
 @jitable

@@ -25,6 +25,7 @@ import numpy as np
 
 from ..._compiled import jitable
 from ..._lanes import fma, load, store
+from ..._multiply import multiply
 from ..error_averages import Averages
 from .kick import kick
 from .step_moments import step_moments
@@ -128,9 +129,10 @@ def drift_back(
         rate, rate_bar = -2.0 * eta * u[k], t * J_bar[k, k]
         t_bar += rate * J_bar[k, k]
         for j in range(n):
-            omega_bar[k, j] += 2.0 * rate * u[j] * J_bar[k, j]
-            parameters_bar[2 + j] += 2.0 * rate * omega[k, j] * J_bar[k, j]
-            rate_bar += 2.0 * u[j] * omega[k, j] * J_bar[k, j]
+            bar = 2.0 * J_bar[k, j]
+            omega_bar[k, j] += rate * u[j] * bar
+            parameters_bar[2 + j] += rate * omega[k, j] * bar
+            rate_bar += u[j] * omega[k, j] * bar
         parameters_bar[0] -= 2.0 * u[k] * rate_bar
         parameters_bar[2 + k] -= 2.0 * eta * rate_bar
     for i in range(n):
@@ -153,35 +155,41 @@ def noise_back(
     """Add the derivatives through K; K_bar is symmetric."""
     p, n = J.shape
     eta, sigma, u = parameters[0], parameters[1], parameters[2:]
-    t, s = 0.0, 0.0
+    t, s, rows = 0.0, 0.0, np.zeros(n)
     for i in range(n):
         t += u[i] * omega[i, i]
+        row = 0.0
         for j in range(n):
-            s += u[i] * u[j] * omega[i, j] * omega[i, j]
+            row += u[j] * omega[i, j] * omega[i, j]
+        s += u[i] * row
+        rows[i] = row
     second = t * t + 2.0 * s + sigma * sigma
-    t_bar, second_bar = 0.0, 0.0
+    through_J, through_F, t_bar, second_bar = np.empty((p, n)), np.empty((p, n)), 0.0, 0.0
+    multiply(K_bar, J, through_J)
+    multiply(K_bar, F, through_F)
     for k in range(p):
+        for j in range(n):
+            F_bar[k, j] += 2.0 * through_J[k, j]
+            J_bar[k, j] += 2.0 * through_F[k, j]
+        linear, square = 0.0, 0.0
         for l in range(p):
-            bar = K_bar[k, l]
-            for j in range(n):
-                F_bar[k, j] += 2.0 * bar * J[l, j]
-                J_bar[l, j] += 2.0 * bar * F[k, j]
-            both = u[k] * u[l] * omega[k, l]
-            F_bar[k, l] += 4.0 * eta * u[l] * t * bar
-            t_bar += 4.0 * eta * u[l] * F[k, l] * bar
-            second_bar += 4.0 * eta * eta * both * bar
-            omega_bar[k, l] += 4.0 * eta * eta * second * u[k] * u[l] * bar
-            parameters_bar[0] += (4.0 * u[l] * t * F[k, l] + 8.0 * eta * second * both) * bar
-            parameters_bar[2 + l] += 4.0 * eta * (t * F[k, l] + eta * second * u[k] * omega[k, l]) * bar
-            parameters_bar[2 + k] += 4.0 * eta * eta * second * u[l] * omega[k, l] * bar
+            bar = 4.0 * eta * K_bar[k, l]
+            linear += bar * F[l, k]
+            square += bar * u[l] * eta * omega[k, l]
+            F_bar[l, k] += t * u[k] * bar
+            omega_bar[k, l] += eta * second * u[k] * u[l] * bar
+        bar = t * linear + 2.0 * second * square
+        parameters_bar[2 + k] += bar
+        parameters_bar[0] += u[k] * bar / eta
+        t_bar += u[k] * linear
+        second_bar += u[k] * square
     t_bar += 2.0 * t * second_bar
     parameters_bar[1] += 2.0 * sigma * second_bar
     for i in range(n):
-        parameters_bar[2 + i] += omega[i, i] * t_bar
+        parameters_bar[2 + i] += omega[i, i] * t_bar + 4.0 * rows[i] * second_bar
         omega_bar[i, i] += u[i] * t_bar
         for j in range(n):
             omega_bar[i, j] += 4.0 * u[i] * u[j] * omega[i, j] * second_bar
-            parameters_bar[2 + i] += 4.0 * u[j] * omega[i, j] * omega[i, j] * second_bar
 
 
 AVERAGES = Averages(
