@@ -15,7 +15,7 @@ from .schedules import Later, Schedule
 
 Pair = TypeVar("Pair", bound="Scales")
 
-__all__ = ["Scales", "check_constant", "check_isotropic", "later", "with_rate"]
+__all__ = ["Scales", "check_constant", "check_isotropic", "later", "unchecked", "with_rate"]
 
 
 class Scales:
@@ -145,18 +145,19 @@ def check_constant(model: Pair) -> Pair:
 
 def with_rate(model: Pair, learning_rate: float) -> Pair:
     """Return what `model.replace` returns with another learning rate, a number, in a hundredth of the time."""
-    return _copy(model, learning_rate=_checks.number("learning_rate", learning_rate, above=0.0))
+    return unchecked(model, learning_rate=_checks.number("learning_rate", learning_rate, above=0.0))
 
 
 def later(model: Pair, alpha: float) -> Pair:
     """Return the model whose learning rate and running average depend on the time since `alpha`."""
     rate = model.averaging_rate
     if isinstance(rate, UniformAverage):
-        model = _copy(model, averaging_rate=rate.later(alpha))
-    return model if model.schedule is None or not alpha else _copy(model, learning_rate=Later(model.schedule, alpha))
+        model = unchecked(model, averaging_rate=rate.later(alpha))
+    return model if model.schedule is None or not alpha else unchecked(model, learning_rate=Later(model.schedule, alpha))
 
 
-def _copy(model, **changes):
+def unchecked(model: Pair, **changes: Any) -> Pair:
+    """Return what `model.replace` returns, in a hundredth of the time: nothing is checked."""
     changed = copy.copy(model)
     for name, value in changes.items():
         object.__setattr__(changed, name, value)

@@ -14,7 +14,7 @@ from ._display import Report
 from ._loss import Loss
 from ._model_forms import Forms
 from ._parameters import about, describe, is_default, overlap, readout, short, width
-from ._scales import Scales, check_constant, check_isotropic, later, with_rate
+from ._scales import Scales, check_constant, check_isotropic, later, unchecked, with_rate
 from .activations import SHIPPED, TEACHERS, Activation, NoClosedForm, activation_of, stored_activation
 from .averaging import UniformAverage, averaging_of, stored_averaging
 from .inputs import Inputs, inputs_of
@@ -30,6 +30,7 @@ __all__ = [
     "check_model",
     "later",
     "parameters",
+    "unchecked",
     "with_rate",
 ]
 

@@ -12,7 +12,7 @@ from .. import _checks
 from .._display import Report
 from .._parameters import describe
 from .._states import norms, unpack
-from ..model import TeacherStudent, check_isotropic, check_model, with_rate
+from ..model import TeacherStudent, check_isotropic, check_model, unchecked, with_rate
 from ..overlaps import Overlaps, check_start
 from . import dop853
 from .adjoint import backward, forward, pullback_function
@@ -163,7 +163,7 @@ def differentiable(model: TeacherStudent) -> TeacherStudent:
             "`model` must have a fixed readout and no weight decay for derivatives, but has not; take differences of "
             "tsode.integrate instead"
         )
-    return model if model.noise_variance else model.replace(noise_variance=NO_NOISE)
+    return model if model.noise_variance else unchecked(model, noise_variance=NO_NOISE)
 
 
 def rates_of_model(model: TeacherStudent, alpha: np.ndarray) -> np.ndarray:
