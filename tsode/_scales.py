@@ -153,7 +153,9 @@ def later(model: Pair, alpha: float) -> Pair:
     rate = model.averaging_rate
     if isinstance(rate, UniformAverage):
         model = unchecked(model, averaging_rate=rate.later(alpha))
-    return model if model.schedule is None or not alpha else unchecked(model, learning_rate=Later(model.schedule, alpha))
+    return (
+        model if model.schedule is None or not alpha else unchecked(model, learning_rate=Later(model.schedule, alpha))
+    )
 
 
 def unchecked(model: Pair, **changes: Any) -> Pair:

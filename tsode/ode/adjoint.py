@@ -105,7 +105,8 @@ def step_back(rates, pullback, arrays, numbers, tables, step, work, y_bar, P_bar
     n = y_bar.shape[0]
     h, points, slopes, slope_bars, point_bar = step[n], work[0], work[1], work[2], np.empty(n)
     for s in range(LAST):
-        points[s * n : (s + 1) * n] = step[:n]
+        for i in range(n):
+            points[s * n + i] = step[i]
         add_slopes(tables, s, h, slopes, points)
         call(rates, ((points, s * n), *arrays, (slopes, s * n)), numbers)
     slope_bars[:] = 0.0
