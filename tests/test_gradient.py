@@ -86,6 +86,7 @@ def test_learning_rates_and_weights():
     forward = (4 * loss(rates, 1e-4) - loss(rates, 2e-4) - 3 * loss(rates)) / 2e-4
     assert found.noise_variance == pytest.approx(forward, rel=1e-5)
     assert "Δ = 0" in repr(found)
+    assert not tsode.gradient(model, start, ALPHA, rates, 0 * weights).learning_rates.any()  # of no loss at all
 
 
 def test_what_cannot_be_differentiated():

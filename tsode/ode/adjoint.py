@@ -238,7 +238,7 @@ def _by_formulas(averages: Averages) -> Callable[..., Any]:
         if second_order:
             noise_back(omega, parameters, J, F, K_bar, J_bar, F_bar, omega_bar, parameters_bar)
         turned, found = np.empty((n, p)), np.empty((n, n))
-        multiply(F_bar, omega, F)
+        multiply(F_bar, omega, F)  # whose own numbers are no longer needed
         for k in range(p):
             for j in range(n):
                 J_bar[k, j] += F[k, j]

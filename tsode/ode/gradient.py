@@ -214,8 +214,8 @@ def differentiate(
         )
     M, Q = unpack(out[0], model)
     counted, record_bars = np.flatnonzero(weights), np.zeros(out[0].shape)
-    slopes = [part.reshape(len(counted), -1) for part in model.loss_slopes(M[counted], Q[counted])]
-    record_bars[counted] = weights[counted, None] * np.concatenate(slopes, axis=1)
+    for bars, slopes in zip(unpack(record_bars, model), model.loss_slopes(M[counted], Q[counted])):
+        bars[counted] = weights[counted, None, None] * slopes
     P_bar, parameters_bar = np.zeros(model.p_star**2), np.zeros(len(model.rule.parameters(model)))
     learning_rates_bar = np.empty(len(learning_rates))
     pullback = pullback_function(model.rule.averages(model))
@@ -229,8 +229,8 @@ def differentiate(
     square = P_bar.reshape(model.p_star, model.p_star)
     found["teacher_overlap"] = (square + square.T) / 2
     for i in counted:
-        for name, slope in model.rule.parameter_slopes(model, M[i], Q[i]).items():
-            found[name] = found[name] + weights[i] * slope
+        for name, slopes in model.rule.parameter_slopes(model, M[i], Q[i]).items():
+            found[name] = found[name] + weights[i] * slopes
     M_bar, Q_bar = unpack(y_bar, model)
     loss = float(weights @ model.excess_loss(M, Q))
     return {"loss": loss, "learning_rates": learning_rates_bar, "M": M_bar, "Q": (Q_bar + Q_bar.T) / 2, **found}

@@ -74,7 +74,7 @@ def turn(rows, first, start, V, tau):
 
 @njit(inline="always", **SUMS)
 def parts(tau, products, w0, w1, w2, w3):
-    """Return what each reflection takes off a row, of its sums of products; the next one finds that no longer there."""
+    """Return what each reflection takes off a row, from the sums of products; the next one no longer finds it there."""
     v01, v02, v03, v12, v13, v23 = products
     w0 = tau[0] * w0
     w1 = tau[1] * (w1 - w0 * v01)
