@@ -1,5 +1,10 @@
 """The explorer, by its controls: what a hand would move, code sets."""
 
+import subprocess
+import sys
+
+import browser
+import nbformat
 import numpy as np
 import pytest
 
@@ -50,3 +55,40 @@ def test_what_has_no_plateau_and_what_has_no_closed_form_say_so(explorer):
     assert explorer.model.readout_learning_rate == 0.2
     assert "not known: `model` must have a fixed readout" in shown(explorer)[1]
     explorer.controls["trained"].value = False
+
+
+@pytest.fixture
+def lab(tmp_path, monkeypatch):
+    """Address of a notebook with an explorer, in a JupyterLab of its own."""
+    pytest.importorskip("jupyterlab", reason="the extra notebooks")
+    serverapp = pytest.importorskip("jupyter_server.serverapp")
+    code = "import tsode\ntsode.explore(tsode.TeacherStudent(3, 2, 0.3), N=300)"
+    nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code)]), tmp_path / "explore.ipynb")
+    for name in ("CONFIG", "DATA", "RUNTIME"):
+        monkeypatch.setenv(f"JUPYTER_{name}_DIR", str(tmp_path / name))
+    open_to_all = ("--ServerApp.port=0", "--IdentityProvider.token=", "--allow-root", "--no-browser")
+    command = [sys.executable, "-m", "jupyterlab", *open_to_all, f"--ServerApp.root_dir={tmp_path}"]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
+        (found,) = browser.wait_for("server", lambda: list(serverapp.list_running_servers(str(tmp_path / "RUNTIME"))))
+        yield f"{found['url']}doc/tree/explore.ipynb"
+        server.terminate()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(browser.BROWSER is None, reason="no browser")
+def test_a_slider_and_the_button_in_a_real_browser(lab, tmp_path):
+    ready = ".jp-Notebook-ExecutionIndicator[data-status=idle]"
+    picture = "document.querySelector('.widget-image')?.src"
+    with browser.page_of(lab, tmp_path) as page:
+        page.focus(".jp-CodeCell .cm-content")
+        browser.wait_for("kernel", lambda: page.ask(f"document.querySelector('{ready}') !== null"))
+        page.press("Enter", browser.SHIFT)
+        shown = browser.wait_for("figure", lambda: page.ask(picture))
+        page.focus(".jp-OutputArea .noUi-handle")
+        page.press("ArrowRight")
+        moved = browser.wait_for("new figure", lambda: page.ask(f"{picture} !== {shown!r} && {picture}"))
+        assert "4" in page.ask("document.querySelector('.widget-readout').textContent")
+        page.screenshot(tmp_path / "moved.png")
+        page.ask("document.querySelector('.jupyter-button').click()")
+        browser.wait_for("runs", lambda: page.ask(f"{picture} !== {moved!r}"))
+        page.screenshot(tmp_path / "runs.png")
