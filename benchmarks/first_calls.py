@@ -18,7 +18,6 @@ from pathlib import Path
 
 import numba.core.event
 
-import tsode
 
 sys.path.append(str(Path(__file__).parents[1] / "tests"))
 LIMIT = 0.5  # seconds

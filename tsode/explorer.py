@@ -25,7 +25,7 @@ from .studies.measurements import MOST_DOUBLINGS, escape_setting, first_look, wo
 __all__ = ["Explorer", "explore"]
 
 WIDEST = 12
-POINTS = 161
+POINTS = 81
 RTOL = 1e-6  # a curve on a screen
 TAIL = 1e-4  # of the law of the escape that is not shown
 HORIZONS = (*2.0 ** np.arange(-9, 0, 3), *2.0 ** np.arange(MOST_DOUBLINGS))  # natural times, one after the other
@@ -34,6 +34,7 @@ REST = 0.4  # seconds without a move
 LISTS = ("constraint", "activation", "rule")
 SIZES = ("100", "300", "1000", "3000", "10000", "100000")
 TRAINED = "trained"
+OWN = "the student's"  # activation of the teacher: a list shows nothing where None is chosen
 
 
 class Explorer:
@@ -86,6 +87,8 @@ class Explorer:
     def model(self) -> TeacherStudent:
         """What the controls say."""
         chosen = {name: control.value for name, control in self.controls.items() if name not in (TRAINED, "N")}
+        if chosen.get("teacher_activation") == OWN:
+            chosen["teacher_activation"] = None
         chosen["readout_learning_rate"] = chosen["learning_rate"] if self.controls[TRAINED].value else 0.0
         if chosen["p"] != self._fixed.p:  # what was given for other widths does not hold
             chosen["student_readout"] = None
@@ -99,8 +102,8 @@ class Explorer:
         Parameters
         ----------
         seconds : float
-            What the curve may take. One that needs more ends early, and in a notebook follows when no control has
-            moved for a while.
+            What the curve may take. Of one that needs more the beginning is shown; in a notebook the rest, and the
+            plateau, follow when no control has moved for a while.
         """
         if self._waiting is not None:
             self._waiting.cancel()
@@ -136,6 +139,8 @@ class Explorer:
             rows.append(("the ODE", f"{self.ode.status} at α = {self.ode.stopped_at:.4g}"))
         if not whole:
             rows.append(("the curve", self._later(seconds)))
+            if seconds < AT_REST:  # a plateau that has to be searched for takes longer still
+                return rows
         try:
             rest = plateau(model)
             rows.append(("plateau: excess loss, escape rate", f"{rest.excess_loss:.4g}, {rest.escape_rate:.4g}"))
@@ -191,21 +196,19 @@ def _curve(model, start, threshold, least, seconds):
 
     The time of an explicit method grows as the horizon does.
     """
-    ode = integrate(model, start, [0.0, HORIZONS[0] * model.natural_time], rtol=RTOL)  # the first call may compile
-    rate, left = 0.0, seconds
+    rate, left, first = 0.0, seconds, 2.0 ** first_look(model)
     for horizon in HORIZONS:
         if rate * horizon > left:
-            return ode, False
+            break
         began = time.thread_time()
         ode = integrate(model, start, np.linspace(0, horizon * model.natural_time, POINTS), rtol=RTOL)
         took = time.thread_time() - began
         rate, left = took / horizon, left - took
-        end = worth_a_look(ode, threshold) if horizon >= 2.0 ** first_look(model) or ode.status == "diverged" else None
-        if end is not None:
-            break
-    else:
-        end = 8 * model.natural_time
-    return integrate(model, start, np.linspace(0, max(end, least), POINTS), rtol=RTOL), True
+        end = worth_a_look(ode, threshold) if horizon >= first or ode.status == "diverged" else None
+        if end is not None or horizon == HORIZONS[-1]:
+            end = max(end or 8 * model.natural_time, least)
+            return integrate(model, start, np.linspace(0, end, POINTS), rtol=RTOL), True
+    return ode, False
 
 
 def explore(model: TeacherStudent | None = None, N: int = 1000) -> Explorer:
@@ -250,7 +253,7 @@ def explore(model: TeacherStudent | None = None, N: int = 1000) -> Explorer:
 def _controls(widgets: Any, model: TeacherStudent, N: int) -> dict[str, Any]:
     """Return a control for each field that has one, at what the model says."""
     about = {field.name: field.metadata for field in fields(model)}
-    style = {"description_width": "10em"}
+    style = {"description_width": "12em"}
 
     def widget(kind, name, **options):
         return kind(value=plain(getattr(model, name)), description=about[name]["label"], style=style, **options)
@@ -263,9 +266,9 @@ def _controls(widgets: Any, model: TeacherStudent, N: int) -> dict[str, Any]:
             found[name] = widget(widgets.Dropdown, name, options=about[name]["choices"])
     if "activation" in found:
         own = model.teacher_activation == model.activation
-        teachers = [("the student's", None), *((name, name) for name in about["teacher_activation"]["choices"])]
-        value = None if own else plain(model.teacher_activation)
-        if value in dict(teachers).values():
+        teachers = [OWN, *about["teacher_activation"]["choices"]]
+        value = OWN if own else plain(model.teacher_activation)
+        if value in teachers:
             label = about["teacher_activation"]["label"]
             found["teacher_activation"] = widgets.Dropdown(
                 value=value, options=teachers, description=label, style=style
