@@ -96,20 +96,28 @@ class Explorer:
             chosen["teacher_readout"] = chosen["teacher_overlap"] = None
         return self._fixed.replace(**chosen)
 
-    def update(self, seconds: float = AT_ONCE) -> None:
+    def update(self, seconds: float | None = None) -> None:
         """Compute theory for what the controls say, and show it.
 
         Parameters
         ----------
-        seconds : float
-            What the curve may take. Of one that needs more the beginning is shown; in a notebook the rest, and the
-            plateau, follow when no control has moved for a while.
+        seconds : float, optional
+            What the curve may take. Of one that needs more the beginning is shown. In a notebook that is a moment, and
+            the rest of the curve, and the plateau, follow when no control has moved for a while.
         """
         if self._waiting is not None:
             self._waiting.cancel()
         self.ode = self._law = self._waiting = None
         try:
-            self._rows = self._solve(self.model, seconds)
+            loop = asyncio.get_running_loop()
+        except RuntimeError:  # no notebook: nothing follows
+            loop = None
+        if seconds is None:
+            seconds = AT_REST if loop is None else AT_ONCE
+        try:
+            self._rows, whole = self._solve(self.model, seconds)
+            if not whole and loop is not None and seconds < AT_REST:
+                self._waiting = loop.call_later(REST, self.update, AT_REST)
         except ValueError as error:  # no such model, or it has no averages: said where the numbers would stand
             self._rows = [("no curve", str(error))]
         self._show()
@@ -127,7 +135,7 @@ class Explorer:
             self._show(simulate(ode.model, ode.overlaps(0), ode.alpha, N=N, runs=runs, seed=seed))
 
     def _solve(self, model, seconds):
-        """Compute the curve and the law, and return what is said of them."""
+        """Compute curve and law; return what is said of them, and whether the curve is whole."""
         N = int(self.controls["N"].value)
         start = Overlaps.random(model, N, rng=0)
         self._law, threshold = escape_setting(model, N)
@@ -138,9 +146,9 @@ class Explorer:
         if self.ode.status != "completed":
             rows.append(("the ODE", f"{self.ode.status} at α = {self.ode.stopped_at:.4g}"))
         if not whole:
-            rows.append(("the curve", self._later(seconds)))
+            rows.append(("the curve", f"its beginning, as far as {seconds:g} s take"))
             if seconds < AT_REST:  # a plateau that has to be searched for takes longer still
-                return rows
+                return rows, whole
         try:
             rest = plateau(model)
             rows.append(("plateau: excess loss, escape rate", f"{rest.excess_loss:.4g}, {rest.escape_rate:.4g}"))
@@ -154,18 +162,7 @@ class Explorer:
             rows.append(("in closed form", f"not known: {error}"))
         except ValueError as error:
             rows.append(("plateau and solutions", str(error)))
-        return rows
-
-    def _later(self, seconds):
-        """Have the whole curve computed once the controls rest, where there is an event loop; return what to say."""
-        try:
-            loop = asyncio.get_running_loop()
-        except RuntimeError:
-            loop = None
-        if loop is None or seconds >= AT_REST:
-            return f"its beginning: as far as {seconds:g} s take"
-        self._waiting = loop.call_later(REST, self.update, AT_REST)
-        return "its beginning: the rest follows when the controls rest"
+        return rows, whole
 
     def _show(self, sgd=None):
         """Draw curve, law and runs, and write the rows."""
