@@ -40,7 +40,7 @@ mutation: .venv/installed-mutation
 notebooks: .venv/installed-notebooks
 	for notebook in notebooks/*.ipynb; do $(BIN)/jupyter execute $$notebook || exit 1; done
 
-# The same, and the notebooks keep what they show, in small pictures: after a change of a notebook, or of its figures.
+# Runs the notebooks, which keep what they show, in small pictures: after a change of a notebook, or of its figures.
 pictures: .venv/installed-notebooks
 	$(BIN)/python notebooks/keep_outputs.py
 

@@ -1,11 +1,12 @@
 """Run notebooks and keep what they show in them: python notebooks/keep_outputs.py [NOTEBOOK ...].
 
-They run in full size, or in that of the tests where the environment has TSODE_SMALL=1. Pictures have few colours;
-progress bars, counts and times of execution go.
+They run in full size, those that take long in the sizes of the tests. Pictures have few colours; progress bars, counts
+and times of execution go.
 """
 
 import base64
 import io
+import os
 import sys
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from nbclient import NotebookClient
 from PIL import Image
 
 FOLDER = Path(__file__).parent
+LONG = ("02", "07", "08", "09")  # in full size many minutes each
 COLOURS = 48
 SHOWN = ("image/png", "text/plain")  # of what a cell displays, the first that there is
 
@@ -47,6 +49,7 @@ def kept(outputs: list[nbformat.NotebookNode]) -> list[nbformat.NotebookNode]:
 def keep_outputs(path: Path) -> None:
     """Run a notebook, and write it with what it shows."""
     notebook = nbformat.read(path, as_version=4)
+    os.environ["TSODE_SMALL"] = "1" if path.name.startswith(LONG) else "0"
     metadata = {name: notebook.metadata[name] for name in ("kernelspec", "language_info")}
     NotebookClient(
         notebook, timeout=None, record_timing=False, resources={"metadata": {"path": str(path.parent)}}

@@ -21,7 +21,7 @@ root_doc = "index"
 templates_path = ["docs/templates"]  # of autosummary, which looks from the folder of the sources
 exclude_patterns = ["docs/templates", "pictures"]
 
-nb_execution_mode = "off"  # notebooks keep their figures, of full size: `make pictures`
+nb_execution_mode = "off"  # notebooks keep their figures: `make pictures`
 myst_enable_extensions = ["dollarmath"]
 myst_heading_anchors = 3
 

@@ -92,5 +92,6 @@ def _calls(activation: str) -> Iterator[tuple[str, Callable[[], object]]]:
         run = functools.partial(sgd.simulate, model, start, alpha, N, engine="weights", precision=precision)
         yield f"{activation}: weights in {precision} precision", run
     for what, other in others.items():
-        yield f"{activation}: ODE, {what}", functools.partial(ode.integrate, other, Overlaps.random(other, N, 0), alpha)
+        begin = Overlaps.random(other, N, rng=0)
+        yield f"{activation}: ODE, {what}", functools.partial(ode.integrate, other, begin, alpha)
         yield f"{activation}: run, {what}", functools.partial(sgd.simulate, other, None, alpha, N)
