@@ -140,10 +140,6 @@ def test_two_activations_from_the_caches_of_two_processes(tmp_path):
     assert lines("erf", "quadratic") == erf + quadratic
 
 
-# examples with a function or a rule of the user's: that alone is compiled, and it is found again under its own name
-OWN = set()
-
-
 @pytest.mark.slow
 def test_nothing_is_compiled_after_the_warm_up(tmp_path):
     """By the examples of all public functions and the engines for every activation, each in a process of its own."""
@@ -151,5 +147,6 @@ def test_nothing_is_compiled_after_the_warm_up(tmp_path):
     subprocess.run([sys.executable, "-m", "tsode", "warm-up"], env=environment, check=True)
     script = Path(__file__).with_name("first_calls.py")
     run = subprocess.run([sys.executable, script], capture_output=True, text=True, check=True, env=environment)
-    compiled = {name: names for name, _, names in map(json.loads, run.stdout.splitlines()) if names}
-    assert {name: names for name, names in compiled.items() if name not in OWN} == {}
+    found = {name: names for name, _, names in map(json.loads, run.stdout.splitlines())}
+    assert len(found) > 140
+    assert {name: names for name, names in found.items() if names} == {}
