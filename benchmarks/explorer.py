@@ -1,8 +1,8 @@
 """Processor time of an update of `tsode.explore()`, over 50 moves: python benchmarks/explorer.py [ACTIVATION ...]
 
 Every kind of model is shown once before, so that nothing is compiled. Theory is computed anew in each move, for models
-that were not there before; a curve that takes longer than a moment shows its beginning, as in a notebook. The hyperbolic
-tangent is left out unless named: its averages by quadrature take up to half a second each at a width of 12.
+that were not there before; a curve that takes longer than a moment shows its beginning, as in a notebook. The
+hyperbolic tangent is left out unless named: its averages by quadrature take up to half a second each at a width of 12.
 """
 
 import asyncio

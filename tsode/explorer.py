@@ -29,7 +29,7 @@ POINTS = 81
 RTOL = 1e-6  # a curve on a screen
 TAIL = 1e-4  # of the law of the escape that is not shown
 HORIZONS = (*2.0 ** np.arange(-9, 0, 3), *2.0 ** np.arange(MOST_DOUBLINGS))  # natural times, one after the other
-AT_ONCE, AT_REST = 0.04, 20.0  # seconds that the curve may take while a control moves, and once all have come to rest
+AT_ONCE, AT_REST = 0.04, 5.0  # seconds that the curve may take while a control moves, and once all have come to rest
 REST = 0.4  # seconds without a move
 LISTS = ("constraint", "activation", "rule")
 SIZES = ("100", "300", "1000", "3000", "10000", "100000")
@@ -57,7 +57,8 @@ class Explorer:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
 
-        self._fixed, self.ode, self._law, self._times, self._waiting = model, None, None, None, None
+        self._fixed, self.ode, self._law, self._times = model, None, None, None
+        self._waiting: asyncio.TimerHandle | None = None
         self.controls = _controls(widgets, model, N)
         figure = Figure(figsize=(9, 3.1), dpi=80)
         self._canvas = FigureCanvasAgg(figure)
@@ -102,18 +103,18 @@ class Explorer:
         Parameters
         ----------
         seconds : float, optional
-            What the curve may take. Of one that needs more the beginning is shown. In a notebook that is a moment, and
-            the rest of the curve, and the plateau, follow when no control has moved for a while.
+            What the curve may take; of one that needs more the beginning is shown. By default as long as it needs, in a
+            notebook a moment: the rest of the curve, and the plateau, then follow when no control has moved for a while.
         """
         if self._waiting is not None:
             self._waiting.cancel()
         self.ode = self._law = self._waiting = None
         try:
             loop = asyncio.get_running_loop()
-        except RuntimeError:  # no notebook: nothing follows
+        except RuntimeError:  # no notebook: nothing would follow
             loop = None
         if seconds is None:
-            seconds = AT_REST if loop is None else AT_ONCE
+            seconds = np.inf if loop is None else AT_ONCE
         try:
             self._rows, whole = self._solve(self.model, seconds)
             if not whole and loop is not None and seconds < AT_REST:

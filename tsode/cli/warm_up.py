@@ -51,13 +51,13 @@ def _run(options: argparse.Namespace) -> int:
 def _shared_calls() -> Iterator[tuple[str, Callable[[], object]]]:
     """Yield the smallest calls that compile what serves every activation."""
     model = TeacherStudent(2, 1, 0.1, 0.1)
-    saddle = plateaus.plateau(model).overlaps
+    start = Overlaps.random(model, N, rng=0)
     weights = np.ones((2, N))
 
     def on_samples():
         hessian.empirical_operator(model, weights, np.ones((2, N)), np.ones(2)).matvec(weights.ravel())
 
-    yield "fixed points", lambda: plateaus.fixed_point(model, saddle)
+    yield "fixed points", lambda: plateaus.fixed_point(model, start)
     yield "fluctuations at rest", lambda: finite_size.stationary_fluctuations(model)
     yield "Hessian on samples", on_samples
 
