@@ -122,3 +122,16 @@ def test_a_rule_of_ones_own_is_a_dozen_lines(first):
     lines = [line for line in source.split("\n")[1:] if line.strip()]
     assert 5 < len(lines) <= 12
     assert "tsode.Scheme(" in lines[-1]
+
+
+def test_what_is_kept_of_a_run(monkeypatch):
+    monkeypatch.syspath_prepend(FOLDER)
+    from keep_outputs import kept
+
+    new = nbformat.v4.new_output
+    streams = ("stdout", "a"), ("stderr", "!"), ("stdout", "b")
+    printed = [new("stream", name=name, text=text) for name, text in streams]
+    bar = new("display_data", {"application/vnd.jupyter.widget-view+json": {}, "text/plain": "a bar"})
+    text, result = kept([*printed, bar, new("execute_result", {"text/plain": "1"}, execution_count=3)])
+    assert text.text == "ab"
+    assert (result.output_type, result.data) == ("display_data", {"text/plain": "1"})

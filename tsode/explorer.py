@@ -103,8 +103,8 @@ class Explorer:
         Parameters
         ----------
         seconds : float, optional
-            What the curve may take; of one that needs more the beginning is shown. By default as long as it needs, in a
-            notebook a moment: the rest of the curve, and the plateau, then follow when no control has moved for a while.
+            What the curve may take; of one that needs more the beginning is shown. By default as long as it needs, but
+            a moment in a notebook: the rest and the plateau then follow when no control has moved for a while.
         """
         if self._waiting is not None:
             self._waiting.cancel()
