@@ -181,7 +181,7 @@ def information_exponents(base=0):
             rate = eta if k < 3 else 1 / (32 * np.sqrt(N))
             model = tsode.TeacherStudent(1, 1, rate, activation=Hermite(k), constraint="spherical")
             how = {"engine": "diffusion", "step": 0.25 if k < 3 else 0.5 / rate} if N > 1000 or k == 3 else {}
-            alpha, seed = np.linspace(0, (30, 240, 600 * N)[k - 1], 1201), shifted(100 * k + int(np.log2(N)), base)
+            alpha, seed = np.linspace(0, (30, 240, 600 * N)[k - 1], 601), shifted(100 * k + int(np.log2(N)), base)
             sgd = tsode.simulate(model, None, alpha, N, runs, seed, until=tsode.escaped(0.25), **how)
             found.append(mean_and_error(scale(tsode.escape_time(sgd, 0.25))))
         growth_with_N = slope(np.log(dimensions), *np.transpose(found), dimensions**-power)

@@ -7,8 +7,7 @@ from scipy.special import erf, ndtr, owens_t
 from test_averages import COVARIANCES, GENERIC, KINDS, READOUTS, covariance
 
 import tsode
-from tsode.activations import Custom, Erf, Hermite, NoClosedForm, Polynomial, ReLU, Tanh
-from tsode.activations import kinked_noise
+from tsode.activations import Custom, Erf, Hermite, NoClosedForm, Polynomial, ReLU, Tanh, kinked_noise
 from tsode.activations import piecewise_noise as noise
 from tsode.activations.units import unit_rows
 
@@ -173,7 +172,10 @@ def test_noise_beside_a_smooth_function_against_quadrature(smooth):
     for seed in range(3):
         W = np.random.default_rng(seed).standard_normal((3, 4)) / 2
         last = [2, 0, 1]
-        cases = (ReLU(0.2), smooth, W @ W.T, u[:2], -u[2:]), (smooth, ReLU(0.2), (W @ W.T)[last][:, last], u[2:], -u[:2])
+        cases = (
+            (ReLU(0.2), smooth, W @ W.T, u[:2], -u[2:]),
+            (smooth, ReLU(0.2), (W @ W.T)[last][:, last], u[2:], -u[:2]),
+        )
         for (student, teacher, *given), slopes_of_kinked in zip(cases, (True, False)):
             wanted = three_units(ReLU(0.2), smooth, W @ W.T, u, slopes_of_kinked)
             error = np.abs(student.error_squared(teacher, *given, 0.0, 3) - wanted).max() / np.abs(wanted).max()

@@ -122,7 +122,7 @@ class _Plane:
         As of :func:`error_squared`.
     """
 
-    def __init__(self, factor, pair, kinked, smooth, level):
+    def __init__(self, factor: np.ndarray, pair: tuple[int, int], kinked: slice, smooth: slice, level: int) -> None:
         R, V = directions(factor[list(pair)])
         along, self.spread, r = beside(factor, V)
         x, self.weights = _nodes(along[kinked], min(max(1.0, np.abs(R).max()), WIDEST), level)
@@ -131,7 +131,7 @@ class _Plane:
         self.y, self.h = inner_nodes(self.spread[smooth].max(), level + 1)
         self.powers = r ** np.arange(self.h.shape[1] + 1)[:, None, None]
 
-    def series(self, activation, u):
+    def series(self, activation: Activation, u: np.ndarray) -> list[np.ndarray]:
         """Return u_i c_i^n of values and slopes of the smooth units, the last standing for what is left of their norm.
 
         The shape is (2, orders, units, nodes).
@@ -144,10 +144,9 @@ class _Plane:
             found.append(np.concatenate([c, np.sqrt(np.maximum(left, 0.0))[None]]) * u[self.smooth, None])
         return found
 
-    def kinked_series(self, activation, u):
+    def kinked_series(self, activation: Activation, u: np.ndarray) -> np.ndarray:
         """Return u_i c_i^n of the units with a kink, shape (orders, units, nodes)."""
-        (left, right), means, spread = activation.sides, self.means[self.kinked], self.spread[self.kinked, None]
-        a, b = (right + left) / 2, (right - left) / 2
+        (a, b), means, spread = _halves(activation), self.means[self.kinked], self.spread[self.kinked, None]
         sharp = np.copysign(FAR, means)
         t = np.clip(np.divide(means, spread, out=sharp, where=spread > 0), -FAR, FAR)
         sign, density = erf(t / np.sqrt(2)), np.sqrt(2 / np.pi) * np.exp(-(t**2) / 2)
@@ -156,33 +155,38 @@ class _Plane:
         for n in range(2, len(self.powers) - 1):
             c.append(b * spread * h / np.sqrt(n * (n - 1)))
             h, before = -(t * h + np.sqrt(n - 2) * before) / np.sqrt(n - 1), h
-        c.append(0.0 * means)
+        c.append(0.0 * means)  # beside what is left of the norm of the others, whose sign is not known
         return np.array(c) * u[self.kinked, None]
 
-    def product(self, c, d):
+    def product(self, c: np.ndarray, d: np.ndarray) -> np.ndarray:
         """Return the mean product of the sums over kinked and over smooth units given the two, shape (nodes,)."""
         return np.sum(c * (self.powers[:, self.kinked, self.smooth] @ d), axis=(0, 1))
 
-    def square(self, d):
+    def square(self, d: np.ndarray) -> np.ndarray:
         """Return the mean square of the sum over smooth units given the two, shape (nodes,)."""
         return np.sum(d * (self.powers[:, self.smooth, self.smooth] @ d), axis=(0, 1))
 
-    def pairs(self, d, values):
+    def pairs(self, d: np.ndarray, values: np.ndarray) -> np.ndarray:
         """Return the average of the products of any two smooth units with values at the nodes."""
         return np.sum(self.powers[:, self.smooth, self.smooth] * (d * (self.weights * values) @ d.swapaxes(1, 2)), 0)
+
+
+def _halves(activation):
+    """Return a and b of a z + b |z|."""
+    left, right = activation.sides
+    return (right + left) / 2, (right - left) / 2
 
 
 def _slopes(activation, z, same):
     """Return s'(z_k) s'(z_l), of one unit or of two; units of norm zero are small ones, on either side of the kink."""
     if activation.sides is None:
         return np.prod(activation.function(z)[1], axis=0)
-    (left, right), signs = activation.sides, np.sign(z)
-    a, b = (right + left) / 2, (right - left) / 2
+    (a, b), signs = _halves(activation), np.sign(z)
     return a * a + a * b * signs.sum(axis=0) + b * b * (1.0 if same else signs.prod(axis=0))
 
 
 def _nodes(kinks, widest, level):
-    """Return nodes x, shape (m, 1 or 2), and their weights; kinks are where the product with a row of `kinks` is zero."""
+    """Return nodes x, shape (m, 1 or 2), and their weights; kinks are where x is orthogonal to a row of `kinks`."""
     if kinks.shape[1] == 1:
         radii, weights = _half_line(int((30 + 8 * level) * widest), 2)
         return radii[:, None], weights
