@@ -169,12 +169,12 @@ def three_units(kinked, smooth, omega, u, slopes_of_kinked):
 @pytest.mark.parametrize("smooth", [Tanh(), Hermite(3)], ids=str)
 def test_noise_beside_a_smooth_function_against_quadrature(smooth):
     u = np.array([0.8, -0.5, -0.7])
-    for seed in range(3):
+    for seed in range(2):
         W = np.random.default_rng(seed).standard_normal((3, 4)) / 2
-        last = [2, 0, 1]
+        other = np.roll(W, 1, axis=0)  # the third unit first
         cases = (
             (ReLU(0.2), smooth, W @ W.T, u[:2], -u[2:]),
-            (smooth, ReLU(0.2), (W @ W.T)[last][:, last], u[2:], -u[:2]),
+            (smooth, ReLU(0.2), other @ other.T, u[2:], -u[:2]),
         )
         for (student, teacher, *given), slopes_of_kinked in zip(cases, (True, False)):
             wanted = three_units(ReLU(0.2), smooth, W @ W.T, u, slopes_of_kinked)

@@ -42,7 +42,10 @@ from .averages import gaussian_nodes
 if TYPE_CHECKING:
     from .base import Activation
 
-__all__ = ["Averages", "by_quadrature", "error_squared", "error_squared_accuracy"]
+__all__ = [
+    "Averages", "beside", "by_quadrature", "directions", "error_squared", "error_squared_accuracy", "factor_of",
+    "inner_nodes", "positive",
+]  # fmt: skip
 
 OUTER, INNER = 7.0, 8.0  # reach of the nodes for z_k and z_l, and for what is left
 NEGLIGIBLE = 1e-13  # share of a node in the sum of all that is left out
