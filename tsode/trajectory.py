@@ -13,6 +13,7 @@ from ._blocks import Blocks, check_blocks
 from ._display import Report
 from ._linear_algebra import joint_matrix
 from ._parameters import describe
+from ._parts import in_parts
 from ._states import unfold
 from ._trajectory_checks import check_ends, check_observed, check_seed, check_state, own_array, position
 from ._trajectory_files import Files
@@ -128,7 +129,10 @@ class Trajectory(Files, Report):
 
         For the square that is the loss without the label noise, and zero on the solutions.
         """
-        return self.model.excess_loss(self.M, self.Q, self.readout)
+        loss = np.empty(self.M.shape[:-2])
+        for part in in_parts(len(loss), self.Q[0].size):
+            loss[part] = self.model.excess_loss(self.M[part], self.Q[part], self.readout[part])
+        return loss
 
     @functools.cached_property
     def loss(self) -> Any:
