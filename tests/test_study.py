@@ -258,7 +258,7 @@ def test_help_and_module_form(tmp_path, capsys):
     refused = subprocess.run([sys.executable, "-m", "tsode", "study", "--runs", "1"], capture_output=True, text=True,
                              cwd=tmp_path, check=False)  # fmt: skip
     assert refused.returncode == 2
-    assert refused.stderr == "tsode: `runs` must be at least 2, but is 1\n"
+    assert refused.stderr == "tsode: `--runs` must be at least 2, but is 1\n"
 
 
 def test_interrupted_study_keeps_what_it_has(monkeypatch):

@@ -4,8 +4,9 @@ A wrong type raises TypeError, a wrong value ValueError. They are called once, a
 nothing below it checks again.
 """
 
+import difflib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
@@ -17,9 +18,11 @@ __all__ = [
     "LARGEST_INTEGER",
     "NoClosedForm",
     "choice",
+    "did_you_mean",
     "digits",
     "file_path",
     "flag",
+    "folder_path",
     "float_array",
     "instance",
     "integer",
@@ -43,6 +46,8 @@ SYMMETRY_TOLERANCE = 1e-9
 LARGEST = 1e30
 # Up to here every whole number is a float: N is both.
 LARGEST_INTEGER = 2**53
+
+SUFFIXES = (".npz", ".png", ".pdf", ".svg", ".html", ".json", ".nc", ".csv")  # of files, not of folders
 
 
 class NoClosedForm(ValueError):
@@ -122,6 +127,14 @@ def file_path(name: str, value: object, suffixes: Sequence[str] = (), remedy: st
     return path.with_suffix(suffixes[0])
 
 
+def folder_path(name: str, value: object) -> Path:
+    """Return a Path; one that ends as a file does is refused, unless it is a folder already."""
+    path = file_path(name, value)
+    if path.suffix.lower() in SUFFIXES and not path.is_dir():
+        raise ValueError(f"`{name}` must be a folder, to which several files are written, but ends in {path.suffix!r}")
+    return path
+
+
 def memory(what: str, count: int) -> None:
     """Refuse arrays of `count` numbers that this machine cannot hold, before it swaps or kills the process."""
     try:
@@ -147,8 +160,16 @@ def choice(name: str, value: object, options: Sequence[str]) -> str:
     if not isinstance(value, str):
         raise TypeError(f"`{name}` must be one of {', '.join(map(repr, options))}, but is {_kind(value)}")
     if value not in options:
-        raise ValueError(f"`{name}` must be one of {', '.join(map(repr, options))}, but is {value!r}")
+        hint = did_you_mean(value, options)
+        raise ValueError(f"`{name}` must be one of {', '.join(map(repr, options))}, but is {value!r}{hint}")
     return value
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return what to add to a message about an unknown name: the known one that is most like it, if any is."""
+    plain = {each.lower().replace("_", ""): each for each in known}
+    close = difflib.get_close_matches(name.lower().replace("_", ""), plain, 1)
+    return f"; did you mean {plain[close[0]]!r}?" if close else ""
 
 
 def float_array(

@@ -16,7 +16,7 @@ from ..closed_forms import has_closed_forms
 from ..hessian import Comparison, Convergence
 from ..plateaus import plateau
 from ..trajectory import Trajectory, check_trajectory
-from ._style import check_law, check_level, style
+from ._style import check_law, check_level, say, style
 from .curves import loss_curve, overlap_curves, overlap_matrix
 from .escape import escape_histogram
 from .invariants import overlap_invariants
@@ -87,19 +87,19 @@ def study_panels(
         overlap_invariants(ode, sgd, "M", ax=axes[0, 1])
         overlap_invariants(ode, sgd, "Q", ax=axes[0, 2])
         if no_plateau := _no_plateau(model):
-            _empty(axes[1, 0], f"no plateau, and no escape from one:\n{no_plateau}")
+            say(axes[1, 0], f"no plateau, and no escape from one:\n{no_plateau}")
         elif escapes is not None and np.isfinite(escapes).any():
             escape_histogram(escapes, law, ax=axes[1, 0])
             if threshold is not None:
                 axes[1, 0].set_xlabel(rf"first time with tr $M M^T > {threshold:.3g}$, from random weights")
         else:
-            _empty(axes[1, 0], "no run escaped")
+            say(axes[1, 0], "no run escaped")
         if hessian is not None:
             hessian_spectra(hessian, ax=axes[1, 1])
         elif model.readout_learning_rate:
             overlap_curves(ode, sgd, "readout", ax=axes[1, 1])
         else:
-            _empty(axes[1, 1], "no plateau or no solution in closed form:\nno Hessians to compare")
+            say(axes[1, 1], "no plateau or no solution in closed form:\nno Hessians to compare")
         overlap_matrix(ode.overlaps(-1), rf"theory at $\alpha$ = {ode.alpha[-1]:.4g}", ax=axes[1, 2])
         for letter, ax in zip("abcdef", axes.flat):
             ax.set_title(letter, loc="left", fontsize=10, fontweight="bold")
@@ -149,11 +149,6 @@ def hessian_panels(comparison: Comparison, samples: Convergence | None = None) -
 def _no_plateau(model):
     """Return why SGD has no plateau; None where it has one or theory does not know."""
     return plateau(model).reasons.get("q") if has_closed_forms(model) else None
-
-
-def _empty(ax, reason):
-    ax.set_axis_off()
-    ax.text(0.5, 0.5, reason, ha="center", va="center", transform=ax.transAxes)
 
 
 def save(figure: Figure, path: PathLike) -> Path:

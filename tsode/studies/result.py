@@ -242,7 +242,7 @@ class Study(Table):
         Raises
         ------
         TypeError, ValueError, OSError
-            If `directory` is no path, or nothing can be written there.
+            If `directory` is no path, or ends as a file does, or nothing can be written there.
 
         Examples
         --------
@@ -256,7 +256,7 @@ class Study(Table):
         """
         from .. import plot
 
-        directory = _checks.file_path("directory", directory)
+        directory = _checks.folder_path("directory", directory)
         directory.mkdir(parents=True, exist_ok=True)
         remove_stale(directory)
         paths = [directory / name for name in ("study.npz", "study.png", "summary.json", "study.html")]
