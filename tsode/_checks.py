@@ -167,8 +167,10 @@ def choice(name: str, value: object, options: Sequence[str]) -> str:
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return what to add to a message about an unknown name: the known one that is most like it, if any is."""
-    plain = {each.lower().replace("_", ""): each for each in known}
-    close = difflib.get_close_matches(name.lower().replace("_", ""), plain, 1)
+    plain, name = {each.lower().replace("_", ""): each for each in known}, name.lower().replace("_", "")
+    longer = [each for each in plain if len(name) > 3 and name in each]
+    short = [each for each in plain if name == "".join(word[:1] for word in plain[each].lower().split("_"))]
+    close = longer or difflib.get_close_matches(name, plain, 1) or short
     return f"; did you mean {plain[close[0]]!r}?" if close else ""
 
 

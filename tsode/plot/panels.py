@@ -1,10 +1,11 @@
 """Whole figures: several panels of one result."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
@@ -151,13 +152,13 @@ def _no_plateau(model):
     return plateau(model).reasons.get("q") if has_closed_forms(model) else None
 
 
-def save(figure: Figure, path: PathLike) -> Path:
+def save(figure: Figure | Axes, path: PathLike) -> Path:
     """Write a figure as PNG, PDF or SVG, complete or not at all, and close it.
 
     Parameters
     ----------
-    figure : matplotlib.figure.Figure
-        What to write.
+    figure : matplotlib.figure.Figure or Axes
+        What to write: a figure, or the one that axes are in.
     path : path-like
         File to write, which ends in .png, .pdf or .svg; ".png" is appended if it has no suffix.
 
@@ -183,8 +184,9 @@ def save(figure: Figure, path: PathLike) -> Path:
     ...     tsode.plot.save(tsode.plot.loss_curve(ode).figure, f"{folder}/loss.pdf").name
     'loss.pdf'
     """
-    _checks.instance("figure", figure, Figure, "a matplotlib Figure")
+    _checks.instance("figure", figure, (Figure, Axes), "a matplotlib Figure or Axes")
     path = _checks.file_path("path", path, FORMATS)
+    figure = cast(Figure, figure.figure)  # of itself, too
     with atomic_path(path) as temporary:
         figure.savefig(temporary, format=path.suffix[1:].lower(), dpi=160)
     plt.close(figure)
