@@ -22,8 +22,8 @@ __all__ = [
     "digits",
     "file_path",
     "flag",
-    "folder_path",
     "float_array",
+    "folder_path",
     "instance",
     "integer",
     "is_number",
@@ -128,9 +128,9 @@ def file_path(name: str, value: object, suffixes: Sequence[str] = (), remedy: st
 
 
 def folder_path(name: str, value: object) -> Path:
-    """Return a Path; one that ends as a file does is refused, unless it is a folder already."""
+    """Return a Path; one that ends as a file does is refused, unless it is there."""
     path = file_path(name, value)
-    if path.suffix.lower() in SUFFIXES and not path.is_dir():
+    if path.suffix.lower() in SUFFIXES and not path.exists():
         raise ValueError(f"`{name}` must be a folder, to which several files are written, but ends in {path.suffix!r}")
     return path
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-__all__ = ["in_parts"]
+__all__ = ["LARGEST", "in_parts"]
 
 LARGEST = 1 << 22  # numbers in a part: 32 MB
 

@@ -167,9 +167,7 @@ class Inputs:
         if len(X) < 2 or X.shape[1] == 0:
             raise ValueError(f"`X` must have at least two rows and one column, but has shape {X.shape}")
         if len(X) == X.shape[1] and np.allclose(X, X.T):
-            raise ValueError(
-                "`X` must be rows of data, but is a symmetric matrix; take Inputs(eigenvalues, fractions) of a covariance"
-            )
+            raise ValueError("`X` must be rows of data, but is symmetric; a covariance goes by its eigenvalues")
         blocks = _checks.integer("blocks", blocks, minimum=1, maximum=X.shape[1])
         values = np.zeros(X.shape[1])
         singular = np.linalg.svd(X - X.mean(axis=0), compute_uv=False)

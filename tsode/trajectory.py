@@ -13,7 +13,6 @@ from ._blocks import Blocks, check_blocks
 from ._display import Report
 from ._linear_algebra import joint_matrix
 from ._parameters import describe
-from ._parts import in_parts
 from ._states import unfold
 from ._trajectory_checks import check_ends, check_observed, check_seed, check_state, own_array, position
 from ._trajectory_files import Files
@@ -47,7 +46,7 @@ class Trajectory(Files, Report):
     N : int or None
         Input dimension; None for the ODEs, where it is infinite.
     seed : int, list of int or None
-        Entropy of the random streams, to be given as `seed` again; None for the ODEs.
+        Entropy of the random streams: ``SeedSequence(seed)`` is to be given as `seed` again; None for the ODEs.
     engine : str
         How it was computed.
     versions : dict
@@ -129,10 +128,7 @@ class Trajectory(Files, Report):
 
         For the square that is the loss without the label noise, and zero on the solutions.
         """
-        loss = np.empty(self.M.shape[:-2])
-        for part in in_parts(len(loss), self.Q[0].size):
-            loss[part] = self.model.excess_loss(self.M[part], self.Q[part], self.readout[part])
-        return loss
+        return self.model.excess_loss(self.M, self.Q, self.readout)
 
     @functools.cached_property
     def loss(self) -> Any:

@@ -272,7 +272,7 @@ class _Inlined(ast.NodeTransformer):
     def __init__(self, known: dict[str, ast.expr]) -> None:
         self.known = known
 
-    def visit_Name(self, node: ast.Name) -> ast.expr:  # noqa: N802, the name that `ast` asks for
+    def visit_Name(self, node: ast.Name) -> ast.expr:
         return self.known.get(node.id, node)
 
 

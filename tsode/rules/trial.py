@@ -106,7 +106,9 @@ def _called(argument, function, *given):
             for each in given
         )
         hint = "; xi has as many columns as `noises` says" if (SAMPLES, 0) in map(np.shape, given) else ""
-        raise ValueError(f"`{argument}` must run on {', '.join(map(str, shapes))}, but raised {error!r}{hint}") from error
+        raise ValueError(
+            f"`{argument}` must run on {', '.join(map(str, shapes))}, but raised {error!r}{hint}"
+        ) from error
 
 
 def _array(what, value, shape):

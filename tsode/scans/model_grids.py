@@ -45,7 +45,8 @@ def model_grid(grid: Mapping[str, Any], dimension: bool = True) -> dict[str, lis
     known = {name: about for name, about in PARAMETERS.items() if dimension or name != "dimension"}
     for name in grid:
         if name not in known:
-            raise ValueError(f"`grid` must name some of {', '.join(known)}, but names {name!r}")
+            hint = "; did you mean 'dimension'?" if name == "N" else _checks.did_you_mean(str(name), known)
+            raise ValueError(f"`grid` must name some of {', '.join(known)}, but names {name!r}{hint}")
     full = {}
     for name, about in known.items():
         if about.get("rare") and name not in grid:

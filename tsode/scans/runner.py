@@ -45,9 +45,10 @@ def scan(
     ----------
     function : callable
         Called as ``function(**point)``; returns a number, an array, a dict of those, or a Trajectory; or an
-        xarray.DataArray or Dataset, which keeps its names, dimensions and coordinates. As in xarray a pair ("name", array) or (("name", "name"), array) is an array with names for its dimensions. If it has a
-        parameter `seed` without a default that the grid does not name, it gets a whole number made of the point
-        alone: its random numbers depend neither on the order nor on the worker nor on the rest of the grid. See
+        xarray.DataArray or Dataset, which keeps its names, dimensions and coordinates. As in xarray a pair ("name",
+        array) or (("name", "name"), array) is an array with names for its dimensions. If it has a parameter `seed`
+        without a default that the grid does not name, it gets a whole number made of the point alone: its random
+        numbers depend neither on the order nor on the worker nor on the rest of the grid. See
         :func:`tsode.scans.batched` for functions of many points at once.
     grid : mapping of str to iterable, or list of mappings
         Values of each parameter, whose product is taken; or the points themselves. Numbers, strings, None,

@@ -25,7 +25,7 @@ NOT_BEGUN = -1
 
 
 class Wishes(NamedTuple):
-    """What is recorded, and when a run stops: see :func:`tsode.simulate`. Without `overlaps` it is observables alone."""
+    """What is recorded, and when a run stops: see :func:`tsode.simulate`; without `overlaps` observables alone."""
 
     until: Condition
     observables: dict[str, Observable]

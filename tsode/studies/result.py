@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Study"]
 
-PARTS = ("ode", "sgd", "escapes")
+PARTS: dict[str, Any] = {"ode": Trajectory, "sgd": Trajectory, "escapes": Escapes}
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -67,9 +67,9 @@ class Study(Table):
     escapes: Escapes
 
     def __post_init__(self) -> None:
-        for name in PARTS:
+        for name, kind in PARTS.items():
             part = getattr(self, name)
-            part = part if name == "escapes" and isinstance(part, Escapes) else check_trajectory(part, name)
+            part = part if isinstance(part, kind) else check_trajectory(part, name)
             if (part.runs is None) != (name == "ode"):
                 wanted = "a solution of the ODEs" if name == "ode" else "runs of SGD"
                 raise ValueError(f"`{name}` must be {wanted}, but is of the engine {part.engine!r}")
@@ -311,8 +311,7 @@ class Study(Table):
             if part not in split:
                 raise ValueError(f"it has {name!r}, which is no part of a study")
             split[part][field] = array
-        kinds: dict[str, Any] = {"ode": Trajectory, "sgd": Trajectory, "escapes": Escapes}
-        return cls(**{part: kinds[part].from_arrays(fields) for part, fields in split.items()})
+        return cls(**{part: PARTS[part].from_arrays(fields) for part, fields in split.items()})
 
     def _table(self):
         return text.table(self)

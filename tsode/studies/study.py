@@ -94,5 +94,7 @@ def study(
     many = runs if engine == "weights" else ESCAPE_RUNS * runs
     # Who interrupts the first runs does not want to wait for more: of these there is then the start alone.
     end = [0.0] if "interrupted" in sgd.status else times(min(alpha_max, last_escape))
-    escapes = escape_runs(model, alpha=np.asarray(end), threshold=threshold, runs=many, seed=escapes_sequence, **options)
+    escapes = escape_runs(
+        model, alpha=np.asarray(end), threshold=threshold, runs=many, seed=escapes_sequence, **options
+    )
     return Study(ode=ode, sgd=sgd, escapes=escapes)
