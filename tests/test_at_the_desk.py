@@ -58,7 +58,7 @@ def test_files_and_figures_go_by_the_names_they_were_given(tmp_path):
     assert tsode.Trajectory.load(tmp_path / "run").alpha.tolist() == [0.0, 1.0]
     assert tsode.plot.save(tsode.plot.loss_curve(ode), tmp_path / "loss.svg").read_bytes().startswith(b"<?xml")
     with pytest.raises(ValueError, match="`path` must be a folder, to which several files are written"):
-        tsode.scan(abs, {"x": [1]}, path=tmp_path / "table.nc")
+        tsode.scan(lambda x: x, {"x": [1]}, path=tmp_path / "table.nc")
     assert sorted(os.listdir(tmp_path)) == ["loss.svg", "run.npz"]
 
 

@@ -81,7 +81,7 @@ def write_npz(path: PathLike, arrays: Mapping[str, Any]) -> None:
     """Write named arrays to an ``.npz`` file that appears only when it is complete."""
     with (
         atomic_path(path) as temporary,
-        io.BufferedWriter(_FailsOnce(temporary, "w")) as stream,
+        io.BufferedWriter(_FailsOnce(os.fspath(temporary), "w")) as stream,
         zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive,
     ):
         for name, array in arrays.items():  # as `numpy.savez_compressed` does, which leaves its archive open on failure
