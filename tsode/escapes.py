@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -50,7 +50,7 @@ class Escapes(Report):
     status: np.ndarray
     stopped_at: np.ndarray
     N: int
-    seed: int | list[int] | None = None
+    seed: int | Sequence[int] | None = None
     engine: str = ""
     versions: dict[str, str] = field(default_factory=dict)
 

@@ -34,7 +34,7 @@ with the largest errors of the standard deviation, and the smallest of the mean,
 and N = 4000 the mean is 3 % off.
 """
 
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -150,7 +150,7 @@ def escape_time(
     if threshold is not None:
         threshold = _checks.number("threshold", threshold, above=0.0)
         return _first_passage(trajectory.alpha, size_of(trajectory), threshold)
-    check_trajectory(trajectory)
+    trajectory = check_trajectory(cast(Trajectory, trajectory))
     fraction = _checks.number("loss_fraction", loss_fraction, above=0.0)
     if fraction >= 1:
         raise ValueError(f"`loss_fraction` must be below 1, but is {fraction:g}")
