@@ -28,6 +28,7 @@ __all__ = [
     "integer",
     "is_number",
     "memory",
+    "names",
     "number",
     "real_array",
     "samples",
@@ -172,6 +173,16 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     short = [each for each in plain if name == "".join(word[:1] for word in plain[each].lower().split("_"))]
     close = longer or difflib.get_close_matches(name, plain, 1) or short
     return f"; did you mean {plain[close[0]]!r}?" if close else ""
+
+
+def names(name: str, given: Iterable[str], known: Iterable[str], error: type[Exception] = TypeError) -> None:
+    """Raise an error unless all names that are given are known."""
+    for one in given:
+        if one not in known:
+            hint = (
+                "; did you mean 'dimension'?" if one == "N" and "dimension" in known else did_you_mean(str(one), known)
+            )
+            raise error(f"`{name}` must name some of {', '.join(known)}, but names {one!r}{hint}")
 
 
 def float_array(
