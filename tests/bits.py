@@ -10,6 +10,7 @@ import numpy as np
 from models import MODELS, generic_start
 
 import tsode
+from tsode.escapes import Escapes
 
 NOISY = {name: tsode.TeacherStudent(**MODELS[name]) for name in ("general", "general spherical")}
 
@@ -24,7 +25,8 @@ def simulated(name, engine, seed=7, start=None):
 def digest(*trajectories):
     joined = hashlib.sha256()
     for trajectory in trajectories:
-        joined.update(np.ascontiguousarray(trajectory.M).tobytes() + np.ascontiguousarray(trajectory.Q).tobytes())
+        for name in ("size",) if isinstance(trajectory, Escapes) else ("M", "Q"):
+            joined.update(np.ascontiguousarray(getattr(trajectory, name)).tobytes())
     return joined.hexdigest()
 
 

@@ -24,7 +24,7 @@ FUNCTIONS = {
     "powers": lambda x: x**3 - 3 * x + (x * x + 2) ** -2 + np.abs(x) ** 1.5 - np.sqrt(1 + x**2),
     "clip": lambda x: np.clip(x, -1, 1) + np.minimum(x, 0.3),
     "conditions": lambda x: np.where((x > -1) & ~(x > 1) | (x == 5), x, np.sign(x)) + x * (x >= 0) - (x < -2),
-    "waves": lambda x: np.sin(x) * np.cos(2 * x) + np.cosh(x) - np.sinh(x),
+    "waves": lambda x: np.sin(x) * np.cos(2 * x) + np.cosh(x) - np.sinh(x) + np.log1p(x * x) - np.expm1(x),
     "a loop": lambda x: sum(a * x**i for i, a in enumerate([0.1, 0.2, 0.3])),
     "quotients": lambda x: 2 / (3 + (1 - x) * -x) + special.expit(x) - np.reciprocal(x * x + 1) + np.log(2 + x * x),
     "absolute": abs,
@@ -62,6 +62,18 @@ def test_value_slope_and_curvature(name):
 def test_what_cannot_be_noted_is_said(function, message):
     with pytest.raises(TypeError, match=message):
         Custom(function)
+
+
+def test_functions_are_shown_as_one_expression():
+    shown = {
+        "1.0 / (1.0 + np.exp(-x))": lambda x: 1 / (1 + np.exp(-x)),
+        "np.log(1.0 + np.exp(x))": lambda x: np.log1p(np.exp(x)),
+        "(x - 1.0) * (np.exp(x) - 1.0)": lambda x: (x - 1) * np.expm1(x),
+        "x": lambda x: x,
+        "... in 154 steps": lambda x: sum(np.sin(k * x) / k for k in range(1, 21)),
+    }
+    for text, function in shown.items():
+        assert repr(Custom(function)) == f"Custom(x -> {text})"
 
 
 def test_equal_functions_are_equal_and_others_are_not():

@@ -115,7 +115,8 @@ def test_dicts_arrays_strings_and_named_dimensions():
     def several(x):
         return {"number": x, "word": "a" * x, "flag": x > 1, "rows": np.full((2, x), x), "named": ("run", [x, x])}
 
-    table = scan(several, {"x": [1, 3]})
+    with pytest.warns(RuntimeWarning, match="'rows' with 1 to 3 entries along 'rows_axis1': shorter ones are fill"):
+        table = scan(several, {"x": [1, 3]})
     assert table["number"].dtype == np.int64
     assert list(table["word"].values) == ["a", "aaa"]
     assert table["flag"].dtype == bool
@@ -135,7 +136,8 @@ def test_trajectories_are_labelled_as_their_own_dataset():
         model = tsode.TeacherStudent(p, 1, learning_rate)
         return tsode.integrate(model, tsode.Overlaps.random(model, 100, rng=0), np.linspace(0, 20, 11))
 
-    table = scan(solve, {"p": [1, 2], "learning_rate": [0.1, 5.0]})
+    with pytest.warns(RuntimeWarning, match="with 1 to 2 entries along '(student|student_2)'"):
+        table = scan(solve, {"p": [1, 2], "learning_rate": [0.1, 5.0]})
     one = solve(2, 0.1)
     same = one.to_xarray()
     part = table.sel(p=2, learning_rate=0.1)
@@ -168,7 +170,8 @@ def test_whole_goes_to_a_file_and_back(suffix, tmp_path):
         return {"loss": p * slope, "status": "completed", "flag": True, "M": np.ones((2, p))}
 
     grid = {"p": [1, 2, 3], "constraint": ["free", "spherical"], "slope": [0.1 + 0.2]}
-    table = scan(fate, grid, on_error="record")
+    with pytest.warns(RuntimeWarning, match="'M' with 2 to 3 entries"):
+        table = scan(fate, grid, on_error="record")
     path = tmp_path / f"whole.{suffix}"
     if suffix == "nc":
         table.to_netcdf(path, engine="h5netcdf")
@@ -330,3 +333,30 @@ def test_missing_extra_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "xarray", None)
     with pytest.raises(ImportError, match=r"scan needs xarray: pip install tsode\[scan\]"):
         scan(product, {"x": [1], "y": [1]})
+
+
+def test_data_arrays_keep_names_dimensions_and_coordinates():
+    """Of axes that differ from point to point each point keeps its own; one that goes on is joined."""
+    xarray = pytest.importorskip("xarray")
+
+    def density(x):
+        at = {"bin": [0.5, 1.5, 4.0], "side": ("bin", ["l", "l", "r"])}
+        return xarray.DataArray(x * np.ones(3), dims="bin", coords=at, name="density")
+
+    table = scan(density, {"x": [1, 2]})
+    assert (list(table), table["density"].dims) == (["density", "side"], ("x", "bin"))
+    np.testing.assert_array_equal(table["density"].sel(bin=4.0), [1, 2])
+    np.testing.assert_array_equal(table["side"][1], ["l", "l", "r"])
+    table = scan(
+        lambda x: {"a": density(x), "b": xarray.DataArray([x] * x, dims="n", coords={"n": range(x)})}, {"x": [1, 3]}
+    )
+    np.testing.assert_array_equal(table["b"].sel(x=1), [1, np.nan, np.nan])
+    np.testing.assert_array_equal(table["n"], range(3))
+    table = scan(lambda x: xarray.Dataset({"f": ("k", [x, x])}, coords={"k": [x, 2 * x]}), {"x": [1, 3]})
+    np.testing.assert_array_equal(table["k_of_point"], [[1, 2], [3, 6]])
+
+    def torn(x):
+        return {"a": density(x), "b": xarray.DataArray([1, 2, 3], dims="bin", coords={"bin": [0, 1, 2]})}
+
+    with pytest.raises(ValueError, match="`function` must return one array of the name 'bin', but returned two"):
+        scan(torn, {"x": [1]})

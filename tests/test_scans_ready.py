@@ -271,6 +271,22 @@ def test_escape_curves_show_law_and_means(escapes):
         plot.escape_curves(escapes, x="constraint")
 
 
+def test_scans_without_valid_points_say_so_in_place_of_axes(escapes):
+    none = escapes.assign(mean=escapes["mean"] * np.nan, law_mean=escapes["law_mean"] * np.nan)
+    why = none.assign(reason=(none["mean"].dims, np.full(none["mean"].shape, "it is stuck")))
+    deviations = escapes.assign(mean=escapes["mean"] * np.nan)
+    fates = tsode.scans.stability({"p": 2, "p_star": 1, "learning_rate": [0.2, 0.3]}, n_jobs=1)
+    fates = fates.assign(fate=(fates["fate"].dims, np.full(fates["fate"].shape, "")))
+    for ax, words in (
+        (plot.escape_curves(none), "no run escaped at any point"),
+        (plot.escape_curves(why), "no run escaped at any point:\nit is stuck"),
+        (plot.deviation_curves(deviations), "no run came to the last time at any point"),
+        (plot.stability_map(fates), "no point has a result"),
+    ):
+        assert not ax.axison
+        assert ax.texts[0].get_text().startswith(words)
+
+
 def test_stability_map_shows_fates_and_thresholds():
     table = tsode.scans.stability({"p": [2, 1], "p_star": 8, "learning_rate": np.linspace(0.1, 0.9, 9)}, n_jobs=1)
     _, given = plt.subplots()

@@ -42,11 +42,11 @@ def test_failed_save_leaves_nothing_behind(tmp_path, monkeypatch):
     path = trajectory.save(tmp_path / "run.npz")
     before = path.read_bytes()
 
-    def full_disk(file, **arrays):
+    def full_disk(file, array, **options):
         file.write(b"half")
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(np, "savez_compressed", full_disk)
+    monkeypatch.setattr(np.lib.format, "write_array", full_disk)
     with pytest.raises(OSError, match="No space left"):
         trajectory.save(path)
     assert os.listdir(tmp_path) == ["run.npz"]

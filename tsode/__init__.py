@@ -41,6 +41,7 @@ import typing as _typing
 from importlib import import_module as _import_module
 from importlib.metadata import version as _version
 
+from ._checks import did_you_mean as _did_you_mean
 from ._kernel_cache import prepare as _prepare_kernel_cache
 
 _prepare_kernel_cache()  # Numba looks for a place when a kernel is defined, that is, in the imports below
@@ -107,4 +108,8 @@ __version__ = _version("tsode")
 def __getattr__(name: str) -> object:
     if name == "plot":  # matplotlib takes longer to import than all the rest
         return _import_module("tsode.plot")
-    raise AttributeError(f"module 'tsode' has no attribute {name!r}")
+    raise AttributeError(f"module 'tsode' has no attribute {name!r}{_did_you_mean(name, __all__)}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

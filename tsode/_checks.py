@@ -4,6 +4,7 @@ A wrong type raises TypeError, a wrong value ValueError. They are called once, a
 nothing below it checks again.
 """
 
+import difflib
 import os
 from collections.abc import Iterable, Sequence
 from numbers import Integral, Real
@@ -17,10 +18,12 @@ __all__ = [
     "LARGEST_INTEGER",
     "NoClosedForm",
     "choice",
+    "did_you_mean",
     "digits",
     "file_path",
     "flag",
     "float_array",
+    "folder_path",
     "instance",
     "integer",
     "is_number",
@@ -44,6 +47,8 @@ SYMMETRY_TOLERANCE = 1e-9
 LARGEST = 1e30
 # Up to here every whole number is a float: N is both.
 LARGEST_INTEGER = 2**53
+
+SUFFIXES = (".npz", ".png", ".pdf", ".svg", ".html", ".json", ".nc", ".csv")  # of files, not of folders
 
 
 class NoClosedForm(ValueError):
@@ -123,6 +128,14 @@ def file_path(name: str, value: object, suffixes: Sequence[str] = (), remedy: st
     return path.with_suffix(suffixes[0])
 
 
+def folder_path(name: str, value: object) -> Path:
+    """Return a Path; one that ends as a file does is refused, unless it is there."""
+    path = file_path(name, value)
+    if path.suffix.lower() in SUFFIXES and not path.exists():
+        raise ValueError(f"`{name}` must be a folder, to which several files are written, but ends in {path.suffix!r}")
+    return path
+
+
 def memory(what: str, count: int) -> None:
     """Refuse arrays of `count` numbers that this machine cannot hold, before it swaps or kills the process."""
     try:
@@ -148,15 +161,28 @@ def choice(name: str, value: object, options: Sequence[str]) -> str:
     if not isinstance(value, str):
         raise TypeError(f"`{name}` must be one of {', '.join(map(repr, options))}, but is {_kind(value)}")
     if value not in options:
-        raise ValueError(f"`{name}` must be one of {', '.join(map(repr, options))}, but is {value!r}")
+        hint = did_you_mean(value, options)
+        raise ValueError(f"`{name}` must be one of {', '.join(map(repr, options))}, but is {value!r}{hint}")
     return value
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return what to add to a message about an unknown name: the known one that is most like it, if any is."""
+    plain, name = {each.lower().replace("_", ""): each for each in known}, name.lower().replace("_", "")
+    longer = [each for each in plain if len(name) > 3 and name in each]
+    short = [each for each in plain if name == "".join(word[:1] for word in plain[each].lower().split("_"))]
+    close = longer or difflib.get_close_matches(name, plain, 1) or short
+    return f"; did you mean {plain[close[0]]!r}?" if close else ""
 
 
 def names(name: str, given: Iterable[str], known: Iterable[str], error: type[Exception] = TypeError) -> None:
     """Raise an error unless all names that are given are known."""
     for one in given:
         if one not in known:
-            raise error(f"`{name}` must name some of {', '.join(known)}, but names {one!r}")
+            hint = (
+                "; did you mean 'dimension'?" if one == "N" and "dimension" in known else did_you_mean(str(one), known)
+            )
+            raise error(f"`{name}` must name some of {', '.join(known)}, but names {one!r}{hint}")
 
 
 def float_array(

@@ -8,6 +8,7 @@ import secrets
 import tempfile
 import time
 import warnings
+import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -78,10 +79,29 @@ def output_folder(path: Path) -> Iterator[Path]:
 
 def write_npz(path: PathLike, arrays: Mapping[str, Any]) -> None:
     """Write named arrays to an ``.npz`` file that appears only when it is complete."""
-    archive = io.BytesIO()  # an archive that a full disk cuts off prints a traceback when it is closed once more
-    np.savez_compressed(archive, **arrays)
-    with atomic_path(path) as temporary:
-        temporary.write_bytes(archive.getvalue())
+    with (
+        atomic_path(path) as temporary,
+        io.BufferedWriter(_FailsOnce(os.fspath(temporary), "w")) as stream,
+        zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive,
+    ):
+        for name, array in arrays.items():  # as `numpy.savez_compressed` does, which leaves its archive open on failure
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as file:
+                np.lib.format.write_array(file, np.asarray(array), allow_pickle=False)
+
+
+class _FailsOnce(io.FileIO):
+    """A file that tells of a full disk once: what closes the archive and its buffer later is not to fail again."""
+
+    full = False
+
+    def write(self, data: Any) -> int:
+        if self.full:
+            return memoryview(data).nbytes
+        try:
+            return super().write(data)
+        except OSError:
+            self.full = True
+            raise
 
 
 def write_json(path: PathLike, content: object) -> None:

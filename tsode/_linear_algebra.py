@@ -1,8 +1,13 @@
 """Matrices that several rooms need: roots of Gram matrices, joint matrices of overlaps, polar factors."""
 
+import contextvars
+import threading
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 
-__all__ = ["frobenius", "joint_matrix", "polar", "semidefinite_root", "weighted_sum"]
+__all__ = ["frobenius", "interruptible", "joint_matrix", "polar", "semidefinite_root", "weighted_sum"]
 
 
 def semidefinite_root(matrix: np.ndarray) -> np.ndarray:
@@ -35,3 +40,23 @@ def frobenius(matrix: np.ndarray) -> np.ndarray:
 def weighted_sum(weights: np.ndarray, matrices: np.ndarray) -> np.ndarray:
     """Return the sum of matrices times weights, shape (..., m, n) of shapes (B,) and (..., B, m, n)."""
     return np.einsum("b,...bmn->...mn", weights, matrices)
+
+
+def interruptible(function: Callable[..., Any], *arguments: Any) -> Any:
+    """Return ``function(*arguments)``, from a thread of its own: Ctrl-C does not wait for a long call of LAPACK."""
+    found: list[Any] = []
+    context = contextvars.copy_context()
+
+    def work():
+        try:
+            found.append((context.run(function, *arguments), None))
+        except BaseException as error:
+            found.append((None, error))
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    thread.join()
+    result, error = found[0]
+    if error is not None:
+        raise error
+    return result

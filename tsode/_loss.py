@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ._parts import LARGEST, in_parts
+
 if TYPE_CHECKING:
     from .activations.squared_error import LossCurvature
 
@@ -51,7 +53,15 @@ class Loss:
         2.0
         """
         self._check_overlaps(M, Q)
-        return self.rule.excess_loss(self, M, Q, self.student_readout if readout is None else readout)
+        readout = self.student_readout if readout is None else readout
+        if np.size(Q) <= LARGEST:
+            return self.rule.excess_loss(self, M, Q, readout)
+        lead, flat = np.shape(Q)[:-2], (-1, self.p)
+        M, Q, v = M.reshape(*flat, self.p_star), Q.reshape(*flat, self.p), np.broadcast_to(readout, (*lead, self.p))
+        loss, v = np.empty(len(Q)), v.reshape(flat)
+        for part in in_parts(len(loss), Q[0].size):
+            loss[part] = self.rule.excess_loss(self, M[part], Q[part], v[part])
+        return loss.reshape(lead)[()]
 
     def loss_slopes(self, M: np.ndarray, Q: np.ndarray, P: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
         """Return the derivatives L_M and L_Q of the loss.

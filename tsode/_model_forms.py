@@ -16,6 +16,14 @@ Model = TypeVar("Model", bound="Forms")
 class Forms:
     """Base of a frozen dataclass whose fields say what they are: see :func:`tsode._parameters.about`."""
 
+    def __new__(cls: type[Model], *args: Any, **named: Any) -> Model:
+        """Refuse unknown names with a hint, which Python's own message has not."""
+        known = [one.name for one in dataclasses.fields(cls)]  # type: ignore[arg-type]
+        for name in named:
+            if name not in known:
+                raise TypeError(f"{cls.__name__} has no parameter {name!r}{_checks.did_you_mean(name, known)}")
+        return super().__new__(cls)
+
     def replace(self: Model, **changes: Any) -> Model:
         """Return a model with some parameters changed; readouts and P left at their default follow the widths.
 

@@ -5,13 +5,15 @@ exceeded: its largest value so far counts, and what starts above the level is an
 scipy.stats takes long to import; the classes stand at module level so that frozen distributions can be pickled.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import gammainc, gammaincc, gammainccinv, gammaincinv, gammaln
-from scipy.stats import rv_continuous
+from scipy.stats import norm, rv_continuous
 
 __all__ = ["FirstPassage", "Variance"]
 
@@ -93,12 +95,24 @@ class Variance:
         return time
 
 
+Frozen: Any = type(norm())  # SciPy's class has no public name
+
+
+class _Frozen(Frozen):
+    def __repr__(self) -> str:
+        return f"Law of the escape time: mean {self.mean():.4g}, standard deviation {self.std():.4g}"
+
+
 class FirstPassage(rv_continuous):
     """T, the first time with sigma^2 G > level; G has shape c, and `variance` is a Variance."""
 
     def __init__(self, variance: Variance, c: float, level: float, **options: Any) -> None:
         self._variance, self._c, self._log_level = variance, c, np.log(level)
         super().__init__(**{"name": "first_passage", **options, "a": 0.0})
+
+    def freeze(self, *arguments: Any, **options: Any) -> _Frozen:
+        """Return the law with its parameters fixed, which says what it is."""
+        return _Frozen(self, *arguments, **options)
 
     def _updated_ctor_param(self):  # what freezing copies, as in scipy.stats.rv_histogram
         own = {"variance": self._variance, "c": self._c, "level": np.exp(self._log_level)}

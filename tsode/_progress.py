@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 import warnings
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +21,15 @@ def progress_bar(show: bool, **options: Any) -> tqdm:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", TqdmWarning)  # without widgets text is good enough
         from tqdm.auto import tqdm
-    return tqdm(disable=None if show else True, **options)
+    # tqdm's own None stands for no terminal, no bar; a notebook's output is none, and is watched
+    shown = False if _in_notebook() else None
+    return tqdm(disable=shown if show else True, **options)
+
+
+def _in_notebook():
+    """Return whether this is the process of a notebook, which has imported IPython then."""
+    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+    return "IPKernelApp" in getattr(shell, "config", {})
 
 
 def saying_what_compiles(bar: tqdm) -> contextlib.AbstractContextManager[object]:

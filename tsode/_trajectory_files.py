@@ -70,7 +70,7 @@ class Files:
         Parameters
         ----------
         path : path-like
-            File to read.
+            File to read; ".npz" is appended if it has no suffix and is not there.
 
         Returns
         -------
@@ -95,7 +95,8 @@ class Files:
         >>> bool((again.M == ode.M).all()), again.model == ode.model
         (True, True)
         """
-        return read_npz(_checks.file_path("path", path), cls.from_arrays)
+        path = _checks.file_path("path", path)
+        return read_npz(path if path.suffix or path.exists() else path.with_suffix(".npz"), cls.from_arrays)
 
     def to_arrays(self) -> dict[str, np.ndarray]:
         """Return all of it as a dict of arrays, the provenance as one JSON string.

@@ -19,7 +19,10 @@ if TYPE_CHECKING:
     import xarray
 
 
-__all__ = ["LAYOUT", "arrays_of_averages", "fields_of", "to_arrays", "to_dataset", "variables"]
+__all__ = [
+    "LAYOUT", "arrays_of_averages", "ends_of", "fields_of", "header_of", "provenance_of", "to_arrays", "to_dataset",
+    "variables",
+]  # fmt: skip
 
 FORMAT = 1
 LAYOUT = {
@@ -37,15 +40,7 @@ SHARED = ("header", "alpha", "status", "stopped_at", "blocks.P")  # by a traject
 
 def to_arrays(trajectory: Any) -> dict[str, np.ndarray]:
     """Return all of it as a dict of arrays, the provenance as one JSON string."""
-    header = {
-        "format": FORMAT,
-        "model": trajectory.model.to_dict(),
-        "N": trajectory.N,
-        "seed": trajectory.seed,
-        "engine": trajectory.engine,
-        "versions": trajectory.versions,
-        "gradient_flow": trajectory.gradient_flow,
-    }
+    header = {**header_of(trajectory), "gradient_flow": trajectory.gradient_flow}
     return {
         **({"scalars": trajectory.scalars} if trajectory.scalars.size else {}),
         **({} if from_file(trajectory.model) else known_loss(trajectory)),
@@ -54,8 +49,7 @@ def to_arrays(trajectory: Any) -> dict[str, np.ndarray]:
         "alpha": trajectory.alpha,
         "M": trajectory.M,
         "Q": trajectory.Q,
-        "status": np.asarray(trajectory.status, dtype=np.str_),
-        "stopped_at": np.asarray(trajectory.stopped_at, dtype=np.float64),
+        **ends_of(trajectory),
         **{f"observables.{name}": array for name, array in trajectory.observables.items()},
         **{f"state.{name}": array for name, array in (trajectory.state or {}).items()},
         **{
@@ -68,6 +62,17 @@ def to_arrays(trajectory: Any) -> dict[str, np.ndarray]:
             if name not in SHARED
         },
     }
+
+
+def header_of(runs: Any) -> dict[str, Any]:
+    """Return the provenance of runs, as JSON takes it."""
+    about = {name: getattr(runs, name) for name in ("N", "seed", "engine", "versions")}
+    return {"format": FORMAT, "model": runs.model.to_dict(), **about}
+
+
+def ends_of(runs: Any) -> dict[str, np.ndarray]:
+    """Return how runs ended as arrays."""
+    return {"status": np.asarray(runs.status, dtype=np.str_), "stopped_at": np.asarray(runs.stopped_at, dtype=float)}
 
 
 def arrays_of_averages(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -102,24 +107,32 @@ def fields_of(arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
     if missing:
         raise ValueError(f"`arrays` must have all that `to_arrays` gives, but {missing[0]!r} is missing")
     header = read_header(arrays["header"])
-    status, stopped_at = np.asarray(arrays["status"]), np.asarray(arrays["stopped_at"])
     observables, state = (
         {name.removeprefix(first): np.asarray(array) for name, array in arrays.items() if name.startswith(first)}
         for first in ("observables.", "state.")
     )
     return dict(
         scalars=arrays.get("scalars"),
-        model=TeacherStudent.from_dict(header["model"]),
         alpha=arrays["alpha"],
         M=arrays["M"],
         Q=arrays["Q"],
-        status=status if status.ndim else str(status),
-        stopped_at=stopped_at if stopped_at.ndim else stopped_at.item(),
         # files of tsode 0.1.0 say it in the engine's name alone
         gradient_flow=header.get("gradient_flow", "gradient flow" in header["engine"]),
         observables=observables,
         state=state or None,
         blocks=Blocks(*(own_array(name, arrays[f"blocks.{name}"]) for name in "MQP")) if "blocks.M" in arrays else None,
+        **provenance_of(arrays),
+    )
+
+
+def provenance_of(arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    """Return what was run, where it comes from and how it ended, the attributes that all runs have."""
+    header = read_header(arrays["header"])
+    status, stopped_at = np.asarray(arrays["status"]), np.asarray(arrays["stopped_at"])
+    return dict(
+        model=TeacherStudent.from_dict(header["model"]),
+        status=status if status.ndim else str(status),
+        stopped_at=stopped_at if stopped_at.ndim else stopped_at.item(),
         **{name: header[name] for name in ("N", "seed", "engine", "versions")},
     )
 

@@ -11,7 +11,7 @@ import numpy as np
 from . import _checks
 from .model import TeacherStudent
 
-__all__ = ["Condition", "check_condition", "escaped", "met"]
+__all__ = ["Condition", "check_condition", "escaped", "met", "overlap_size"]
 
 Condition = float | Callable[..., Any] | None
 
@@ -45,9 +45,14 @@ def escaped(threshold: float) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
     threshold = _checks.number("threshold", threshold, above=0.0)
 
     def above(M: np.ndarray, Q: np.ndarray) -> np.ndarray:
-        return np.sum(np.square(M), axis=(-1, -2)) > threshold
+        return overlap_size(M) > threshold
 
     return above
+
+
+def overlap_size(M: np.ndarray) -> np.ndarray:
+    """Return tr M M^T, shape (...) of (..., p, p_star)."""
+    return np.sum(np.square(np.ascontiguousarray(M)), axis=(-1, -2))
 
 
 def check_condition(until: Any) -> Condition:

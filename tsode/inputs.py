@@ -166,6 +166,8 @@ class Inputs:
         X = _checks.float_array("X", X, (None, None), "(n, N)")
         if len(X) < 2 or X.shape[1] == 0:
             raise ValueError(f"`X` must have at least two rows and one column, but has shape {X.shape}")
+        if len(X) == X.shape[1] and np.allclose(X, X.T):
+            raise ValueError("`X` must be rows of data, but is symmetric; a covariance goes by its eigenvalues")
         blocks = _checks.integer("blocks", blocks, minimum=1, maximum=X.shape[1])
         values = np.zeros(X.shape[1])
         singular = np.linalg.svd(X - X.mean(axis=0), compute_uv=False)
@@ -310,7 +312,8 @@ def inputs_of(value: Any) -> Inputs | None:
         "fractions",
         "counts",
     }:
-        raise TypeError(f"`inputs` must be a tsode.Inputs or None, but is {type(value).__name__}")
+        hint = "; tsode.Inputs.from_data(rows, blocks) makes one of data" if np.ndim(value) == 2 else ""
+        raise TypeError(f"`inputs` must be a tsode.Inputs or None, but is {type(value).__name__}{hint}")
     return Inputs(**value)
 
 

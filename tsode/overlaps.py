@@ -290,7 +290,9 @@ def check_scale(scale: float) -> float:
 
 def check_start(model: TeacherStudent, start: Overlaps, name: str = "start") -> Overlaps:
     """Return `start` if it is an Overlaps that fits `model`; `name` is the argument's name in messages."""
-    _checks.instance(name, start, Overlaps, "an Overlaps")
+    if not isinstance(start, Overlaps):
+        kind = type(start).__name__
+        raise TypeError(f"`{name}` must be an Overlaps, but is {kind}; tsode.Overlaps.random(model, N) draws one")
     if start.M.shape != (model.p, model.p_star):
         raise ValueError(
             f"`{name}` must have widths (p, p_star) = ({model.p}, {model.p_star}), but has {start.M.shape}"

@@ -46,7 +46,7 @@ class Trajectory(Files, Report):
     N : int or None
         Input dimension; None for the ODEs, where it is infinite.
     seed : int, list of int or None
-        Entropy of the random streams, to be given as `seed` again; None for the ODEs.
+        Entropy of the random streams: ``SeedSequence(seed)`` is to be given as `seed` again; None for the ODEs.
     engine : str
         How it was computed.
     versions : dict

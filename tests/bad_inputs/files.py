@@ -108,6 +108,9 @@ CASES = {
     "load a study of no path": (lambda: LOAD_STUDY(1.5), TypeError, "`path` must be a path, but is float"),
     "load a study from an empty folder": (lambda: LOAD_STUDY("."), FileNotFoundError, "study.npz"),
     "save a study to a number": (lambda: study().save(1), TypeError, "`directory` must be a path, but is int"),
+    "save a study as a picture": (
+        lambda: study().save("study.png"), ValueError, "`directory` must be a folder, to which several files are wri"
+    ),
     "save a study into a file": (lambda: study().save("../given/text.npz"), FileExistsError, "'../given/text.npz'"),
     "study of text": (other_study(ode="ode"), TypeError, "`ode` must be a Trajectory, but is str"),
     "study swapped": (

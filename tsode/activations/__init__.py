@@ -37,6 +37,10 @@ def activation_of(
     if isinstance(value, dict):
         parameters = dict(value)
         return KINDS[_checks.choice(name, parameters.pop("name", None), tuple(KINDS))](**parameters)
+    if callable(value):
+        raise TypeError(
+            f"`{name}` must be a name or an Activation, such as tsode.activations.Custom(function), but is a function"
+        )
     return shipped[_checks.choice(name, value, tuple(shipped))]()
 
 

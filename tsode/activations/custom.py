@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .base import Activation
-from .expressions import KINKED, Tape, derivative, plain_function, source, traced
+from .expressions import KINKED, Tape, derivative, expression, plain_function, source, traced
 
 __all__ = ["Custom"]
 
@@ -70,7 +70,7 @@ class Custom(Activation):
         return super().curvature(x) if self._curvature is None else plain_function(self._curvature)(np.asarray(x) * 1.0)
 
     def __repr__(self) -> str:
-        return f"Custom(x -> {'; '.join(self.steps.splitlines())})"
+        return f"Custom(x -> {expression(self.steps)})"
 
 
 def _written(function, slope_function):

@@ -7,6 +7,7 @@ are equal, whatever they close over, and files and caches know them by their tex
 
 from __future__ import annotations
 
+import ast
 import functools
 import math
 from collections.abc import Callable, Sequence
@@ -18,7 +19,7 @@ from scipy import special
 from .._compiled import jitable, with_name_of
 from .._lanes import load
 
-__all__ = ["Tape", "derivative", "plain_function", "traced"]
+__all__ = ["Tape", "derivative", "expression", "plain_function", "traced"]
 
 Value = str | float  # the name of a step, or a constant
 
@@ -37,6 +38,7 @@ STEPS = {**UNARY, **BINARY, "where": "np.where({}, {}, {})"}
 COMPARISONS = ("greater", "greater_equal", "less", "less_equal", "equal", "not_equal")
 MASKS = (*COMPARISONS, "bitwise_and", "bitwise_or", "invert")
 KINKED = ("maximum", "minimum", "where", "absolute", "sign", *MASKS)
+LONGEST = 72  # characters of an expression that is shown
 LARGEST_POWER = 64  # up to which whole powers are products
 # what is one step for NumPy and several here
 COMPOSED: dict[str, Callable[..., Any]] = {
@@ -47,6 +49,8 @@ COMPOSED: dict[str, Callable[..., Any]] = {
     "cosh": lambda x: 0.5 * (np.exp(x) + np.exp(-x)),
     "sinh": lambda x: 0.5 * (np.exp(x) - np.exp(-x)),
     "erfc": lambda x: 1.0 - special.erf(x),
+    "log1p": lambda x: np.log(1.0 + x),
+    "expm1": lambda x: np.exp(x) - 1.0,
     "expit": lambda x: 0.5 + 0.5 * np.tanh(0.5 * x),
     "logaddexp": lambda x, y: np.maximum(x, y) + np.log(1.0 + np.exp(-np.abs(x - y))),
     "logical_and": lambda x, y: x & y,
@@ -246,6 +250,30 @@ def steps_of(tape: Tape, *values: Value) -> list[str]:
                 texts[1] = str(int(given[1]))
             lines.append(f"{name} = {STEPS[operation].format(*(f'({t})' if t[0] == '-' else t for t in texts))}")
     return lines[::-1]
+
+
+def expression(text: str) -> str:
+    """Return the value that a source says as one expression of x; of a long one how many steps it has."""
+    *lines, results = text.split("\n")
+    known: dict[str, ast.expr] = {}
+    for line in lines:
+        name, step = line.split(" = ", 1)
+        known[name] = _Inlined(known).visit(ast.parse(step, mode="eval").body)
+        if len(ast.unparse(known[name])) > LONGEST:
+            known[name] = ast.Name("...")
+    value = _Inlined(known).visit(ast.parse(f"({results},)", mode="eval").body).elts[0]
+    shown = ast.unparse(value)
+    return f"... in {len(lines)} steps" if "..." in shown else shown
+
+
+class _Inlined(ast.NodeTransformer):
+    """An expression with what is known in the place of names."""
+
+    def __init__(self, known: dict[str, ast.expr]) -> None:
+        self.known = known
+
+    def visit_Name(self, node: ast.Name) -> ast.expr:
+        return self.known.get(node.id, node)
 
 
 @functools.lru_cache(maxsize=256)

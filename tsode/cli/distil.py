@@ -4,7 +4,7 @@ import argparse
 from typing import Any
 
 from .. import distillation
-from .._checks import file_path
+from .._checks import folder_path
 from .._files import output_folder, write_json
 
 __all__ = ["add_distil"]
@@ -29,7 +29,7 @@ def add_distil(commands: Any) -> None:
 
 
 def _run(options: argparse.Namespace) -> int:
-    with output_folder(file_path("out", options.out)) as folder:
+    with output_folder(folder_path("out", options.out)) as folder:
         found = distillation.example(options.name, options.dimension, options.runs, options.seed)
         from .. import plot  # matplotlib takes longer to import than all the rest
 

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from .. import __version__, hessian
-from .._checks import file_path
+from .._checks import folder_path, integer
 from .._files import output_folder, write_json
 from ..model import TeacherStudent, parameters
 from ..sgd import ENGINES
 from ..studies import study
 from .distil import add_distil
 from .scan import add_scan
-from .settings import settings_of_file
+from .settings import settings_of_file, with_flags
 from .warm_up import add_warm_up
 
 __all__ = ["main"]
@@ -46,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("tsode: interrupted", file=sys.stderr)
         return 130
     except (ValueError, TypeError, OSError, MemoryError) as error:
-        reason = str(error) or type(error).__name__
+        reason = with_flags(str(error) or type(error).__name__)
         print(f"tsode: {' '.join(reason.split())}", file=sys.stderr)
         return 2
 
@@ -120,7 +120,7 @@ def _model(options):
 
 
 def _run_study(options):
-    with output_folder(file_path("out", options.out)) as folder:
+    with output_folder(folder_path("out", options.out)) as folder:
         result = study(
             _model(options),
             N=options.dimension,
@@ -140,12 +140,13 @@ def _run_study(options):
 
 
 def _run_hessian(options):
-    with output_folder(file_path("out", options.out)) as folder:
+    with output_folder(folder_path("out", options.out)) as folder:
         model = _model(options)
         comparison = hessian.compare(model, options.dimension)
         samples = None
         if options.ratios is not None:
-            samples = hessian.convergence(model, options.sample_dimension, options.ratios, options.seed)
+            N = integer("sample_dimension", options.sample_dimension, minimum=model.p + model.p_star)
+            samples = hessian.convergence(model, N, options.ratios, options.seed)
         from .. import plot  # matplotlib takes longer to import than all the rest
 
         paths = [folder / name for name in ("hessian.json", "hessian.png")]

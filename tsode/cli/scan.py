@@ -11,7 +11,7 @@ from .. import _checks, scans
 from .._display import text_columns
 from .._files import atomic_path, output_folder
 from ..scans.model_grids import PARAMETERS
-from .settings import settings_of_file
+from .settings import settings_of_file, with_flags
 
 __all__ = ["add_scan"]
 
@@ -104,12 +104,12 @@ def _run(options):
     names = [name for name in PARAMETERS if name in settings]
     grid = {name: _values(name, settings.pop(name)) for name in names}
     n_jobs, scheduler, path = (settings.pop(name) for name in ("jobs", "scheduler", "path"))
-    folder = _checks.file_path("path", path)
+    folder = _checks.folder_path("path", path)
     try:
         with output_folder(folder), _cluster(scheduler):
             table = getattr(scans, kind)(grid, path=folder, n_jobs=n_jobs, **settings)
     except KeyboardInterrupt as interrupt:
-        print(f"tsode: {str(interrupt) or 'interrupted'}", file=sys.stderr)
+        print(f"tsode: {with_flags(str(interrupt)) or 'interrupted'}", file=sys.stderr)
         return 130
     except Exception as error:  # also of a point, of a worker or of the cluster
         where = str(error.__cause__).partition("\n")[0] if isinstance(error.__cause__, scans.PointFailed) else ""

@@ -23,6 +23,7 @@ from numba import njit
 from numpy.typing import ArrayLike
 
 from .. import _checks
+from .._linear_algebra import interruptible
 from ..model import TeacherStudent
 from .population import check_weights
 from .spectrum import TOLERANCE, Spectrum, check_tolerance
@@ -181,7 +182,7 @@ def empirical_spectrum(
         H[np.diag_indices(p * N)] -= np.repeat(curvature(U, g), N)
         basis = tangent_basis(U)
         H, g = basis.T @ H @ basis, project(U, g)
-    return Spectrum(np.linalg.eigvalsh(H), None, float(np.linalg.norm(g)), tolerance)
+    return Spectrum(interruptible(np.linalg.eigvalsh, H), None, float(np.linalg.norm(g)), tolerance)
 
 
 def _samples(model, W, X, y, second=False):

@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike
 
 from .. import _checks
 from .._display import Report
+from .._linear_algebra import interruptible
 from .._random import generator
 from .._types import Seed
 from ..model import TeacherStudent, check_model
@@ -232,7 +233,7 @@ def _array(value, shape):
 
 def _kernel(H, zero):
     """Return an orthonormal basis of the null space of a symmetric matrix as columns."""
-    values, vectors = np.linalg.eigh(H)
+    values, vectors = interruptible(np.linalg.eigh, H)
     return vectors[:, np.abs(values) <= zero]
 
 
@@ -258,7 +259,7 @@ def _order(model, reduction, inside, outside, zero, rng):
     z = np.hstack([z, outside @ rng.standard_normal((outside.shape[1], extra))])
     z *= np.linalg.norm(U) / np.linalg.norm(z)
     H, basis, _ = Point(model, U, U_star).dense()
-    values, vectors = np.linalg.eigh(H)
+    values, vectors = interruptible(np.linalg.eigh, H)
     stiff = np.abs(values) > zero
     values, directions = values[stiff], (basis @ vectors[:, stiff]).T
     level = _loss(model, U, U_star)

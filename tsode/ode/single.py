@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
+from threadpoolctl import threadpool_limits
 
 from .. import _checks
 from .._divergence import divergence_limit
@@ -177,7 +178,10 @@ def _solve(model, start, alpha, options, state=None, rhs=None):
         return limit - unpack(y, model)[1].trace()
 
     too_large.terminal = True
-    with _quiet():
+    with (
+        _quiet(),
+        threadpool_limits(1, user_api="blas"),
+    ):  # threads of BLAS wait for each other
         solution = solve_ivp(
             rhs, (alpha[0], alpha[-1]), state, options.method, alpha,
             events=too_large, rtol=options.rtol, atol=options.atol,

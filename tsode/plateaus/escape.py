@@ -34,12 +34,13 @@ with the largest errors of the standard deviation, and the smallest of the mean,
 and N = 4000 the mean is 3 % off.
 """
 
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 from .. import _checks
 from ..closed_forms import closed_forms
+from ..escapes import Escapes, size_of
 from ..model import TeacherStudent, check_model
 from ..overlaps import check_scale
 from ..trajectory import Trajectory, check_trajectory
@@ -108,14 +109,14 @@ def escape_law(model: TeacherStudent, N: int, threshold: float, start: str = "pl
 
 
 def escape_time(
-    trajectory: Trajectory, threshold: float | None = None, loss_fraction: float | None = None
+    trajectory: Trajectory | Escapes, threshold: float | None = None, loss_fraction: float | None = None
 ) -> float | np.ndarray:
     r"""Return when each run left the plateau.
 
     Parameters
     ----------
-    trajectory : Trajectory
-        An ODE solution or SGD runs.
+    trajectory : Trajectory or Escapes
+        An ODE solution or SGD runs; or the `escapes` of a study, of which it takes the threshold.
     threshold : float, optional
         Escape is the first time with :math:`\mathrm{tr}\, M M^T` above it.
     loss_fraction : float, optional
@@ -141,13 +142,15 @@ def escape_time(
     >>> bool(tsode.escape_time(ode, 0.01) < tsode.escape_time(ode, loss_fraction=0.5))
     True
     """
-    check_trajectory(trajectory)
+    if not isinstance(trajectory, Escapes):
+        check_trajectory(trajectory)
     if (threshold is None) == (loss_fraction is None):
         given = "both are" if threshold is not None else "none is"
         raise ValueError(f"one of `threshold` and `loss_fraction` must be given, but {given}")
     if threshold is not None:
         threshold = _checks.number("threshold", threshold, above=0.0)
-        return _first_passage(trajectory.alpha, np.sum(np.square(trajectory.M), axis=(-1, -2)), threshold)
+        return _first_passage(trajectory.alpha, size_of(trajectory), threshold)
+    trajectory = check_trajectory(cast(Trajectory, trajectory))
     fraction = _checks.number("loss_fraction", loss_fraction, above=0.0)
     if fraction >= 1:
         raise ValueError(f"`loss_fraction` must be below 1, but is {fraction:g}")

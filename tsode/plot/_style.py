@@ -12,7 +12,8 @@ from matplotlib.colors import to_rgba
 from .. import _checks
 
 __all__ = [
-    "COLOURS", "GREY", "MARKERS", "axes_or_new", "check_label", "check_law", "check_level", "colours", "paper", "style",
+    "COLOURS", "GREY", "MARKERS", "axes_or_new", "check_label", "check_law", "check_level", "colours", "paper", "say",
+    "style",
 ]  # fmt: skip
 
 # Okabe & Ito (2008), ordered from dark to light so that they also differ in grey.
@@ -114,3 +115,9 @@ def check_law(name: str, law: object) -> Any:
     if not all(callable(getattr(law, method, None)) for method in ("mean", "pdf", "ppf")) or isinstance(law, type):
         raise TypeError(f"`{name}` must be a frozen distribution of scipy.stats, but is {type(law).__name__}")
     return law
+
+
+def say(ax: Axes, reason: str) -> None:
+    """Say why there is nothing to draw, in place of empty axes."""
+    ax.set_axis_off()
+    ax.text(0.5, 0.5, reason, ha="center", va="center", transform=ax.transAxes, wrap=True)

@@ -4,6 +4,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from .. import _checks
+from .._parts import in_parts
 from ..trajectory import Trajectory
 from ._style import axes_or_new, colours, style
 from .curves import MOST_ENTRIES, TIME, need, over_runs
@@ -82,8 +83,9 @@ def _values(trajectory, which):
     reached = np.isfinite(matrices).all(axis=(-1, -2))
     size = min(matrices.shape[-2:])
     values = np.full((*matrices.shape[:-2], size), np.nan)
-    if which == "M":
-        values[reached] = np.linalg.svd(matrices[reached], compute_uv=False)
-    else:
-        values[reached] = np.linalg.eigvalsh(matrices[reached])[..., ::-1]
+    for part in in_parts(len(matrices), matrices[0].size):
+        whole = matrices[part][reached[part]]
+        values[part][reached[part]] = (
+            np.linalg.svd(whole, compute_uv=False) if which == "M" else np.linalg.eigvalsh(whole)[..., ::-1]
+        )
     return values

@@ -1,10 +1,11 @@
 """Whole figures: several panels of one result."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
@@ -16,7 +17,7 @@ from ..closed_forms import has_closed_forms
 from ..hessian import Comparison, Convergence
 from ..plateaus import plateau
 from ..trajectory import Trajectory, check_trajectory
-from ._style import check_law, check_level, style
+from ._style import check_law, check_level, say, style
 from .curves import loss_curve, overlap_curves, overlap_matrix
 from .escape import escape_histogram
 from .invariants import overlap_invariants
@@ -87,19 +88,19 @@ def study_panels(
         overlap_invariants(ode, sgd, "M", ax=axes[0, 1])
         overlap_invariants(ode, sgd, "Q", ax=axes[0, 2])
         if no_plateau := _no_plateau(model):
-            _empty(axes[1, 0], f"no plateau, and no escape from one:\n{no_plateau}")
+            say(axes[1, 0], f"no plateau, and no escape from one:\n{no_plateau}")
         elif escapes is not None and np.isfinite(escapes).any():
             escape_histogram(escapes, law, ax=axes[1, 0])
             if threshold is not None:
                 axes[1, 0].set_xlabel(rf"first time with tr $M M^T > {threshold:.3g}$, from random weights")
         else:
-            _empty(axes[1, 0], "no run escaped")
+            say(axes[1, 0], "no run escaped")
         if hessian is not None:
             hessian_spectra(hessian, ax=axes[1, 1])
         elif model.readout_learning_rate:
             overlap_curves(ode, sgd, "readout", ax=axes[1, 1])
         else:
-            _empty(axes[1, 1], "no plateau or no solution in closed form:\nno Hessians to compare")
+            say(axes[1, 1], "no plateau or no solution in closed form:\nno Hessians to compare")
         overlap_matrix(ode.overlaps(-1), rf"theory at $\alpha$ = {ode.alpha[-1]:.4g}", ax=axes[1, 2])
         for letter, ax in zip("abcdef", axes.flat):
             ax.set_title(letter, loc="left", fontsize=10, fontweight="bold")
@@ -151,18 +152,13 @@ def _no_plateau(model):
     return plateau(model).reasons.get("q") if has_closed_forms(model) else None
 
 
-def _empty(ax, reason):
-    ax.set_axis_off()
-    ax.text(0.5, 0.5, reason, ha="center", va="center", transform=ax.transAxes)
-
-
-def save(figure: Figure, path: PathLike) -> Path:
+def save(figure: Figure | Axes, path: PathLike) -> Path:
     """Write a figure as PNG, PDF or SVG, complete or not at all, and close it.
 
     Parameters
     ----------
-    figure : matplotlib.figure.Figure
-        What to write.
+    figure : matplotlib.figure.Figure or Axes
+        What to write: a figure, or the one that axes are in.
     path : path-like
         File to write, which ends in .png, .pdf or .svg; ".png" is appended if it has no suffix.
 
@@ -188,8 +184,9 @@ def save(figure: Figure, path: PathLike) -> Path:
     ...     tsode.plot.save(tsode.plot.loss_curve(ode).figure, f"{folder}/loss.pdf").name
     'loss.pdf'
     """
-    _checks.instance("figure", figure, Figure, "a matplotlib Figure")
+    _checks.instance("figure", figure, (Figure, Axes), "a matplotlib Figure or Axes")
     path = _checks.file_path("path", path, FORMATS)
+    figure = cast(Figure, figure.figure)  # of itself, too
     with atomic_path(path) as temporary:
         figure.savefig(temporary, format=path.suffix[1:].lower(), dpi=160)
     plt.close(figure)

@@ -12,7 +12,7 @@ from matplotlib.ticker import LogFormatter
 
 from .. import _checks
 from ..scans.model_grids import PARAMETERS
-from ._style import COLOURS, GREY, MARKERS, axes_or_new, check_label, style
+from ._style import COLOURS, GREY, MARKERS, axes_or_new, check_label, say, style
 
 if TYPE_CHECKING:
     import xarray
@@ -67,6 +67,8 @@ def escape_curves(dataset: xarray.Dataset, x: str | None = None, ax: Axes | None
     dataset = dataset.sortby(x)
     with style():
         ax = axes_or_new(ax, figsize=(5.2, 3.6))
+        if _is_empty(ax, dataset, "no run escaped at any point", "mean", "law_mean"):
+            return ax
         for i, (label, curve) in enumerate(_curves(dataset, x)):
             colour, marker = COLOURS[i % len(COLOURS)], MARKERS[i % len(MARKERS)]
             law = curve["law_mean"].values
@@ -118,6 +120,8 @@ def deviation_curves(dataset: xarray.Dataset, ax: Axes | None = None) -> Axes:
     dataset = dataset.sortby("dimension")
     with style():
         ax = axes_or_new(ax, figsize=(5.2, 3.6))
+        if _is_empty(ax, dataset, "no run came to the last time at any point", "mean"):
+            return ax
         N, labels = dataset["dimension"].values, set()
         for i, (label, curve) in enumerate(_curves(dataset, "dimension")):
             colour, marker = COLOURS[i % len(COLOURS)], MARKERS[i % len(MARKERS)]
@@ -179,6 +183,9 @@ def stability_map(dataset: xarray.Dataset, ax: Axes | None = None, **selection: 
     places = np.arange(shown.sizes[x])
     with style():
         ax = axes_or_new(ax, figsize=(5.2, 4.2))
+        if not np.isin(shown["fate"], FATES).any():
+            say(ax, "no point has a result")
+            return ax
         ax.grid(False)
         handles = _fate_cells(ax, shown["fate"].transpose(x, "learning_rate").values, shown["learning_rate"].values)
         for name, dashes, label in (
@@ -205,6 +212,15 @@ def _check_dataset(dataset, scan, *names):
     for name in names:
         if name not in dataset:
             raise ValueError(f"`dataset` must be what tsode.scans.{scan} returns, but has no {name!r}")
+
+
+def _is_empty(ax, dataset, reason, *names):
+    """Say that there is nothing to draw if none of some values is finite; why, if all points have the same reason."""
+    if any(np.isfinite(dataset[name]).any() for name in names):
+        return False
+    reasons = {*dataset["reason"].values.ravel().tolist()} - {""} if "reason" in dataset else set()
+    say(ax, f"{reason}:\n{reasons.pop()}" if len(reasons) == 1 else reason)
+    return True
 
 
 def _selected(dataset, selection):

@@ -105,7 +105,10 @@ def _called(argument, function, *given):
             {name: np.shape(value) for name, value in each.items()} if isinstance(each, Mapping) else np.shape(each)
             for each in given
         )
-        raise ValueError(f"`{argument}` must run on {', '.join(map(str, shapes))}, but raised {error!r}") from error
+        hint = "; xi has as many columns as `noises` says" if (SAMPLES, 0) in map(np.shape, given) else ""
+        raise ValueError(
+            f"`{argument}` must run on {', '.join(map(str, shapes))}, but raised {error!r}{hint}"
+        ) from error
 
 
 def _array(what, value, shape):

@@ -11,10 +11,9 @@ import numpy as np
 from .. import _checks
 from .._statistics import mean_and_error
 from ..closed_forms import has_closed_forms
-from ..conditions import escaped
 from ..model import TeacherStudent
 from ..plateaus import escape_law, escape_time
-from ..sgd import simulate
+from ..sgd import escape_runs
 from .model_grids import check_runs, model_grid, stream
 from .runner import scan
 
@@ -74,7 +73,7 @@ def escape(
     grid = model_grid(grid)
     runs = _checks.integer("runs", runs, minimum=2)
     threshold = _checks.number("threshold", threshold, above=0.0)
-    check_runs(grid, runs, RECORDS)
+    check_runs(grid, runs, records=1)
     seed = _checks.integer("seed", seed, minimum=0)
     return scan(functools.partial(escape_point, runs=runs, threshold=threshold, base=seed), grid, **options)
 
@@ -91,7 +90,7 @@ def escape_point(dimension, seed, runs, threshold, base, **parameters):
         if has_closed_forms(model):
             return _result(np.full(runs, np.nan), mean, std, reason)
     alpha = np.linspace(0.0, end, RECORDS)
-    sgd = simulate(model, None, alpha, N=dimension, runs=runs, seed=stream(base, seed), until=escaped(threshold))
+    sgd = escape_runs(model, dimension, alpha, threshold, runs, stream(base, seed))
     return _result(escape_time(sgd, threshold), mean, std, reason)
 
 

@@ -44,10 +44,11 @@ def scan(
     Parameters
     ----------
     function : callable
-        Called as ``function(**point)``; returns a number, an array, a dict of those, or a Trajectory. As in xarray a
-        pair ("name", array) or (("name", "name"), array) is an array with names for its dimensions. If it has a
-        parameter `seed` without a default that the grid does not name, it gets a whole number made of the point
-        alone: its random numbers depend neither on the order nor on the worker nor on the rest of the grid. See
+        Called as ``function(**point)``; returns a number, an array, a dict of those, or a Trajectory; or an
+        xarray.DataArray or Dataset, which keeps its names, dimensions and coordinates. As in xarray a pair ("name",
+        array) or (("name", "name"), array) is an array with names for its dimensions. If it has a parameter `seed`
+        without a default that the grid does not name, it gets a whole number made of the point alone: its random
+        numbers depend neither on the order nor on the worker nor on the rest of the grid. See
         :func:`tsode.scans.batched` for functions of many points at once.
     grid : mapping of str to iterable, or list of mappings
         Values of each parameter, whose product is taken; or the points themselves. Numbers, strings, None,
@@ -85,6 +86,8 @@ def scan(
     -----
     UserWarning
         For each file in `path` that is damaged or foreign; its point is computed again.
+    RuntimeWarning
+        If arrays are longer at some points than at others, along a dimension without coordinates: they are filled up.
 
     Notes
     -----
@@ -113,7 +116,7 @@ def scan(
     progress = _checks.flag("progress", progress)
     _checks.choice("on_error", on_error, ON_ERROR)
     seeds = _seeds(function, points)
-    store = None if path is None else Store(_checks.file_path("path", path), function)
+    store = None if path is None else Store(_checks.folder_path("path", path), function)
 
     size = function.size if isinstance(function, Batched) else 1
     tasks = [slice(first, first + size) for first in range(0, len(points), size)]

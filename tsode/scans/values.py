@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +27,7 @@ def labelled(result: Any) -> Values:
 
     Parameters
     ----------
-    result : number, str, array_like, mapping of str to those, or Trajectory
+    result : number, str, array_like, DataArray, mapping of str to those, Dataset, or Trajectory
         What the function returned.
 
     Returns
@@ -46,10 +47,23 @@ def labelled(result: Any) -> Values:
             "alpha": (("alpha",), result.alpha),
             **variables(result),
         }
-    parts = result if isinstance(result, Mapping) else {"value": result}
+    own = getattr(result, "name", None)
+    parts = result if isinstance(result, Mapping) else {own if isinstance(own, str) else "value": result}
     if not parts:
         raise TypeError("`function` must return a number, array, dict of those or Trajectory, but returned no value")
-    return {_text(name): _variable(name, part) for name, part in parts.items()}
+    found = {_text(name): _variable(name, part) for name, part in parts.items()}
+    for part in parts.values():
+        for name, (dims, array) in _coordinates(part).items():
+            if name in found and (found[name][0] != dims or not np.array_equal(found[name][1], array)):
+                raise ValueError(f"`function` must return one array of the name {name!r}, but returned two that differ")
+            found[name] = dims, array
+    return found
+
+
+def _coordinates(part):
+    """Return the coordinates of a DataArray as name -> (dimensions, array); of anything else nothing."""
+    coordinates = part.coords if hasattr(part, "coords") and hasattr(part, "dims") else {}
+    return {_text(name): (tuple(one.dims), _array(name, one)) for name, one in coordinates.items()}
 
 
 def _text(name):
@@ -64,6 +78,19 @@ def _variable(name, part):
     if isinstance(part, tuple) and len(part) == 2 and isinstance(part[0], (str, tuple)):
         dims, part = part
         dims = (dims,) if isinstance(dims, str) else dims
+    elif hasattr(part, "coords") and hasattr(part, "dims"):  # an xarray.DataArray, which need not be imported
+        dims = tuple(map(_text, part.dims))
+    array = _array(name, part)
+    dims = tuple(f"{name}_axis{i}" for i in range(array.ndim)) if dims is None else dims
+    if len(dims) != array.ndim or len(set(dims)) < len(dims) or name in dims:
+        raise ValueError(
+            f"`function` must return {name!r} with {array.ndim} different names of dimensions, none its own, "
+            f"but names {dims}"
+        )
+    return dims, array
+
+
+def _array(name, part):
     try:
         array = np.asarray(part)
     except ValueError:  # rows of different lengths
@@ -73,13 +100,7 @@ def _variable(name, part):
             "`function` must return a number, array, dict of those or Trajectory, "
             f"but returned {type(part).__name__} as {name!r}"
         )
-    dims = tuple(f"{name}_axis{i}" for i in range(array.ndim)) if dims is None else dims
-    if len(dims) != array.ndim or len(set(dims)) < len(dims) or name in dims:
-        raise ValueError(
-            f"`function` must return {name!r} with {array.ndim} different names of dimensions, none its own, "
-            f"but names {dims}"
-        )
-    return dims, array
+    return array
 
 
 def dataset(grid: Grid, outcomes: Sequence[Values | None], attributes: Mapping[str, str]) -> xarray.Dataset:
@@ -104,6 +125,11 @@ def dataset(grid: Grid, outcomes: Sequence[Values | None], attributes: Mapping[s
     ------
     ValueError
         If a value has two numbers of dimensions.
+
+    Warns
+    -----
+    RuntimeWarning
+        If arrays are filled up along a dimension without coordinates, which would tell how long each one was.
     """
     import xarray
 
@@ -122,7 +148,9 @@ def dataset(grid: Grid, outcomes: Sequence[Values | None], attributes: Mapping[s
             if axis is not None:
                 coordinates[label] = (renamed, axis)
                 continue
-            label = "time"
+            label = "time" if name == "alpha" else f"{name}_of_point"
+        else:
+            _warn_of_lengths(name, dims, arrays, names)
         whole = _stack(arrays)
         variables[label] = ((*grid.shape, *renamed), whole.reshape(*grid.shape.values(), *whole.shape[1:]))
     return xarray.Dataset(variables, coords=coordinates, attrs=attributes)
@@ -173,6 +201,17 @@ def _common_dims(name, parts, grid):
             f"but it has {len(few)} at {one} and {len(more)} at {other}"
         )
     return next(iter(found))
+
+
+def _warn_of_lengths(name, dims, arrays, names):
+    for dim, own in zip(dims, zip(*(array.shape for array in arrays if array is not None))):
+        if dim not in names and min(own) < max(own):
+            warnings.warn(
+                f"`function` returned {name!r} with {min(own)} to {max(own)} entries along {dim!r}: shorter ones are "
+                "filled up; return an xarray.DataArray with coordinates to tell which entries there are",
+                RuntimeWarning,
+                stacklevel=5,
+            )
 
 
 def _common_axis(arrays):

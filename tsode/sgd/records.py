@@ -25,11 +25,12 @@ NOT_BEGUN = -1
 
 
 class Wishes(NamedTuple):
-    """What is recorded, and when a run stops: see :func:`tsode.simulate`."""
+    """What is recorded, and when a run stops: see :func:`tsode.simulate`; without `overlaps` observables alone."""
 
     until: Condition
     observables: dict[str, Observable]
     keep: bool
+    overlaps: bool = True
 
 
 class Run(NamedTuple):
@@ -94,8 +95,8 @@ class Records:
         count, times, model = len(self.runs), len(alpha), self.runs[0].model
         self.steps = np.rint((alpha - alpha[0]) * N / model.batch_size).astype(np.int64) * model.batch_size
         self.limit = np.array([run.limit for run in self.runs])
-        self.student = _unrecorded(model, count, times)
-        self.averaged = [] if model.averaging is None else _unrecorded(model, count, times)
+        self.student = _unrecorded(model, count, times) if wishes.overlaps else []
+        self.averaged = [] if model.averaging is None or not wishes.overlaps else _unrecorded(model, count, times)
         self.P_blocks: np.ndarray | None = None  # where the start is not known
         self.observables: dict[str, np.ndarray] = {}
         self.status = np.full(count, "interrupted", dtype="<U11")
@@ -178,13 +179,7 @@ class Records:
                 for arrays in (self.student, self.averaged, self.observables.values())
             )
             state, P = self._state(setting, rows) if keep else None, self._teacher(rows)
-            reached, status = self.reached[rows], self.status[rows].copy()
-            met_at = self.alpha[np.minimum(np.searchsorted(self.steps, reached), len(self.alpha) - 1)]
-            stopped_at = np.select(
-                [status == "completed", status == "reached"],
-                [self.alpha[-1], met_at],
-                self.alpha[0] + reached / self.N,
-            )
+            status, stopped_at = self.status[rows].copy(), self.stopped_at()[rows]
 
             def trajectory(recorded, **more):
                 M, Q, scalars, *blocks = recorded
@@ -200,6 +195,12 @@ class Records:
                 state=state,
                 averaged=trajectory(averaged, state=average_state(state)) if averaged else None,
             )
+
+    def stopped_at(self) -> np.ndarray:
+        """Return the time at which each run ended, shape (runs,)."""
+        met_at = self.alpha[np.minimum(np.searchsorted(self.steps, self.reached), len(self.alpha) - 1)]
+        known = [self.status == "completed", self.status == "reached"]
+        return np.select(known, [self.alpha[-1], met_at], self.alpha[0] + self.reached / self.N)
 
     def _teacher(self, rows):
         """Return the teacher's overlaps in each block of the inputs, or None where they have none."""

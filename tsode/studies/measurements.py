@@ -7,7 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from .._parts import in_parts
 from ..closed_forms import closed_forms, has_closed_forms
+from ..escapes import Escapes, size_of
 from ..manifold import power_law, random_rotation, relaxation_rate
 from ..model import TeacherStudent
 from ..ode import integrate
@@ -31,6 +33,7 @@ __all__ = [
 RANDOM_SOLUTIONS = 200
 LATE_POINTS = 41
 LONG, MOST_DOUBLINGS = 6, 10  # of the natural time in which an ODE is looked at
+FINE, MOST_NUMBERS = 2001, 1 << 25  # times at which it is looked at, fewer for wide students: 256 MB of overlaps
 ESCAPED = 0.02  # part of the solutions' tr M M^T that counts as escaped: growth is still exponential there
 
 
@@ -61,16 +64,17 @@ def escape_setting(model: TeacherStudent, N: int) -> tuple[Any, float]:
         return None, threshold
 
 
-def fitted_escape_rate(trajectory: Trajectory, threshold: float) -> float | np.ndarray:
+def fitted_escape_rate(trajectory: Trajectory | Escapes, threshold: float) -> float | np.ndarray:
     """Return half the slope of ln tr M M^T between a fifth of `threshold` and `threshold`, shape (...)."""
-    size = np.atleast_2d(np.sum(np.square(trajectory.M), axis=(-1, -2)))
+    found = size_of(trajectory)
+    size = np.atleast_2d(found)
     rates = np.full(len(size), np.nan)
     for run, values in enumerate(size):
         last = int(np.argmax(values > threshold))  # the first passage; what comes later is not exponential
         window = np.flatnonzero((values[:last] > threshold / 5) & (values[:last] > 0))
         if window.size >= 4:
             rates[run] = np.polyfit(trajectory.alpha[window], np.log(values[window]), 1)[0] / 2
-    return rates.reshape(trajectory.M.shape[:-3])[()]
+    return rates.reshape(found.shape[:-1])[()]
 
 
 def chosen_solution(trajectory: Trajectory, rotations: np.ndarray) -> tuple[float | np.ndarray, ...]:
@@ -137,23 +141,27 @@ def deviation(ode: np.ndarray, sgd: np.ndarray) -> tuple[float, float, float]:
     from scipy.special import stdtrit  # imported late, as SciPy in tsode.ode
 
     times = min(len(ode), sgd.shape[1])
-    sgd = sgd[np.isfinite(sgd).all(axis=(1, 2, 3))][:, 1:times]
-    if len(sgd) < 2 or times < 2:
+    whole = np.flatnonzero([np.isfinite(run).all() for run in sgd])
+    if len(whole) < 2 or times < 2:
         return np.nan, np.nan, np.nan
-    difference = sgd.mean(axis=0) - ode[1:times]
-    error = sgd.std(axis=0, ddof=1) / np.sqrt(len(sgd))
+    difference, error = np.empty((2, times - 1, *sgd.shape[2:]))
+    for part in in_parts(times - 1, sgd[:, 0].size):
+        runs = sgd[:, 1:times][whole, part]
+        difference[part] = runs.mean(axis=0) - ode[1:times][part]
+        error[part] = runs.std(axis=0, ddof=1) / np.sqrt(len(whole))
     typical, moving = np.sqrt(np.mean(difference**2)), error > 1e-12
     if not moving.any():
         return np.nan, np.nan, typical
-    level = stdtrit(len(sgd) - 1, 1 - 0.025 / moving.sum())
+    level = stdtrit(len(whole) - 1, 1 - 0.025 / moving.sum())
     return np.max(np.abs(difference[moving]) / error[moving]), level, typical
 
 
 def time_to_learn(model: TeacherStudent, start: Overlaps, threshold: float) -> float:
     """Return 1.3 times the time at which the ODE has lost 98 % of what it loses in the long run."""
+    points = min(FINE, MOST_NUMBERS // (model.p * (model.p + model.p_star)))
     for doublings in range(first_look(model), MOST_DOUBLINGS):
         horizon = 2**doublings * model.natural_time
-        ode = integrate(model, start, np.linspace(0, horizon, 2001), rtol=1e-6)
+        ode = integrate(model, start, np.linspace(0, horizon, points), rtol=1e-6)
         if (end := worth_a_look(ode, threshold)) is not None:
             return end
     return float(8 * model.natural_time)  # never escapes: show the plateau

@@ -16,6 +16,7 @@ from .._files import atomic_path, read_npz, remove_stale, write_json, write_npz
 from .._statistics import mean_and_error
 from .._types import PathLike
 from ..closed_forms import NoClosedForm, closed_forms
+from ..escapes import Escapes
 from ..finite_size import Fluctuations, quick_fluctuations
 from ..hessian import Comparison, compare
 from ..model import TeacherStudent
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Study"]
 
-PARTS = ("ode", "sgd", "escapes")
+PARTS: dict[str, Any] = {"ode": Trajectory, "sgd": Trajectory, "escapes": Escapes}
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -51,8 +52,9 @@ class Study(Table):
         The ODE's solution from one random start.
     sgd : Trajectory
         Runs of SGD from that start, at the same times.
-    escapes : Trajectory
-        Runs of SGD from random weights of their own, until they have escaped.
+    escapes : Escapes
+        Runs of SGD from random weights of their own, until they have escaped: tr M M^T over time. A Trajectory of such
+        runs is taken, too.
 
     Raises
     ------
@@ -62,16 +64,19 @@ class Study(Table):
 
     ode: Trajectory
     sgd: Trajectory
-    escapes: Trajectory
+    escapes: Escapes
 
     def __post_init__(self) -> None:
-        for name in PARTS:
-            part = check_trajectory(getattr(self, name), name)
+        for name, kind in PARTS.items():
+            part = getattr(self, name)
+            part = part if isinstance(part, kind) else check_trajectory(part, name)
             if (part.runs is None) != (name == "ode"):
                 wanted = "a solution of the ODEs" if name == "ode" else "runs of SGD"
                 raise ValueError(f"`{name}` must be {wanted}, but is of the engine {part.engine!r}")
             if part.model != self.ode.model:
                 raise ValueError(f"`{name}` must be of the model of `ode`, but is of another")
+        if isinstance(self.escapes, Trajectory):
+            object.__setattr__(self, "escapes", Escapes.of(self.escapes))
 
     @property
     def model(self) -> TeacherStudent:
@@ -237,7 +242,7 @@ class Study(Table):
         Raises
         ------
         TypeError, ValueError, OSError
-            If `directory` is no path, or nothing can be written there.
+            If `directory` is no path, or ends as a file does, or nothing can be written there.
 
         Examples
         --------
@@ -251,7 +256,7 @@ class Study(Table):
         """
         from .. import plot
 
-        directory = _checks.file_path("directory", directory)
+        directory = _checks.folder_path("directory", directory)
         directory.mkdir(parents=True, exist_ok=True)
         remove_stale(directory)
         paths = [directory / name for name in ("study.npz", "study.png", "summary.json", "study.html")]
@@ -306,7 +311,7 @@ class Study(Table):
             if part not in split:
                 raise ValueError(f"it has {name!r}, which is no part of a study")
             split[part][field] = array
-        return cls(**{part: Trajectory.from_arrays(fields) for part, fields in split.items()})
+        return cls(**{part: PARTS[part].from_arrays(fields) for part, fields in split.items()})
 
     def _table(self):
         return text.table(self)

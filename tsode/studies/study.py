@@ -10,7 +10,7 @@ from .._types import Seed
 from ..model import TeacherStudent, check_model
 from ..ode import integrate
 from ..overlaps import Overlaps
-from ..sgd import ENGINES, check_samples, simulate
+from ..sgd import ENGINES, check_samples, escape_runs, simulate
 from .measurements import escape_setting, time_to_learn
 from .result import Study
 
@@ -38,8 +38,8 @@ def study(
     N : int
         Input dimension, at least p + p_star.
     runs : int
-        Number of SGD runs from the one start, at least 2. From random weights there are 8 times as many, which end
-        when all but one in ten thousand have escaped; with the engine "weights" as many.
+        Number of SGD runs from the one start, at least 2. From random weights there are 8 times as many, each until it
+        has escaped or all but one in ten thousand should have; with the engine "weights" as many.
     alpha_max : float, optional
         Last time; by default long enough for SGD to leave the plateau, and for the ODE to lose 98 % of what it can
         lose.
@@ -94,5 +94,7 @@ def study(
     many = runs if engine == "weights" else ESCAPE_RUNS * runs
     # Who interrupts the first runs does not want to wait for more: of these there is then the start alone.
     end = [0.0] if "interrupted" in sgd.status else times(min(alpha_max, last_escape))
-    escapes = simulate(model, None, end, runs=many, seed=escapes_sequence, **options)
+    escapes = escape_runs(
+        model, alpha=np.asarray(end), threshold=threshold, runs=many, seed=escapes_sequence, **options
+    )
     return Study(ode=ode, sgd=sgd, escapes=escapes)

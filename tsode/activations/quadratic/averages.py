@@ -101,8 +101,9 @@ def drift_arrays(omega: np.ndarray, parameters: np.ndarray, p: int) -> np.ndarra
     """Return J through array operations."""
     u = parameters[2:]
     rate = -2 * parameters[0] * u[:p]
-    J = 2 * rate[:, None] * u * omega[:p]
-    J[np.arange(p), np.arange(p)] += rate * (u @ np.diagonal(omega))
+    J = np.multiply.outer(2 * rate, u)
+    J *= omega[:p]
+    np.einsum("kk->k", J[:, :p])[:] += rate * (u @ np.diagonal(omega))
     return J
 
 
