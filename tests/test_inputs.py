@@ -56,7 +56,7 @@ def test_both_engines_have_the_law_of_plain_sgd(name):
         blocks = tsode.Overlaps.from_weights(last, W_star, SMALL).blocks
         plain.append(np.hstack([blocks.M.ravel(), blocks.Q.ravel()]))
     for seed, engine in enumerate(("chain", "weights")):
-        sgd = tsode.simulate(model, (W, W_star), [0.0, samples / N], N=N, runs=600, seed=seed, engine=engine)
+        sgd = tsode.simulate(model, (W, W_star), [0.0, samples / N], N=N, runs=300, seed=seed, engine=engine)
         assert (sgd.status == "completed").all()
         start = tsode.Overlaps.from_weights(W, W_star, SMALL).blocks
         np.testing.assert_allclose(sgd.blocks.Q[0, 0], start.Q, atol=1e-12)
@@ -148,7 +148,7 @@ def test_random_starts_have_the_law_of_random_weights():
     model = tsode.TeacherStudent(**{**TWO, "student_readout": None}, inputs=inputs)
     blocks = [tsode.Overlaps.random(model, 12, rng=seed).blocks for seed in range(500)]
     drawn = np.array([np.hstack([each.M.ravel(), each.Q.ravel()]) for each in blocks])
-    sgd = [tsode.simulate(model, None, [0.0], N=12, runs=1000, engine=engine) for engine in ("chain", "weights")]
+    sgd = [tsode.simulate(model, None, [0.0], N=12, runs=500, engine=engine) for engine in ("chain", "weights")]
     kept = np.abs(flat(sgd[0], 0)).max(axis=0) > 1e-9  # the teacher has nothing in spikes
     assert kept.sum() == 16
     assert min(smallest_p_value(drawn[:, kept], flat(each, 0)[:, kept]) for each in sgd) > 1e-4
