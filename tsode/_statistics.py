@@ -1,12 +1,14 @@
 """Statistics over runs."""
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import ArrayLike
 
 __all__ = ["mean_and_error", "standard_error"]
 
 
-def standard_error(values: ArrayLike) -> np.ndarray:
+def standard_error(values: ArrayLike) -> Any:
     """Return the standard error of the mean over runs, the first axis."""
     from scipy.stats import sem  # takes longer to import than all of tsode
 
