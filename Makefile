@@ -15,10 +15,9 @@ test test-slow: export OPENBLAS_NUM_THREADS = 1
 test: .venv/installed-test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
 	$(BIN)/lint-imports --config setup.cfg
 	$(BIN)/python -m compileall -q tsode
-	$(BIN)/pytest -n auto --dist loadfile
+	$(BIN)/mypy & types=$$!; $(BIN)/pytest -n auto --dist loadfile && wait $$types
 
 test-slow: .venv/installed-test
 	$(BIN)/pytest -m slow -n auto --dist loadfile

@@ -1,5 +1,7 @@
 """For tests and doctests alike: figures are drawn without a screen, and closed after each test."""
 
+import gc
+
 import matplotlib
 import numba
 import pytest
@@ -13,6 +15,12 @@ def pytest_configure(config):
         from tsode.sgd import chain, weights
 
         chain.STEPS_A_CALL = weights.SAMPLES_A_CALL = 1 << 10  # a kernel that can be interrupted now and then
+
+
+def pytest_collection_finish():
+    """Thousands of tests, and what the compiler makes, stay to the end: to look for garbage among them takes time."""
+    gc.freeze()
+    gc.set_threshold(100_000)
 
 
 @pytest.fixture(autouse=True)

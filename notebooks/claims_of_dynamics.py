@@ -14,7 +14,7 @@ def sgd_meets_ode(base=0):
     start = tsode.Overlaps.random(model, N=24, rng=shifted(3, base))  # overlaps of order 1
     alpha = np.linspace(0, 20, 41)
     ode = tsode.integrate(model, start, alpha)
-    dimensions = (250, 1000, 4000, 16_000) if SMALL else (1000, 4000, 16_000, 64_000)
+    dimensions = (250, 750, 2000, 6000) if SMALL else (1000, 4000, 16_000, 64_000)
     means, errors = [], []
     for N in dimensions:
         sgd = tsode.simulate(model, start, alpha, N=N, runs=32, seed=shifted(N, base))

@@ -51,10 +51,7 @@ JUNK = {
     "a model": MODEL,
 }
 SCHEME = tsode.Scheme({"a": 1}, lambda z, xi, a: {"a": -z["a"]})
-TRAINED = tsode.integrate(MODEL.replace(readout_learning_rate=0.1), START, 1.0)
-TAUGHT = tsode.integrate(distillation.lesson(MODEL).model, START, 1.0)
 TASK = distillation.features(MODEL)
-SYSTEM_RUN = tsode.integrate(TASK, TASK.random(20, 0), 1.0)
 # What is asked for, and would take as long as it says; or is the user's own function.
 SLOW = {(name, "a huge number") for name in ("alpha", "run", "alpha_max", "relax")} | {("function", "a class")}
 
@@ -65,6 +62,9 @@ def calls():
     widths, rows = {"p": 2, "p_star": 1}, {"model": MODEL, "W": W, "X": X, "y": Y}
     trajectory = {name: getattr(ode(), name) for name in ("model", "alpha", "M", "Q", "status", "stopped_at", "engine")}
     solve = {"method": "DOP853", "rtol": 1e-6, "atol": 1e-8, "gradient_flow": False}
+    trained = tsode.integrate(MODEL.replace(readout_learning_rate=0.1), START, 1.0)
+    taught = tsode.integrate(distillation.lesson(MODEL).model, START, 1.0)
+    system_run = tsode.integrate(TASK, TASK.random(20, 0), 1.0)
     steer = {"until": 0.1, "observables": {"a": lambda M, Q: M}, "keep_weights": False, "step": None}
     run = {"runs": 2, "seed": 0, "engine": "chain", "progress": False}
     right = {
@@ -106,14 +106,14 @@ def calls():
         "tsode.Trajectory.load": {"path": "run.npz"},
         "tsode.TeacherStudent.from_dict": {"parameters": MODEL.to_dict()},
         "tsode.Trajectory.from_arrays": {"arrays": ode().to_arrays()},
-        "tsode.distillation.Lesson.as_teacher": {"run": TAUGHT},
-        "tsode.distillation.Lesson.loss": {"run": TAUGHT},
+        "tsode.distillation.Lesson.as_teacher": {"run": taught},
+        "tsode.distillation.Lesson.loss": {"run": taught},
         "tsode.distillation.SoftLabels.risk": {"run": [1.0, 2.0]},
         "tsode.distillation.System": {
             "rows": {"a": 1}, "rule": SCHEME.rule, "outputs": {}, "scalars": {}, "pull": None, "noises": 0,
             "inputs": None, "truth": MODEL,
         },
-        "tsode.distillation.System.as_student": {"run": SYSTEM_RUN},
+        "tsode.distillation.System.as_student": {"run": system_run},
         "tsode.distillation.System.random": {"N": 20, "rng": 0, "scale": 1.0, "P": None},
         "tsode.distillation.active_units": {"run": ode(), "threshold": 0.05},
         "tsode.distillation.exit_price": {"truth": MODEL, "width": 1},
@@ -193,7 +193,7 @@ def calls():
         "tsode.manifold.distance": {"model": MODEL, "overlaps": START, "rotation": None},
         "tsode.manifold.equivalent": {"model": MODEL, "a": W, "b": W, "readouts": np.ones((2, 2)), "tolerance": 1e-6},
         "tsode.manifold.invariants": {"trajectory": ode()},
-        "tsode.manifold.layer_balance": {"trajectory": TRAINED},
+        "tsode.manifold.layer_balance": {"trajectory": trained},
         "tsode.manifold.loss_floor": {"model": MODEL},
         "tsode.manifold.nullity": {"model": MODEL, "W": W, "readout": [1.0, 2.0], "tolerance": 1e-9},
         "tsode.manifold.path": {"model": MODEL, "first": [[1], [0]], "second": [[0], [1]], "position": [0.5]},

@@ -59,6 +59,11 @@ def rule_by_hand(model, lam, mu, noise):
     return C, -model.readout_learning_rate * D * student(lam)
 
 
+@njit
+def called(pointer, lam, mu, noise, *others):
+    call_step(pointer, lam, mu, noise, 2, noise.shape[0] - 2, *others)
+
+
 @pytest.mark.parametrize(("noise_variance", "rate"), [(0.0, 0.0), (0.3, 0.7)])
 @pytest.mark.parametrize(("student", "teacher"), [*zip(SHIPPED, SHIPPED), ("erf", "quadratic"), ("relu", "tanh")])
 def test_steps_of_gradient_descent(student, teacher, noise_variance, rate):
@@ -70,10 +75,6 @@ def test_steps_of_gradient_descent(student, teacher, noise_variance, rate):
     rng, rule = np.random.default_rng(0), model.rule
     n = rule.noises(model)
     assert n == (noise_variance > 0)
-
-    @njit
-    def called(pointer, lam, mu, noise, *others):
-        call_step(pointer, lam, mu, noise, 2, noise.shape[0] - 2, *others)
 
     for tail in ((WIDTH,), ()):
         lam, mu, noise = (rng.standard_normal((count, *tail)) for count in (3, 2, n + 2))

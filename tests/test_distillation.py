@@ -201,11 +201,11 @@ def angle(w, other):
 
 
 def test_risk_is_the_mean_angle_of_projections():
-    """2000 samples each: to 4 standard errors; and tends to its limit as 1/d."""
+    """800 samples each: to 4 standard errors; and tends to its limit as 1/d."""
     rng, d = np.random.default_rng(1), 20
     star = rng.standard_normal(d)
     for n in (1, 5, 15):
-        found = [angle(fixed_sample.learn(X, X @ star), star) for X in rng.standard_normal((2000, n, d))]
+        found = [angle(fixed_sample.learn(X, X @ star), star) for X in rng.standard_normal((800, n, d))]
         assert fixed_sample.risk(n / d, d) == pytest.approx(np.mean(found), abs=4 * sem(found))
     np.testing.assert_allclose([fixed_sample.risk(a, 100) for a in (0.25, 0.5, 0.75, 0.9)],
                                [0.3342, 0.25, 0.1658, 0.1003], atol=6e-5)  # fmt: skip

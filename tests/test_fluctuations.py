@@ -213,7 +213,7 @@ def test_quadrature_finds_the_numbers_of_the_square():
 
 @BOTH
 def test_random_starts_have_the_covariance_of_random_weights(case):
-    model, N, runs = tsode.TeacherStudent(**case), 50, 4000
+    model, N, runs = tsode.TeacherStudent(**case), 50, 2000
     rng = np.random.default_rng(0)
     drawn = [tsode.Overlaps.random(model, N, 0.7, rng) for _ in range(runs)]
     o = np.array([entries_of(one.M, one.Q) for one in drawn])

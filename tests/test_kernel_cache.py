@@ -109,7 +109,6 @@ def test_kernels_of_two_activations_have_two_names():
     square, erf = (tsode.TeacherStudent(2, 2, 0.3, activation=name) for name in ("quadratic", "erf"))
     for kernel in (
         lambda model: rates.rates_function(model.rule.averages(model), False).compiled,
-        lambda model: rates.rates_function(model.rule.averages(model), True).compiled,
         lambda model: adjoint.pullback_function(model.rule.averages(model)).compiled,
         lambda model: step_function(model.rule.step(model), True).compiled,
         lambda model: step_function(model.rule.step(model), False).compiled,

@@ -47,7 +47,7 @@ FUNCTIONS = {
 
 @functools.cache
 def loop_of(function):
-    compiled = njit(function)
+    compiled = njit(function, inline="always")  # one kernel, not two
 
     @njit
     def loop(array, out):

@@ -62,9 +62,9 @@ def slope_of_deviation(model, dimensions, runs):
 
 @pytest.mark.parametrize("constraint", ["free", pytest.param("spherical", marks=pytest.mark.slow)])
 def test_deviation_from_the_ode_falls_as_one_over_root_N(constraint):
-    """With 40 runs an rms is known to about 5 %, the slope over a factor of 16 to 0.03: 3 standard errors."""
+    """With 40 runs an rms is known to about 5 %, the slope over a factor of 8 to 0.034: 3 standard errors."""
     model = tsode.TeacherStudent(**{**GENERAL, "constraint": constraint})
-    assert slope_of_deviation(model, [125, 250, 500, 1000, 2000], runs=40) == pytest.approx(-0.5, abs=0.1)
+    assert slope_of_deviation(model, [125, 250, 500, 1000], runs=40) == pytest.approx(-0.5, abs=0.1)
 
 
 @pytest.mark.slow

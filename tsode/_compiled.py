@@ -25,7 +25,7 @@ from ._callback import Callback, Interpreted
 from ._lanes import WIDTH, load, store
 
 __all__ = [
-    "FAST", "CFunction", "call", "call_step", "evaluate", "evaluation_function", "fingerprint", "jitable",
+    "FAST", "INNER", "CFunction", "call", "call_step", "evaluate", "evaluation_function", "fingerprint", "jitable",
     "prefer_wide_vectors", "pull_function", "step_function", "with_name_of",
 ]  # fmt: skip
 
@@ -34,8 +34,11 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 # no exceptions at divisions by zero; products and sums may be fused
 FAST = {"error_model": "numpy", "fastmath": {"contract"}}
 
+# of functions that kernels alone call: without the entries for Python and C they compile faster
+INNER = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+
 # not fused: one run and 16 in lockstep are to make the same roundings
-jitable = register_jitable(error_model="numpy")
+jitable = register_jitable(error_model="numpy", **INNER)
 
 
 def with_name_of(*functions: Any) -> Callable[[Function], Function]:

@@ -23,13 +23,19 @@ CASES = {
     ),
     "lesson of no truth": (lambda: distillation.lesson(1), TypeError, "`truth` must be a TeacherStudent, but is int"),
     "lesson of a teacher that is none": (lesson([START]), TypeError, "`teachers[0]` must be a Trajectory, but is"),
-    "lesson of one teacher, not in a list": (lesson(ode()), TypeError, "`teachers` must be a list of Trajectories"),
+    "lesson of one teacher, not in a list": (
+        lambda: distillation.lesson(MODEL, ode()), TypeError, "`teachers` must be a list of Trajectories"
+    ),
     "lesson of another's teacher": (
         lambda: distillation.lesson(PAIR, [ode()]), ValueError, "`teachers[0]` must be a student of `truth`, but is one"
     ),
     "lesson softer than soft": (lesson(soft=1.5), ValueError, "`soft` must be at most 1, but is 1.5"),
-    "lesson of too many weights": (lesson([ode()], [0.5, 0.5]), ValueError, "`soft` must have shape (n_teachers,) = ("),
-    "lesson of weights beyond 1": (lesson([ode()] * 2, [0.5, 0.6]), ValueError, "`soft` must be weights of at least 0"),
+    "lesson of too many weights": (
+        lambda: distillation.lesson(MODEL, [ode()], [0.5, 0.5]), ValueError, "`soft` must have shape (n_teachers,) = ("
+    ),
+    "lesson of weights beyond 1": (
+        lambda: distillation.lesson(MODEL, [ode()] * 2, [0.5, 0.6]), ValueError, "`soft` must be weights of at least 0"
+    ),
     "teacher of another lesson": (
         lambda: distillation.lesson(MODEL, [ode()]).as_teacher(ode()), ValueError, "`run` must be one of the lesson's `"
     ),

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from scipy.stats import sem
 
 from .. import _checks
+from .._statistics import standard_error
 from ..model import TeacherStudent
 from ..ode import integrate
 from ..overlaps import Overlaps
@@ -65,7 +65,7 @@ def example(name: str, N: int = 1000, runs: int = 16, seed: int = 0) -> Example:
 
 def means(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return mean and standard error over the runs, the first axis."""
-    return values.mean(axis=0), sem(values, axis=0)
+    return values.mean(axis=0), standard_error(values)
 
 
 def _lesson(N, runs, seed):
@@ -160,9 +160,11 @@ def _moving_teacher(N, runs, seed):
     names = ("student", "teacher")
     floors = [sgd.loss[name][:, late].mean(axis=1) for name in names]
     ratio = floors[0].mean() / floors[1].mean()
-    error = ratio * np.hypot(*(sem(each) / each.mean() for each in floors))
+    error = ratio * np.hypot(*(standard_error(each) / each.mean() for each in floors))
     ends = [ode.loss[name][-1] for name in names]
-    rows = [(f"floor of the {name}", end, each.mean(), sem(each)) for name, end, each in zip(names, ends, floors)]
+    rows = [
+        (f"floor of the {name}", end, each.mean(), standard_error(each)) for name, end, each in zip(names, ends, floors)
+    ]
     rows += [("their ratio", ends[0] / ends[1], ratio, error), ("... beside ηS/(ηS + ηT)", 1 / 3, ratio, error)]
     curves = {name: (alpha, ode.loss[name]) for name in names}
     points = {name: (alpha, *means(sgd.loss[name])) for name in names}

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.stats import sem
 
+from .._statistics import standard_error
 from ..inputs import Inputs
 from ..model import TeacherStudent
 from ..ode import integrate
@@ -30,8 +30,8 @@ def pruning_example(N: int, runs: int, seed: int) -> Example:
     rows, points, n = [], {}, np.arange(p + 1)
     for name, wanted in (("spectral", p_star), ("plain", p)):
         curve, units = pruning_curve(ends[name]), active_units(ends[name])
-        points[name] = (n, curve.mean(axis=0), sem(curve))
-        rows.append((f"active units, {name}", wanted, units.mean(), sem(units)))
+        points[name] = (n, curve.mean(axis=0), standard_error(curve))
+        rows.append((f"active units, {name}", wanted, units.mean(), standard_error(units)))
     kept = points["spectral"]
     rows.append(("loss with p* units, spectral, beside all", kept[1][-1], kept[1][p_star], kept[2][p_star]))
     law = np.append(pruning_law(p_star), np.zeros(p - p_star))
@@ -52,8 +52,8 @@ def matched_noise_example(N: int, runs: int, seed: int) -> Example:
         model = TeacherStudent(2, 4, 0.05, inputs=inputs, teacher_overlap=start.P)
         theory = integrate(model, start, alpha).loss_under(data)
         losses = simulate(model, start, alpha, N=N, runs=runs, seed=seed).loss_under(data)
-        curves[name], points[name] = (alpha, theory), (alpha, losses.mean(axis=0), sem(losses))
-        rows.append((f"loss on data, after {name}", theory[-1], losses[:, -1].mean(), sem(losses[:, -1])))
+        curves[name], points[name] = (alpha, theory), (alpha, losses.mean(axis=0), standard_error(losses))
+        rows.append((f"loss on data, after {name}", theory[-1], losses[:, -1].mean(), standard_error(losses[:, -1])))
     (_, *white_end), (_, *end) = rows[0], rows[1]
     ratio = white_end[1] / end[1]
     rows.append(("gain", white_end[0] / end[0], ratio, ratio * np.hypot(white_end[2] / white_end[1], end[2] / end[1])))

@@ -15,7 +15,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.optimize import linear_sum_assignment
 
 from .. import _checks
 from .._display import Report
@@ -224,6 +223,8 @@ def _squared_difference(one, other):
 
 
 def _distance(one, other):
+    from scipy.optimize import linear_sum_assignment  # imported late, as in tsode.ode.single
+
     if one.turns:
         pairs = zip(one.parts().values(), other.parts().values())
         return float(np.sqrt(sum(np.sum(np.square(X - polar(X @ Y.T) @ Y)) for X, Y in pairs if len(X))))

@@ -20,7 +20,7 @@ import functools
 import numpy as np
 from numba import njit
 
-from .._compiled import call, jitable
+from .._compiled import INNER, call, jitable
 from .._lanes import fma, load, store
 
 __all__ = [
@@ -61,7 +61,7 @@ CONTROL = 12
 GOING, COMPLETED, DIVERGED, TOO_SMALL = range(4)
 SAFETY, SMALLEST, LARGEST = 0.9, 0.2, 10.0  # the next step over this one
 
-part_of_kernel = njit(nogil=True, error_model="numpy")
+part_of_kernel = njit(error_model="numpy", **INNER)
 
 
 @functools.cache

@@ -35,6 +35,8 @@ def solve(
 ) -> list[Solution]:
     """Return the solutions of one model, or of up to WIDTH with the same averages, widths, constraint and inputs.
 
+    They go in lockstep where the averages are written for that, and else one after the other.
+
     Parameters
     ----------
     models, starts : sequences
@@ -50,6 +52,9 @@ def solve(
     -------
     list of Solution
     """
+    if len(models) > 1 and not models[0].rule.averages(models[0]).lanes:
+        alone = (([model], [start]) for model, start in zip(models, starts))
+        return [solution for pair in alone for solution in solve(*pair, alpha, options, stop)]
     alpha = alpha.copy()  # writeable: another type of array would be compiled for on its own
     lanes = 1 if len(models) == 1 else WIDTH
     rates = rates_for(models, starts, options.gradient_flow, lanes, options.rtol)

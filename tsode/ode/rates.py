@@ -25,7 +25,8 @@ class Rates:
     Parameters
     ----------
     models : sequence of TeacherStudent
-        One for each solution, of the same averages, widths and constraint, and of the same `is_bare`.
+        One for each solution, of the same averages, widths and constraint, and of the same `is_bare`; more than one if
+        their averages are written for lanes.
     gradient_flow : bool
         Leave out the term of second order in the learning rate.
     lanes : int
@@ -109,8 +110,6 @@ def rates_function(
     jitable function, by default :func:`rates_of`.
     """
     rates = (loops or rates_of)(averages, bare)
-    if lanes and not averages.lanes:
-        rates = _each(rates)
     return CFunction(rates, _of_many(rates) if lanes else _of_one(rates), 9, 6)
 
 
@@ -145,27 +144,6 @@ def _of_many(rates):
         )  # fmt: skip
 
     return entry
-
-
-def _each(rates):
-    """Return the rates of many solutions one after the other, for averages that are not written for lanes."""
-
-    @jitable
-    @with_name_of(rates)
-    def each(
-        y, P, parameters, beside, omega, J, F, K, dy, p, p_star, n_parameters, n_scalars, spherical, second_order
-    ):  # fmt: skip
-        n = p + p_star
-        one_omega, one_J, one_F, one_K = np.empty((n, n)), np.empty((p, n)), np.empty((p, n)), np.empty((p, p))
-        change = np.empty(y.shape[0])
-        for lane in range(WIDTH):
-            rates(
-                y[:, lane].copy(), P[:, lane].copy(), parameters[:, lane].copy(), beside[:, lane].copy(), one_omega,
-                one_J, one_F, one_K, change, p, p_star, n_parameters, n_scalars, spherical, second_order,
-            )  # fmt: skip
-            dy[: len(change), lane] = change
-
-    return each
 
 
 @functools.cache

@@ -5,6 +5,7 @@ import math
 import numpy as np
 from numba import njit
 
+from .._compiled import INNER
 from .random_numbers import I64, U64, normal_lanes, normal_pair, uniform_lanes, xoshiro
 
 __all__ = ["clearly_accepted", "decide_kernel", "draw_kernel", "lengths"]
@@ -71,7 +72,7 @@ def decide_kernel(x, u, d, redraw_state):
     return x
 
 
-@njit(error_model="numpy")
+@njit(error_model="numpy", **INNER)
 def lengths(flat, root, columns, degrees, redraw_state, uniform):
     """Turn the normal numbers on the diagonal of F into chi-distributed ones; `uniform` has room for one a run.
 

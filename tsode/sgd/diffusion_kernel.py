@@ -14,7 +14,7 @@ import numpy as np
 from numba import carray, njit
 
 from .._cholesky import cholesky
-from .._compiled import CFunction, call, jitable, with_name_of
+from .._compiled import INNER, CFunction, call, jitable, with_name_of
 from ..activations.error_averages import Averages
 from .random_numbers import normal_lanes
 
@@ -22,7 +22,7 @@ __all__ = ["SAMPLES", "diffusion_kernel", "kick_by_samples", "kick_of", "means_o
 
 SAMPLES = 16  # of a kick, where there is no Gaussian one: the excess kurtosis is that of a sample over this
 POSITIONS, WEIGHTS = (0.0, 0.5, 0.5, 1.0), (1.0, 2.0, 2.0, 1.0)  # of Runge and Kutta
-part_of_kernel = njit(error_model="numpy")
+part_of_kernel = njit(error_model="numpy", **INNER)
 
 
 @functools.cache

@@ -7,6 +7,7 @@ The arrays hold numbers of runs as `tsode._lanes` has them. Householder's reflec
 import numpy as np
 from numba import njit
 
+from .._compiled import INNER
 from .._lanes import fma, load, store
 
 __all__ = ["lower_triangle"]
@@ -31,7 +32,7 @@ def inner(R, k, v, first, last):
     return (a + b) + (c + d)
 
 
-@njit(nogil=True, error_model="numpy")
+@njit(error_model="numpy", **INNER)
 def lower_triangle(R: np.ndarray, start: int, v: np.ndarray) -> None:
     """Make the columns of R from `start` on lower triangular, in place; `v` has room for a row.
 

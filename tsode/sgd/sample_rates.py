@@ -15,4 +15,4 @@ def sample_rates(model: TeacherStudent, N: int, step: int, stop: int) -> np.ndar
     if model.schedule is None:
         return np.empty(0)
     first = np.arange(step, stop) // model.batch_size * model.batch_size
-    return np.ascontiguousarray(model.schedule(first / N))
+    return np.array(model.schedule(first / N))  # a copy: kernels would be compiled once more for what is read-only

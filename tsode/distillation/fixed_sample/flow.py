@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.optimize import brentq, nnls
 
 from ... import _checks
 
@@ -55,6 +54,8 @@ def learn(X: ArrayLike, logits: ArrayLike, start: ArrayLike | None = None, layer
         raise ValueError("`logits` must be those of a linear teacher, X w, but no w has them")
     if layers == 1:
         return inside + across
+    from scipy.optimize import brentq  # a third of the package's import time, if it stood above
+
     size = np.linalg.norm(w)
     if size == 0:
         raise ValueError("`start` must not be zero for a student of several layers, which would stay there")
@@ -96,6 +97,8 @@ def margin(X: ArrayLike, labels: ArrayLike) -> np.ndarray:
     >>> margin([[2.0, 0.0], [0.0, 4.0], [0.0, -8.0]], [1, 1, -1])
     array([0.5 , 0.25])
     """
+    from scipy.optimize import nnls  # imported late, as above
+
     X, labels = _sample(X, labels, "labels")
     if not labels.all():
         raise ValueError("`labels` must be positive or negative, but has a 0")

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from scipy.optimize import minimize_scalar
-from scipy.stats import beta
 
 from ... import _checks
 
@@ -39,6 +37,8 @@ def risk(alpha: float, d: int | None = None) -> float:
     >>> round(risk(0.25), 4), round(risk(0.25, d=100), 4), risk(1.0)
     (0.3333, 0.3342, 0.0)
     """
+    from scipy.stats import beta  # takes longer to import than all of tsode
+
     alpha = _checks.number("alpha", alpha, minimum=0.0)
     if d is None:
         return float(np.arccos(np.sqrt(min(alpha, 1.0))) / np.pi)
@@ -78,6 +78,8 @@ def bound(p: Callable[[float], float], n: int) -> float:
     >>> round(bound(lambda angle: 1 - 2 * angle / np.pi, n=40), 3)
     0.113
     """
+    from scipy.optimize import minimize_scalar  # imported late, as above
+
     if not callable(p):
         raise TypeError(f"`p` must be a function of an angle, but is {type(p).__name__}")
     n = _checks.integer("n", n, minimum=1)
