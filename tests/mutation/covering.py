@@ -16,8 +16,8 @@ from mutants import ROOT, module_name
 
 OPTIONS = ("-q", "-p", "no:cacheprovider", "-p", "no:faulthandler", "--continue-on-collection-errors")
 ADDOPTS = ("-o", "addopts=--doctest-modules -m 'not slow'")
-LONGEST = 4.0  # seconds of processor time: a test that takes longer takes no part; its set-up may take three times that
-PATIENCE = 1.0, 15.0  # seconds that a test with many cases, and a file, may spend on what runs no mark
+LONGEST = 3.0  # seconds of processor time: a test that takes longer takes no part; its set-up may take three times that
+PATIENCE = 1.0, 8.0  # seconds that a test with many cases, and a file, may spend on what runs no mark
 QUICK = 0.03  # seconds: no test costs less
 OWN = 0.2  # a test of the mutant's own room comes before others that take this fraction of its time
 LEFT_OUT = {
@@ -140,8 +140,14 @@ class Watch:
         self.shared = collections.defaultdict(set)  # {(file, fixture): statements}: made for one test, judged by others
         self.fixtures = {}  # {test: those that are shared}
         self.idle = collections.Counter()
+        self.met, self.close = (
+            set(),
+            None,
+        )  # tests that were run; the modules that a file is close to, for a first round
         self.now, self.failed = set(), False
         builtins.__ran__ = self.ran
+        numba.core.event.register("numba:compiler_lock", self.compiling)
+        signal.signal(signal.SIGPROF, lambda *_: pytest.fail("takes too long to take part"))
 
     def ran(self, statement):
         self.now.add(statement)
@@ -150,16 +156,17 @@ class Watch:
         """Return the seconds of processor time that this process took, without compiling."""
         return time.process_time() - self.compiling.seconds
 
-    def pytest_configure(self):
-        numba.core.event.register("numba:compiler_lock", self.compiling)
-        signal.signal(signal.SIGPROF, lambda *_: pytest.fail("takes too long to take part"))
-
     def pytest_runtest_protocol(self, item):
         """Leave a test, if that is best, as if it were not there."""
         name, file = item.nodeid.split("[")[0], item.nodeid.split("::")[0]
-        done = not self.wanted or self.clock() > self.ends
+        done = not self.wanted or self.clock() > self.ends or item.nodeid in self.met
+        if self.close is not None and not any(path in self.close.get(file, ()) for path, _ in self.wanted):
+            return True
         elsewhere = any(word in item.name for word in IN_PROCESSES)
-        return done or elsewhere or self.idle[name] > PATIENCE[0] or self.idle[file] > PATIENCE[1] or None
+        if done or elsewhere or self.idle[name] > PATIENCE[0] or self.idle[file] > PATIENCE[1]:
+            return True
+        self.met.add(item.nodeid)
+        return None
 
     def pytest_runtest_logstart(self):
         self.start, self.failed = self.clock(), False
@@ -222,19 +229,21 @@ def words_of(path):
     return [part.strip("_").removesuffix("s").removesuffix("ie") for part in parts]
 
 
-def files_by_closeness(statements):
-    """Return the files of tests, those first that speak of most of the statements, then the modules with doctests."""
-    closeness = collections.Counter()
+def close_files(statements):
+    """Return {file: paths of modules}: files of tests by name or words, those close to most statements first."""
+    close = collections.defaultdict(set)
     texts = {file: file.read_text(encoding="utf-8") for file in sorted((ROOT / "tests").glob("test_*.py"))}
     words = {file: set(re.findall(r"\w+", text)) for file, text in texts.items() if file.name not in LEFT_OUT}
     weights = collections.Counter(path for path, _ in statements)
-    for path, weight in weights.items():
+    for path in sorted(weights):
         found = re.search(r"^__all__ = \[(.*?)\]", (ROOT / path).read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
         public = set(re.findall(r'"(\w+)"', found[1])) if found else set()
         for file in words:
-            named = any(word in file.name for word in words_of(path))
-            closeness[file] += weight * (2 * named + bool(public & words[file]))
-    return [str(file.relative_to(ROOT)) for file, _ in closeness.most_common()] + sorted(weights)
+            if public & words[file] or any(word in file.name for word in words_of(path)):
+                close[str(file.relative_to(ROOT))].add(path)
+        close[path].add(path)  # its doctests
+    close |= {str(file.relative_to(ROOT)): set() for file in words if str(file.relative_to(ROOT)) not in close}
+    return dict(sorted(close.items(), key=lambda item: -sum(weights[path] for path in item[1])))
 
 
 def watch(statements, enough, budget):
@@ -249,6 +258,9 @@ def watch(statements, enough, budget):
     joblib.parallel_config(backend="threading")  # no mutant is in other processes
     finder, watching = Finder(trees), Watch(statements, enough, budget)
     sys.meta_path.insert(0, finder)
-    pytest.main([*files_by_closeness(statements), *OPTIONS, *ADDOPTS], plugins=[watching])
+    files = close_files(statements)
+    for watching.close in (files, None):
+        if watching.wanted:
+            pytest.main([*files, *OPTIONS, *ADDOPTS], plugins=[watching])
     sys.meta_path.remove(finder)
     return watching

@@ -42,7 +42,7 @@ ROOMS = {
     ),
 }  # fmt: skip
 OF_KERNELS = ("jitable", "njit", "intrinsic", "with_name_of")  # words of modules that kernels are compiled from
-SECONDS_TO_COVER = 5.0  # of processor time for each statement, at most: those without a test by then have none
+SECONDS_TO_COVER = 3.0  # of processor time for each statement, at most: those without a test by then have none
 
 
 def main():
@@ -52,7 +52,7 @@ def main():
     parser.add_argument("--modules", nargs="+", default=[""], help="only these modules or packages below tsode")
     parser.add_argument("--sample", type=int, help="only so many, drawn at random, each module by its size")
     parser.add_argument("--seed", type=int, default=0, help="of the sample")
-    parser.add_argument("--budget", type=float, default=10.0, help="seconds of tests that a mutant meets")
+    parser.add_argument("--budget", type=float, default=4.0, help="seconds of tests that a mutant meets")
     parser.add_argument("--processes", type=int, default=2)
     options = parser.parse_args()
     modules = [
@@ -124,7 +124,7 @@ def break_some(mutants, results, options):
 
     tqdm.tqdm.monitor_interval = 0  # its thread would not survive a fork
     statements = {(m["path"], m["statement"]) for m in mutants}
-    watching = watch(statements, 2 * options.budget, SECONDS_TO_COVER * len(statements))
+    watching = watch(statements, options.budget, SECONDS_TO_COVER * len(statements))
     tasks = [(m, *watching.tests_of(m["path"], m["statement"], options.budget)) for m in mutants]
     started = [thread.name for thread in threading.enumerate() if thread is not threading.main_thread()]
     print(f"{time.process_time():.0f} s of tests; threads that no fork has: {started}", flush=True)
