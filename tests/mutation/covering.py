@@ -140,10 +140,8 @@ class Watch:
         self.shared = collections.defaultdict(set)  # {(file, fixture): statements}: made for one test, judged by others
         self.fixtures = {}  # {test: those that are shared}
         self.idle = collections.Counter()
-        self.met, self.close = (
-            set(),
-            None,
-        )  # tests that were run; the modules that a file is close to, for a first round
+        self.met = set()  # tests that were run
+        self.close = None  # {file: modules} in a first round, in which a file is left that is close to none that waits
         self.now, self.failed = set(), False
         builtins.__ran__ = self.ran
         numba.core.event.register("numba:compiler_lock", self.compiling)
