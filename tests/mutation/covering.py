@@ -24,7 +24,7 @@ LEFT_OUT = {
     # minutes each
     "test_notebooks.py", "test_claims.py", "test_bad_inputs_sweep.py",
     # in processes of their own, where no mutant is
-    "test_scans_crash.py", "test_scans_dask.py", "test_kernel_cache.py",
+    "test_scans_crash.py", "test_scans_dask.py", "test_kernel_cache.py", "test_faults.py",
     # of documents
     "test_docs.py", "test_docstrings.py", "test_requirements.py",
 }  # fmt: skip
