@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SOURCES := setup.cfg pyproject.toml
 
-.PHONY: demo test test-slow test-oldest mutation bench notebooks claims docs dist clean
+.PHONY: demo test test-slow test-oldest mutation bench notebooks pictures claims docs dist clean
 
 demo: .venv/installed
 	$(BIN)/tsode study --p 4 --p-star 2 --dimension 4000 --learning-rate 0.4 --runs 8 --out out/demo
@@ -37,6 +37,10 @@ mutation: .venv/installed-mutation
 # Runs every notebook from top to bottom in full size; the pictures go to out/notebooks, the notebooks stay as they are.
 notebooks: .venv/installed-notebooks
 	for notebook in notebooks/*.ipynb; do $(BIN)/jupyter execute $$notebook || exit 1; done
+
+# Runs the notebooks, which keep what they show, in small pictures: after a change of a notebook, or of its figures.
+pictures: .venv/installed-notebooks
+	$(BIN)/python notebooks/keep_outputs.py
 
 # Measures the table of claims: printed, and written to out/claims.md.
 claims: .venv/installed-notebooks

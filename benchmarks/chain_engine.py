@@ -12,7 +12,7 @@ import numba
 import numpy as np
 
 import tsode
-from tsode.activations import SHIPPED
+from tsode.activations import SHIPPED, Custom, Hermite
 from tsode.sgd import driver, wide_chain
 
 RATES = {2: 0.2}
@@ -40,6 +40,19 @@ def speed(report):
                 report.add(case, cost, "ns/sample", error(model), note, first)
             else:
                 report.add(case, cost, "ns/sample", first=first)
+
+
+def activations(report):
+    """What a sample costs with other activations, in units of the square, and with a function of the user's own."""
+    others = {"ReLU": "relu", "h_3": Hermite(3), "tanh": "tanh", "erf": "erf", "x -> tanh(x)": Custom(np.tanh)}
+    for p, p_star in ((2, 2), (4, 2), (8, 4)):
+        count = 3_200_000 // p
+        models = [tsode.TeacherStudent(p, p_star, 0.05, activation=each) for each in ("quadratic", *others.values())]
+        square, *times = quickest([samples(each, 10_000, 16, count) for each in models], 15, time.process_time)
+        for name, one in zip(others, times):
+            note = f"processor time of the square, {1e9 * square / count:.3g} ns a sample"
+            report.add(f"{name}, p = {p}, p* = {p_star}", one / square, "ratio", "", note)
+        report.add(f"own tanh, p = {p}, p* = {p_star}", times[-1] / times[2], "ratio", "", "of the shipped one")
 
 
 def alone(report):
@@ -190,6 +203,7 @@ if __name__ == "__main__":
     numba.set_num_threads(1)
     table = Report("The exact overlap chain, one thread where not said otherwise")
     speed(table)
+    activations(table)
     alone(table)
     dimension(table)
     widths(table)

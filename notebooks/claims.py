@@ -12,7 +12,14 @@ from pathlib import Path
 
 from claim_rows import table
 from claims_of_distillation import closed, distilled
-from claims_of_dynamics import escape_dimension, escape_prefactor, escape_rate, plateau_loss, sgd_meets_ode
+from claims_of_dynamics import (
+    escape_dimension,
+    escape_prefactor,
+    escape_rate,
+    information_exponents,
+    plateau_loss,
+    sgd_meets_ode,
+)
 from claims_of_inputs import noise_in_place_of_data, scaling_laws
 from claims_of_solutions import (
     closest_solution,
@@ -30,6 +37,7 @@ MEASUREMENTS = (
     escape_rate,
     escape_prefactor,
     escape_dimension,
+    information_exponents,
     closest_solution,
     noise_moves_the_choice,
     conserved_quantity,

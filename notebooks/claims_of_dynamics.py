@@ -5,6 +5,7 @@ from claim_rows import SMALL, Claim, extrapolated, mean_and_error, shifted, slop
 from scipy.special import digamma
 
 import tsode
+from tsode.activations import Hermite
 
 
 def sgd_meets_ode(base=0):
@@ -159,3 +160,29 @@ def escape_at_huge_dimension(model, threshold, base):
     rate = 2 * tsode.plateau(model).escape_rate
     found = np.multiply(rate, slope(np.log(dimensions), means, errors))
     yield Claim("Escape time: the same slope from N = 1e9 to 1e15, coarse steps", 1.0, *found, "runs", "02")
+
+
+def information_exponents(base=0):
+    """One unit learns h_k on the sphere: the escape time is a constant, grows as ln N / 2g, and as N^(k-2).
+
+    The last at learning rates of N^(-1/2): at larger ones noise wins over a drift of m^2, m being N^(-1/2) at first.
+    Runs at N > 1000, and all of k = 3, go in coarse steps.
+    """
+    eta, runs = 0.1, 128 if SMALL else 1024
+    g = 2 * eta - 6 * eta**2
+    dimensions = np.array((250, 1000, 4000, 16_000) if SMALL else (250, 1000, 10_000, 100_000))
+    for k, what, theory, scale, power in (
+        (1, "slope of ⟨T⟩ in ln N", 0.0, np.asarray, 1.0),
+        (2, "slope of 2g⟨T⟩ in ln N", 1.0, lambda times: 2 * g * times, 1.0),
+        (3, "exponent of T in N at η ~ N^(-1/2)", 1.0, np.log, 0.5),
+    ):
+        found = []
+        for N in dimensions:
+            rate = eta if k < 3 else 1 / (32 * np.sqrt(N))
+            model = tsode.TeacherStudent(1, 1, rate, activation=Hermite(k), constraint="spherical")
+            how = {"engine": "diffusion", "step": 0.25 if k < 3 else 0.5 / rate} if N > 1000 or k == 3 else {}
+            alpha, seed = np.linspace(0, (30, 240, 600 * N)[k - 1], 601), shifted(100 * k + int(np.log2(N)), base)
+            sgd = tsode.simulate(model, None, alpha, N, runs, seed, until=tsode.escaped(0.25), **how)
+            found.append(mean_and_error(scale(tsode.escape_time(sgd, 0.25))))
+        growth_with_N = slope(np.log(dimensions), *np.transpose(found), dimensions**-power)
+        yield Claim(f"Information exponent {k}: {what}", theory, *growth_with_N, "runs", "07")

@@ -9,7 +9,8 @@ from tsode.activations import SHIPPED, Custom, Hermite, Polynomial, ReLU
 
 PAIRS = [*((name, name) for name in SHIPPED), ("erf", "quadratic"), ("erf", "sign"), (Hermite(3), Hermite(3))]
 SLOW = [
-    (Hermite(2), Polynomial([0.1, 0.5, 0.2])), (ReLU(0.2), "relu"), ("tanh", "erf"),
+    (Hermite(2), Polynomial([0.1, 0.5, 0.2])), (ReLU(0.2), "relu"), ("tanh", "erf"), ("relu", "tanh"),
+    ("erf", "relu"),
     (Custom(lambda x: x / (1 + np.exp(-x))), "tanh"),
 ]  # fmt: skip
 NAMES = [" learns ".join(dict.fromkeys(map(str, pair))) for pair in [*PAIRS, *SLOW]]

@@ -188,7 +188,7 @@ def gradient_averages(averages, omega, parameters, constants=()):
 
 
 SMOOTH = [(Erf(), Erf()), (Erf(), Quadratic()), (Quadratic(), Erf()), (Tanh(), Erf())]
-MIXED = [*SMOOTH, (ReLU(0.1), ReLU()), (Hermite(3), Quadratic())]
+MIXED = [*SMOOTH, (ReLU(0.1), ReLU()), (Hermite(3), Quadratic()), (ReLU(0.1), Tanh()), (Erf(), ReLU())]
 
 
 @pytest.mark.parametrize(("student", "teacher"), MIXED, ids=map(named, MIXED))

@@ -285,6 +285,8 @@ def test_progress_counts_the_samples_of_all_runs(scripted, monkeypatch):
     bars = []
 
     class Bar:
+        disable = True
+
         def __init__(self, show, **options):
             self.show, self.options, self.updates, self.open = show, options, [], None
             bars.append(self)

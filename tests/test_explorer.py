@@ -1,5 +1,11 @@
 """The explorer, by its controls: what a hand would move, code sets."""
 
+import asyncio
+import subprocess
+import sys
+
+import browser
+import nbformat
 import numpy as np
 import pytest
 
@@ -50,3 +56,63 @@ def test_what_has_no_plateau_and_what_has_no_closed_form_say_so(explorer):
     assert explorer.model.readout_learning_rate == 0.2
     assert "not known: `model` must have a fixed readout" in shown(explorer)[1]
     explorer.controls["trained"].value = False
+
+
+def test_a_curve_that_takes_long_follows_when_the_controls_rest(explorer, monkeypatch):
+    monkeypatch.setattr("tsode.explorer.REST", 0.0)
+    explorer.update(0.0)
+    assert "its beginning" in shown(explorer)[1]
+
+    async def move_and_rest():
+        explorer.update(0.0)
+        start = explorer.ode.alpha[-1]
+        await asyncio.sleep(0.05)
+        return start
+
+    start = asyncio.run(move_and_rest())
+    assert "its beginning" not in shown(explorer)[1]
+    assert explorer.ode.alpha[-1] > 100 * start
+
+
+@pytest.fixture
+def lab(tmp_path, monkeypatch):
+    """Address of a notebook with an explorer, in a JupyterLab of its own."""
+    pytest.importorskip("jupyterlab", reason="the extra notebooks")
+    serverapp = pytest.importorskip("jupyter_server.serverapp")
+    code = "import tsode\ntsode.explore(tsode.TeacherStudent(3, 2, 0.3), N=300)"
+    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code)], metadata=kernel)
+    nbformat.write(notebook, tmp_path / "explore.ipynb")
+    for name in ("CONFIG", "DATA", "RUNTIME"):
+        monkeypatch.setenv(f"JUPYTER_{name}_DIR", str(tmp_path / name))
+    open_to_all = ("--ServerApp.port=0", "--IdentityProvider.token=", "--allow-root", "--no-browser")
+    command = [sys.executable, "-m", "jupyterlab", *open_to_all, f"--ServerApp.root_dir={tmp_path}"]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
+        (found,) = browser.wait_for("server", lambda: list(serverapp.list_running_servers(str(tmp_path / "RUNTIME"))))
+        yield f"{found['url']}doc/tree/explore.ipynb"
+        server.terminate()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(browser.BROWSER is None, reason="no browser")
+def test_a_slider_and_the_button_in_a_real_browser(lab, tmp_path):
+    ready = "document.body.innerText.includes('| Idle')"
+    picture = "document.querySelector('.widget-image')?.src"
+    with browser.page_of(lab, tmp_path) as page:
+
+        def after(shown):
+            """Return the figure that follows one, once the kernel rests."""
+            return browser.wait_for("figure", lambda: page.ask(f"{ready} && {picture} !== {shown!r} && {picture}"))
+
+        browser.wait_for("kernel", lambda: page.ask(ready))
+        page.focus(".jp-CodeCell .cm-content")
+        page.press("Enter", browser.SHIFT)
+        alone = after("")
+        page.focus(".jp-OutputArea .noUi-handle")
+        page.press("ArrowRight")
+        moved = after(alone)
+        assert page.ask("document.querySelector('.widget-readout').textContent") == "4"
+        assert page.ask("document.querySelectorAll('.widget-dropdown select')[3].value") == "the student's"
+        page.ask("document.querySelector('.jupyter-button').click()")
+        after(moved)
+        page.screenshot(tmp_path / "runs.png")

@@ -1,5 +1,6 @@
 """No result comes from a kernel compiled before the source changed, and none needs a folder to keep kernels in."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -139,34 +140,13 @@ def test_two_activations_from_the_caches_of_two_processes(tmp_path):
     assert lines("erf", "quadratic") == erf + quadratic
 
 
-FIRST_CALLS = """
-import numba.core.event, numpy as np, tsode
-from tsode import cli
-
-compiled = []
-class Listener(numba.core.event.Listener):
-    def on_start(self, event): compiled.append(str(event.data.get("dispatcher")))
-    def on_end(self, event): pass
-
-assert cli.main(["warm-up"]) == 0
-numba.core.event.register("numba:compile", Listener())
-for activation in tsode.activations.SHIPPED:
-    model = tsode.TeacherStudent(4, 2, 0.1, activation=activation)
-    start = tsode.Overlaps.random(model, N=100, rng=0)
-    tsode.integrate(model, start, 1.0)
-    tsode.integrate_many(model, [start] * 3, np.linspace(0, 1, 5), gradient_flow=True)
-    for engine in ("chain", "weights"):
-        for runs in (1, 20):
-            tsode.simulate(model, start, 0.1, N=100, runs=runs, engine=engine)
-    tsode.simulate(model, start, 1.0, N=1000, engine="diffusion")
-print(len(compiled), compiled)
-"""
-
-
 @pytest.mark.slow
 def test_nothing_is_compiled_after_the_warm_up(tmp_path):
-    run = subprocess.run(
-        [sys.executable, "-c", FIRST_CALLS], capture_output=True, text=True, check=True,
-        env=os.environ | {"NUMBA_CACHE_DIR": str(tmp_path)},
-    )  # fmt: skip
-    assert run.stdout.splitlines()[-1] == "0 []"
+    """By the examples of all public functions and the engines for every activation, each in a process of its own."""
+    environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path)}
+    subprocess.run([sys.executable, "-m", "tsode", "warm-up"], env=environment, check=True)
+    script = Path(__file__).with_name("first_calls.py")
+    run = subprocess.run([sys.executable, script], capture_output=True, text=True, check=True, env=environment)
+    found = {name: names for name, _, names in map(json.loads, run.stdout.splitlines())}
+    assert len(found) > 140
+    assert {name: names for name, names in found.items() if names} == {}

@@ -127,7 +127,7 @@ def test_what_is_known_of_a_link(tmp_path):
         Link(lambda a, b: a**0.5),
     ):
         assert rule.degree(square) is None
-    assert Link(lambda a, b: -(a**3) * b - 2).degree(square) == 5
+    assert Link(lambda a, b: -(a**3) * b / 3 - 2).degree(square) == 5
     with pytest.raises(tsode.NoClosedForm, match="`rule` must"):
         model.loss_slopes(np.eye(2), np.eye(2))
     for name in ("product", "parity"):  # a unit of the teacher is no other

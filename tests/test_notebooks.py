@@ -1,4 +1,4 @@
-"""The notebooks: without outputs as committed, and run from top to bottom in small sizes."""
+"""The notebooks: with their figures as committed, and run from top to bottom in small sizes."""
 
 import ast
 import os
@@ -50,15 +50,31 @@ def test_all_nine_are_there():
     assert [path.name[:2] for path in NOTEBOOKS] == sorted(PICTURES)
 
 
-def test_committed_without_outputs(path):
+def code(path):
+    return [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
+
+
+def figures(path):
+    """Return how many pictures a notebook shows."""
+    return sum("image/png" in output.get("data", {}) for cell in code(path) for output in cell.outputs)
+
+
+def test_committed_with_its_figures_and_without_traces_of_a_run(path):
     notebook = nbformat.read(path, as_version=4)
     nbformat.validate(notebook)
-    for cell in notebook.cells:
-        if cell.cell_type == "code":
-            assert cell.outputs == []
-            assert cell.execution_count is None
+    assert figures(path) == len(PICTURES[path.name[:2]])
+    for cell in code(path):
+        assert cell.execution_count is None
+        assert not cell.metadata
+        assert all(output.get("name") != "stderr" and "ipywidgets" not in str(output) for output in cell.outputs)
     assert set(notebook.metadata) == {"kernelspec", "language_info"}
     assert set(notebook.metadata.language_info) == {"name"}, "no version of Python: it changes with every user"
+
+
+def test_figures_are_small():
+    sizes = [path.stat().st_size for path in NOTEBOOKS]
+    assert max(sizes) < 300_000
+    assert sum(sizes) < 2_000_000
 
 
 def test_one_cell_of_parameters_at_the_top(path):
@@ -94,8 +110,8 @@ def test_runs_in_jupyter(path, tmp_path):
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert found.returncode == 0, found.stderr[-3000:]
-    cells = [cell for cell in nbformat.read(executed, as_version=4).cells if cell.cell_type == "code"]
-    assert not [output.text for cell in cells for output in cell.outputs if output.get("name") == "stderr"]
+    assert not [output.text for cell in code(executed) for output in cell.outputs if output.get("name") == "stderr"]
+    assert figures(executed) == len(PICTURES[path.name[:2]])
 
 
 @pytest.mark.parametrize("first", ["# a rule of one's own", "# a pull of one's own"])
@@ -106,3 +122,16 @@ def test_a_rule_of_ones_own_is_a_dozen_lines(first):
     lines = [line for line in source.split("\n")[1:] if line.strip()]
     assert 5 < len(lines) <= 12
     assert "tsode.Scheme(" in lines[-1]
+
+
+def test_what_is_kept_of_a_run(monkeypatch):
+    monkeypatch.syspath_prepend(FOLDER)
+    from keep_outputs import kept
+
+    new = nbformat.v4.new_output
+    streams = ("stdout", "a"), ("stderr", "!"), ("stdout", "b")
+    printed = [new("stream", name=name, text=text) for name, text in streams]
+    bar = new("display_data", {"application/vnd.jupyter.widget-view+json": {}, "text/plain": "a bar"})
+    text, result = kept([*printed, bar, new("execute_result", {"text/plain": "1"}, execution_count=3)])
+    assert text.text == "ab"
+    assert (result.output_type, result.data) == ("display_data", {"text/plain": "1"})

@@ -5,6 +5,7 @@ from models import generic_start
 
 import tsode
 from tsode import plot
+from tsode.plot._style import style
 
 
 @pytest.fixture
@@ -91,6 +92,16 @@ def test_given_axes_are_used_and_settings_left_alone(pair):
     assert plot.loss_curve(*pair, ax=ax) is ax
     assert plot.overlap_curves(*pair, ax=ax) is ax
     assert dict(plt.rcParams) == before
+
+
+def test_what_the_first_figure_turns_on_stays_on():
+    """In a notebook that is the showing of figures: the backend is loaded with the first of them."""
+    with style():
+        plt.ion()
+    try:
+        assert plt.isinteractive()
+    finally:
+        plt.ioff()
 
 
 @pytest.mark.parametrize("which", ["M", "Q"])

@@ -5,7 +5,7 @@ nothing below it checks again.
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ __all__ = [
     "integer",
     "is_number",
     "memory",
+    "names",
     "number",
     "real_array",
     "samples",
@@ -149,6 +150,13 @@ def choice(name: str, value: object, options: Sequence[str]) -> str:
     if value not in options:
         raise ValueError(f"`{name}` must be one of {', '.join(map(repr, options))}, but is {value!r}")
     return value
+
+
+def names(name: str, given: Iterable[str], known: Iterable[str], error: type[Exception] = TypeError) -> None:
+    """Raise an error unless all names that are given are known."""
+    for one in given:
+        if one not in known:
+            raise error(f"`{name}` must name some of {', '.join(known)}, but names {one!r}")
 
 
 def float_array(

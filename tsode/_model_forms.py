@@ -40,9 +40,7 @@ class Forms:
         array([0.5, 0.5])
         """
         kept = {one.name: one.default if is_default(self, one) else getattr(self, one.name) for one in _fields(self)}
-        for name in changes:
-            if name not in kept:
-                raise TypeError(f"`changes` must name some of {', '.join(kept)}, but names {name!r}")
+        _checks.names("changes", changes, kept)
         return type(self)(**{**kept, **changes})
 
     def to_dict(self) -> dict[str, Any]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import html
 import io
+import time
 from dataclasses import fields
 from typing import Any
 
@@ -18,17 +20,21 @@ from .ode import integrate
 from .overlaps import Overlaps
 from .plateaus import plateau
 from .sgd import simulate
-from .studies.measurements import escape_setting, time_to_learn
+from .studies.measurements import MOST_DOUBLINGS, escape_setting, first_look, worth_a_look
 
 __all__ = ["Explorer", "explore"]
 
 WIDEST = 12
-POINTS = 161
+POINTS = 81
 RTOL = 1e-6  # a curve on a screen
 TAIL = 1e-4  # of the law of the escape that is not shown
+HORIZONS = (*2.0 ** np.arange(-9, 0, 3), *2.0 ** np.arange(MOST_DOUBLINGS))  # natural times, one after the other
+AT_ONCE, AT_REST = 0.04, 5.0  # seconds that the curve may take while a control moves, and once all have come to rest
+REST = 0.4  # seconds without a move
 LISTS = ("constraint", "activation", "rule")
 SIZES = ("100", "300", "1000", "3000", "10000", "100000")
 TRAINED = "trained"
+OWN = "the student's"  # activation of the teacher: a list shows nothing where None is chosen
 
 
 class Explorer:
@@ -51,12 +57,18 @@ class Explorer:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
 
-        self._fixed, self.ode, self._law = model, None, None
+        self._fixed, self.ode, self._law, self._times = model, None, None, None
+        self._waiting: asyncio.TimerHandle | None = None
         self.controls = _controls(widgets, model, N)
         figure = Figure(figsize=(9, 3.1), dpi=80)
         self._canvas = FigureCanvasAgg(figure)
         # fixed margins: a layout that adapts draws everything twice
         self._axes = figure.subplots(1, 2, gridspec_kw={"left": 0.08, "right": 0.98, "bottom": 0.16, "wspace": 0.22})
+        for ax in self._axes:  # few ticks, and labels that do not move with them: most of the time goes there
+            ax.locator_params(nbins=5)
+            ax.xaxis.set_label_coords(0.5, -0.12)
+        self._axes[0].yaxis.set_label_coords(-0.13, 0.5)
+        self._axes[1].set(yticks=[])
         self._picture, self._text, self._button = widgets.Image(format="png"), widgets.HTML(), widgets.Button()
         self._button.description, self._button.tooltip = "Run SGD", "four runs from the start of the curve"
         self._button.on_click(lambda _: self.run())
@@ -76,6 +88,8 @@ class Explorer:
     def model(self) -> TeacherStudent:
         """What the controls say."""
         chosen = {name: control.value for name, control in self.controls.items() if name not in (TRAINED, "N")}
+        if chosen.get("teacher_activation") == OWN:
+            chosen["teacher_activation"] = None
         chosen["readout_learning_rate"] = chosen["learning_rate"] if self.controls[TRAINED].value else 0.0
         if chosen["p"] != self._fixed.p:  # what was given for other widths does not hold
             chosen["student_readout"] = None
@@ -83,11 +97,28 @@ class Explorer:
             chosen["teacher_readout"] = chosen["teacher_overlap"] = None
         return self._fixed.replace(**chosen)
 
-    def update(self) -> None:
-        """Compute theory for what the controls say, and show it."""
-        self.ode = self._law = None
+    def update(self, seconds: float | None = None) -> None:
+        """Compute theory for what the controls say, and show it.
+
+        Parameters
+        ----------
+        seconds : float, optional
+            What the curve may take; of one that needs more the beginning is shown. By default as long as it needs, but
+            a moment in a notebook: the rest and the plateau then follow when no control has moved for a while.
+        """
+        if self._waiting is not None:
+            self._waiting.cancel()
+        self.ode = self._law = self._waiting = None
         try:
-            self._rows = self._solve(self.model)
+            loop = asyncio.get_running_loop()
+        except RuntimeError:  # no notebook: nothing would follow
+            loop = None
+        if seconds is None:
+            seconds = np.inf if loop is None else AT_ONCE
+        try:
+            self._rows, whole = self._solve(self.model, seconds)
+            if not whole and loop is not None and seconds < AT_REST:
+                self._waiting = loop.call_later(REST, self.update, AT_REST)
         except ValueError as error:  # no such model, or it has no averages: said where the numbers would stand
             self._rows = [("no curve", str(error))]
         self._show()
@@ -104,32 +135,35 @@ class Explorer:
             ode, N = self.ode, int(self.controls["N"].value)
             self._show(simulate(ode.model, ode.overlaps(0), ode.alpha, N=N, runs=runs, seed=seed))
 
-    def _solve(self, model):
-        """Compute the curve and the law, and return what is said of them."""
+    def _solve(self, model, seconds):
+        """Compute curve and law; return what is said of them, and whether the curve is whole."""
         N = int(self.controls["N"].value)
         start = Overlaps.random(model, N, rng=0)
         self._law, threshold = escape_setting(model, N)
-        end = time_to_learn(model, start, threshold)
-        if self._law is not None:
-            end = max(end, self._law.ppf(1 - TAIL))
-        self.ode = ode = integrate(model, start, np.linspace(0, end, POINTS), rtol=RTOL)
-        rows = [("excess loss at the end", f"{ode.excess_loss[-1]:.4g}")]
-        if ode.status != "completed":
-            rows.append(("the ODE", f"{ode.status} at α = {ode.stopped_at:.4g}"))
+        self._times = None if self._law is None else self._law.ppf([TAIL, 1 - TAIL])
+        least = 0.0 if self._law is None else self._times[1]
+        self.ode, whole = _curve(model, start, threshold, least, seconds)
+        rows = [("excess loss at the end", f"{self.ode.excess_loss[-1]:.4g}")]
+        if self.ode.status != "completed":
+            rows.append(("the ODE", f"{self.ode.status} at α = {self.ode.stopped_at:.4g}"))
+        if not whole:
+            rows.append(("the curve", f"its beginning, as far as {seconds:g} s take"))
+            if seconds < AT_REST:  # a plateau that has to be searched for takes longer still
+                return rows, whole
         try:
             rest = plateau(model)
             rows.append(("plateau: excess loss, escape rate", f"{rest.excess_loss:.4g}, {rest.escape_rate:.4g}"))
             rows.append(("largest learning rate", f"{rest.max_learning_rate:.4g}"))
             if self._law is not None:
-                law = f"{self._law.mean():.4g} ± {self._law.std():.3g} (law)"
-                rows.append((f"escape: tr M Mᵀ > {threshold:.3g}", law))
+                mean, variance = self._law.stats()
+                rows.append((f"escape: tr M Mᵀ > {threshold:.3g}", f"{mean:.4g} ± {np.sqrt(variance):.3g} (law)"))
             both = compare(model, N)
             rows.append(("Hessians", f"plateau: {both.plateau.verdict}; solutions: {both.manifold.verdict}"))
         except NoClosedForm as error:
             rows.append(("in closed form", f"not known: {error}"))
         except ValueError as error:
             rows.append(("plateau and solutions", str(error)))
-        return rows
+        return rows, whole
 
     def _show(self, sgd=None):
         """Draw curve, law and runs, and write the rows."""
@@ -141,18 +175,38 @@ class Explorer:
                 artist.remove()
             ax.relim()
         if self.ode is not None:
-            loss_curve(self.ode, sgd, ax=left)
+            loss_curve(self.ode, sgd, ax=left).minorticks_off()
         if self._law is not None:
-            alpha = np.linspace(*self._law.ppf([TAIL, 1 - TAIL]), POINTS)
+            alpha = np.linspace(*self._times, POINTS)
             right.plot(alpha, self._law.pdf(alpha), color="black")
             right.set(xlabel="escape time, from random weights", ylabel="probability density, theory")
         left.set_visible(self.ode is not None)
         right.set_visible(self._law is not None)
         picture = io.BytesIO()
-        self._canvas.print_png(picture)
+        self._canvas.print_png(picture, pil_kwargs={"compress_level": 1})
         self._picture.value = picture.getvalue()
         cells = (f"<tr><td>{html.escape(name)}</td><td>{html.escape(said)}</td></tr>" for name, said in self._rows)
         self._text.value = f"<table>{''.join(cells)}</table>"
+
+
+def _curve(model, start, threshold, least, seconds):
+    """Return the ODE until the student has learnt, at least to the time `least`, and whether that took few seconds.
+
+    The time of an explicit method grows as the horizon does.
+    """
+    rate, left, first = 0.0, seconds, 2.0 ** first_look(model)
+    for horizon in HORIZONS:
+        if rate * horizon > left:
+            break
+        began = time.thread_time()
+        ode = integrate(model, start, np.linspace(0, horizon * model.natural_time, POINTS), rtol=RTOL)
+        took = time.thread_time() - began
+        rate, left = took / horizon, left - took
+        end = worth_a_look(ode, threshold) if horizon >= first or ode.status == "diverged" else None
+        if end is not None or horizon == HORIZONS[-1]:
+            end = max(end or 8 * model.natural_time, least)
+            return integrate(model, start, np.linspace(0, end, POINTS), rtol=RTOL), True
+    return ode, False
 
 
 def explore(model: TeacherStudent | None = None, N: int = 1000) -> Explorer:
@@ -197,7 +251,7 @@ def explore(model: TeacherStudent | None = None, N: int = 1000) -> Explorer:
 def _controls(widgets: Any, model: TeacherStudent, N: int) -> dict[str, Any]:
     """Return a control for each field that has one, at what the model says."""
     about = {field.name: field.metadata for field in fields(model)}
-    style = {"description_width": "10em"}
+    style = {"description_width": "12em"}
 
     def widget(kind, name, **options):
         return kind(value=plain(getattr(model, name)), description=about[name]["label"], style=style, **options)
@@ -210,9 +264,9 @@ def _controls(widgets: Any, model: TeacherStudent, N: int) -> dict[str, Any]:
             found[name] = widget(widgets.Dropdown, name, options=about[name]["choices"])
     if "activation" in found:
         own = model.teacher_activation == model.activation
-        teachers = [("the student's", None), *((name, name) for name in about["teacher_activation"]["choices"])]
-        value = None if own else plain(model.teacher_activation)
-        if value in dict(teachers).values():
+        teachers = [OWN, *about["teacher_activation"]["choices"]]
+        value = OWN if own else plain(model.teacher_activation)
+        if value in teachers:
             label = about["teacher_activation"]["label"]
             found["teacher_activation"] = widgets.Dropdown(
                 value=value, options=teachers, description=label, style=style

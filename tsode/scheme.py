@@ -146,10 +146,7 @@ class Scheme(Report):
         >>> scheme.replace(inputs=Inputs([1.5, 0.5], [1, 1])).random(N=100, rng=0).blocks.Q.shape
         (2, 3, 3)
         """
-        for name in changes:
-            if name not in self.__dataclass_fields__:
-                known = ", ".join(self.__dataclass_fields__)
-                raise TypeError(f"`changes` must name some of {known}, but names {name!r}")
+        _checks.names("changes", changes, self.__dataclass_fields__)
         return replace(self, **changes)
 
     def start(self, Omega: ArrayLike) -> Overlaps:

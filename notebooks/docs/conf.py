@@ -1,8 +1,6 @@
 """Settings of the documentation: ``make docs`` builds it into out/docs."""
 
-import os
 import sys
-import tempfile
 from importlib.metadata import version as _version
 from pathlib import Path
 
@@ -23,12 +21,7 @@ root_doc = "index"
 templates_path = ["docs/templates"]  # of autosummary, which looks from the folder of the sources
 exclude_patterns = ["docs/templates", "pictures"]
 
-# notebooks are kept without outputs, and run here in small sizes: TSODE_SMALL=0 builds with the full ones
-os.environ.setdefault("TSODE_SMALL", "1")
-os.environ.setdefault("TSODE_OUT", tempfile.mkdtemp())
-nb_execution_mode = "cache"
-nb_execution_timeout = 3600 if os.environ["TSODE_SMALL"] == "0" else 900
-nb_execution_raise_on_error = True
+nb_execution_mode = "off"  # notebooks keep their figures: `make pictures`
 myst_enable_extensions = ["dollarmath"]
 myst_heading_anchors = 3
 

@@ -42,7 +42,10 @@ from .averages import gaussian_nodes
 if TYPE_CHECKING:
     from .base import Activation
 
-__all__ = ["Averages", "by_quadrature", "error_squared", "error_squared_accuracy"]
+__all__ = [
+    "Averages", "beside", "by_quadrature", "directions", "error_squared", "error_squared_accuracy", "factor_of",
+    "inner_nodes", "positive",
+]  # fmt: skip
 
 OUTER, INNER = 7.0, 8.0  # reach of the nodes for z_k and z_l, and for what is left
 NEGLIGIBLE = 1e-13  # share of a node in the sum of all that is left out
@@ -116,11 +119,11 @@ class Averages:
 
 
 @functools.lru_cache(maxsize=64)
-def by_quadrature(student: Activation, teacher: Activation) -> Averages:
-    """Return the Averages of two smooth activations without closed form."""
+def by_quadrature(student: Activation, teacher: Activation, levels: bool = False) -> Averages:
+    """Return the Averages of two activations without closed form, whose constant is the level if there are levels."""
 
     def drift(omega, parameters, p):
-        u, variances = parameters[2:], np.diagonal(omega)
+        u, variances = parameters[2 : 2 + len(omega)], np.diagonal(omega)
         J, curvature = np.empty((p, len(omega))), np.zeros(p)
         for activation, side in ((student, slice(0, p)), (teacher, slice(p, None))):
             covariances = variances[:p, None], omega[:p, side], variances[side]
@@ -131,11 +134,11 @@ def by_quadrature(student: Activation, teacher: Activation) -> Averages:
         return -parameters[0] * u[:p, None] * J
 
     def noise(omega, parameters, J, F):
-        p, u = len(J), parameters[2:]
-        squared = student.error_squared(teacher, omega, u[:p], -u[p:], parameters[1] ** 2)
+        p, u, level = len(J), parameters[2 : 2 + len(omega)], int(parameters[-1]) if levels else 1
+        squared = student.error_squared(teacher, omega, u[:p], -u[p:], parameters[1] ** 2, level)
         return parameters[0] ** 2 * np.outer(u[:p], u[:p]) * squared
 
-    return Averages(drift_arrays=drift, noise_arrays=noise)
+    return Averages(drift_arrays=drift, noise_arrays=noise, constants=levels)
 
 
 def error_squared(
@@ -177,20 +180,27 @@ def error_squared(
     found = np.full((p, p), np.nan)
     if not np.isfinite(omega).all():  # a solution that diverges, here and below
         return found
-    factor = _factor(omega)
+    factor = factor_of(omega)
 
     def outputs(z):
         return np.concatenate([student.function(z[:p])[0], teacher.function(z[p:])[0]]) * u[:, None, None]
 
     for k in range(p):
         for l in range(k + 1):
-            R, V = _directions(factor[[k, l]])
+            R, V = directions(factor[[k, l]])
             x, weights = _outer_nodes(R, level)
             weights = weights * np.prod(student.function(R @ x.T)[1], axis=0)
             kept = np.abs(weights) > NEGLIGIBLE * np.abs(weights).sum()
             squared = _conditional(outputs, np.sign(u), factor, V, x[kept], level)
             found[k, l] = found[l, k] = weights[kept] @ (squared + noise_variance)
-    # Each entry has nodes of its own: an eigenvalue that should be zero may be negative by their error.
+    return positive(found)
+
+
+def positive(found: np.ndarray) -> np.ndarray:
+    """Return a matrix without its negative eigenvalues.
+
+    Each entry has nodes of its own: an eigenvalue that should be zero may be negative by their error.
+    """
     values, vectors = np.linalg.eigh(found)
     root = vectors * np.sqrt(np.maximum(values, 0.0))
     return root @ root.T
@@ -220,7 +230,7 @@ def error_squared_accuracy(
     return float(np.max(np.abs(np.subtract(*pair))))
 
 
-def _factor(omega):
+def factor_of(omega: np.ndarray) -> np.ndarray:
     """Return rows that stand for the units: their products are `omega`. Equal units have equal rows."""
     n = len(omega)
     tolerance = 4 * n * np.finfo(float).eps * max(np.diagonal(omega).max(), 0.0)
@@ -230,7 +240,7 @@ def _factor(omega):
     return rows
 
 
-def _directions(rows):
+def directions(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return R, shape (2, d), and d orthonormal directions V, shape (d, n), with rows = R V.
 
     R is the symmetric root of the covariance of both units, so that no unit is preferred; d = 1 if they are parallel.
@@ -258,12 +268,8 @@ def _conditional(outputs, signs, factor, V, x, level):
 
     D is the sum of `outputs` over units; `signs` of them are those of the readouts.
     """
-    along = factor @ V.T
-    rest = factor - along @ V
-    spread = np.linalg.norm(rest, axis=1)
-    rest /= np.where(spread > 0, spread, 1.0)[:, None]
-    r = rest @ rest.T
-    y, h = _inner_nodes(spread.max(), level)
+    along, spread, r = beside(factor, V)
+    y, h = inner_nodes(spread.max(), level)
     s = outputs((along @ x.T)[..., None] + spread[:, None, None] * y)  # units, nodes for x, nodes for y
     c = np.moveaxis(s @ h, 2, 0)  # orders, units, nodes
     tail = np.sqrt(np.maximum(np.square(s) @ h[:, 0] - np.sum(c**2, axis=0), 0.0))
@@ -272,7 +278,16 @@ def _conditional(outputs, signs, factor, V, x, level):
     return np.einsum("nim,nim->m", powers @ c, c)
 
 
-def _inner_nodes(spread, level):
+def beside(factor: np.ndarray, V: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the components of the units along V, the norms of what is left of them, and its correlations."""
+    along = factor @ V.T
+    rest = factor - along @ V
+    spread = np.linalg.norm(rest, axis=1)
+    rest /= np.where(spread > 0, spread, 1.0)[:, None]
+    return along, spread, rest @ rest.T
+
+
+def inner_nodes(spread: float, level: int) -> tuple[np.ndarray, np.ndarray]:
     """Return nodes y and weighted Hermite polynomials, shape (nodes, order + 1): `s(y) @ h` are coefficients of s."""
     order = 12 + 4 * level
     y, weights = gaussian_nodes(2 * int((15 + 2 * level) * min(max(1.0, spread), WIDEST)) + 1, INNER)

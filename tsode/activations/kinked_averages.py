@@ -11,20 +11,21 @@ so that only the integral over u is split at zero, into two by Gauss and Legendr
 and its derivatives follow from those of v. The others are averages of s or s' with derivatives of g, of which the
 second is taken by parts, :math:`c_{zz} E[s g''] = E[z s g'] - c_{xz} E[s' g']`, but for small :math:`c_{zz}`.
 
-The noise of SGD needs averages over four, which are not known for such pairs.
+The averages over four are in :mod:`tsode.activations.kinked_noise`.
 """
 
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from .._checks import NoClosedForm
 from .averages import SMALL, check_smooth, derivatives, everywhere, plane
-from .error_averages import by_quadrature as averages
+from .error_averages import Averages, by_quadrature
+from .kinked_noise import accuracy, constants, error_squared
 
 if TYPE_CHECKING:
     from .base import Activation
@@ -75,28 +76,9 @@ def pair_curvatures(
     return everywhere(_curvatures, 40, first, second, c_xx, c_xz, c_zz)
 
 
-def constants(student: Activation, teacher: Activation, rtol: float = 0.0) -> tuple[float, ...]:
-    """Return nothing: the right-hand side is not compiled."""
-    return ()
-
-
-def error_squared(
-    student: Activation,
-    teacher: Activation,
-    omega: np.ndarray,
-    v: np.ndarray,
-    v_star: np.ndarray,
-    noise_variance: float,
-    level: int = 1,
-) -> NoReturn:
-    """Say that it is not known."""
-    raise NoClosedForm(
-        "`model` must have activations that are both piecewise linear or both smooth for the noise of SGD, but has "
-        f"{student!r} and {teacher!r}; tsode.simulate and gradient_flow=True need no average over it"
-    )
-
-
-accuracy = error_squared
+def averages(student: Activation, teacher: Activation) -> Averages:
+    """Return the Averages of both, for NumPy."""
+    return by_quadrature(student, teacher, levels=True)
 
 
 @functools.cache

@@ -34,6 +34,7 @@ from .._compiled import evaluate, evaluation_function, jitable
 from .._lanes import WIDTH, fma, load, store
 from .averages import AROUND, LARGEST, NODES, RANGE, SMALL, STENCIL, check_smooth
 from .error_averages import NEGLIGIBLE, Averages, by_quadrature, error_squared
+from .levels import difference, level_of
 from .loops import Loops
 from .quadrature_nodes import line_of, planned, rows_of
 from .units import part
@@ -41,13 +42,8 @@ from .units import part
 if TYPE_CHECKING:
     from .base import Activation
 
-__all__ = ["accuracy", "averages", "constants", "level_of"]
+__all__ = ["accuracy", "averages", "constants"]
 
-LAST = 4  # the finest level
-GENERIC = (
-    np.array([[1.0, 0.2, 0.6, 0.1], [0.2, 1.0, -0.2, 0.5], [0.6, -0.2, 1.0, 0.0], [0.1, 0.5, 0.0, 1.0]]),
-    np.array([0.8, -0.5]), np.array([1.0, 0.4]),
-)  # fmt: skip
 SECOND = np.ascontiguousarray(STENCIL[:, 0])  # takes the slope around a point to the second derivative
 
 
@@ -214,7 +210,7 @@ def constants(student: Activation, teacher: Activation, rtol: float = 1e-8) -> t
     """Return what the right-hand side reads after the readouts: with a level and the addresses of both activations."""
     if numba.config.DISABLE_JIT:
         return ()
-    return LOOPS.constants(_numbers(student, teacher, level_of(student, teacher, rtol)))
+    return LOOPS.constants(_numbers(student, teacher, level_of(_squared, student, teacher, rtol)))
 
 
 def accuracy(
@@ -227,25 +223,17 @@ def accuracy(
     rtol: float,
 ) -> float:
     """Return the difference of the average from that of the next level, relative to its largest entry."""
-    return _difference(student, teacher, level_of(student, teacher, rtol), omega, v, v_star, noise_variance)
+    level = level_of(_squared, student, teacher, rtol)
+    return difference(_squared, student, teacher, level, omega, v, v_star, noise_variance)
 
 
-@functools.lru_cache(maxsize=256)
-def level_of(student: Activation, teacher: Activation, rtol: float) -> int:
-    """Return the first level whose error at a generic point is at most `rtol`, or the last one."""
-    levels = range(LAST)
-    return next((level for level in levels if _difference(student, teacher, level, *GENERIC, 0.0) <= rtol), LAST)
-
-
-def _difference(student, teacher, level, omega, v, v_star, noise_variance):
+def _squared(student, teacher, omega, v, v_star, noise_variance, level):
+    """Return E[D^2 s'_k s'_l] as the ODEs have it."""
     check_smooth(student)
     check_smooth(teacher)
-    given = omega, v, v_star, noise_variance
     if numba.config.DISABLE_JIT:
-        coarse, fine = (error_squared(student, teacher, *given, level + i) for i in (0, 1))
-    else:
-        coarse, fine = (LOOPS.error_squared(*given, _numbers(student, teacher, level + i)) for i in (0, 1))
-    return float(np.abs(fine - coarse).max() / max(np.abs(fine).max(), np.finfo(float).tiny))
+        return error_squared(student, teacher, omega, v, v_star, noise_variance, level)
+    return LOOPS.error_squared(omega, v, v_star, noise_variance, _numbers(student, teacher, level))
 
 
 def _numbers(student, teacher, level):

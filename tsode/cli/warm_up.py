@@ -11,10 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from .. import finite_size, ode, sgd
+from .. import finite_size, hessian, ode, plateaus, sgd
 from .._lanes import WIDTH
 from .._progress import progress_bar
 from ..activations import SHIPPED, NoClosedForm
+from ..inputs import Inputs
 from ..model import TeacherStudent
 from ..overlaps import Overlaps
 
@@ -36,7 +37,7 @@ def add_warm_up(commands: Any) -> None:
 
 
 def _run(options: argparse.Namespace) -> int:
-    calls = [call for name in SHIPPED for call in _calls(name)]
+    calls = [*_shared_calls(), *(call for name in SHIPPED for call in _calls(name))]
     began = time.perf_counter()
     with progress_bar(True, total=len(calls), unit="kernel") as bar:
         for label, call in calls:
@@ -47,11 +48,29 @@ def _run(options: argparse.Namespace) -> int:
     return 0
 
 
+def _shared_calls() -> Iterator[tuple[str, Callable[[], object]]]:
+    """Yield the smallest calls that compile what serves every activation."""
+    model = TeacherStudent(2, 1, 0.1, 0.1)
+    start = Overlaps.random(model, N, rng=0)
+    weights = np.ones((2, N))
+
+    def on_samples():
+        hessian.empirical_operator(model, weights, np.ones((2, N)), np.ones(2)).matvec(weights.ravel())
+
+    yield "fixed points", lambda: plateaus.fixed_point(model, start)
+    yield "fluctuations at rest", lambda: finite_size.stationary_fluctuations(model)
+    yield "Hessian on samples", on_samples
+
+
 def _calls(activation: str) -> Iterator[tuple[str, Callable[[], object]]]:
     """Yield the smallest calls that compile all kernels of an activation."""
     model = TeacherStudent(2, 1, 0.1, 0.1, activation=activation)
     start, alpha = Overlaps.random(model, N, rng=0), np.array([0.0, 1.0 / N])
     wide = model.replace(p=WIDE, student_readout=None)
+    others = {
+        "readouts trained": model.replace(readout_learning_rate=0.1),
+        "inputs in blocks": model.replace(inputs=Inputs([0.5, 1.5], [1, 1])),
+    }
 
     def derivatives():
         with contextlib.suppress(NoClosedForm):  # averages that only NumPy has
@@ -72,3 +91,7 @@ def _calls(activation: str) -> Iterator[tuple[str, Callable[[], object]]]:
     for precision in sgd.PRECISIONS:
         run = functools.partial(sgd.simulate, model, start, alpha, N, engine="weights", precision=precision)
         yield f"{activation}: weights in {precision} precision", run
+    for what, other in others.items():
+        begin = Overlaps.random(other, N, rng=0)
+        yield f"{activation}: ODE, {what}", functools.partial(ode.integrate, other, begin, alpha)
+        yield f"{activation}: run, {what}", functools.partial(sgd.simulate, other, None, alpha, N)

@@ -93,7 +93,8 @@ def with_averages(model: TeacherStudent, start: Overlaps, flow: tuple[float, flo
     -------
     callable
     """
-    averages, parameters = averages_of(model.fastest, options.gradient_flow, options.rtol)
+    scheduled, model = model, model.fastest
+    averages, parameters = averages_of(model, options.gradient_flow, options.rtol)
     p, n_scalars, (gain, loss), (decay, readout_decay, _) = model.p, len(model.rule.scalars(model)), flow, beside(model)
     variances, fractions = (np.ones(1), np.ones(1)) if model.inputs is None else (
         model.inputs.eigenvalues, model.inputs.fractions
@@ -128,4 +129,4 @@ def with_averages(model: TeacherStudent, start: Overlaps, flow: tuple[float, flo
             gain * scalars - loss * scalars_of(u, model), dQ[:, p:, :p].ravel(),
         ])  # fmt: skip
 
-    return with_schedule(model, function, parameters)
+    return with_schedule(scheduled, function, parameters)

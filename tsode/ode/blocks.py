@@ -50,7 +50,8 @@ def block_right_hand_side(
     -------
     callable
     """
-    averages, parameters = averages_of(model.fastest, gradient_flow, rtol)
+    scheduled, model = model, model.fastest
+    averages, parameters = averages_of(model, gradient_flow, rtol)
     inputs, p, n_scalars = model.inputs, model.p, len(model.rule.scalars(model))
     assert inputs is not None
     variances, (decay, readout_decay, _) = inputs.eigenvalues[:, None, None], beside(model)
@@ -91,7 +92,7 @@ def block_right_hand_side(
             scalars_of(change, model)[:] = model.rule.scalar_drift(model, M, Q, scalars) - readout_decay * scalars
         return change
 
-    return with_schedule(model, function, parameters)
+    return with_schedule(scheduled, function, parameters)
 
 
 def averages_of(model, gradient_flow, rtol):

@@ -27,8 +27,14 @@ _width: ContextVar[float | None] = ContextVar("width of a column in inches", def
 @contextlib.contextmanager
 def style() -> Iterator[None]:
     """Small sans-serif figures with light grids; the user's rcParams are left as they were."""
-    with plt.rc_context(HOUSE | (PAPER if _width.get() else {})):
+    ours = HOUSE | (PAPER if _width.get() else {})
+    # theirs alone are set back: the first figure of a notebook turns on that figures are shown, which has to stay
+    theirs = {name: plt.rcParams[name] for name in ours}
+    plt.rcParams.update(ours)
+    try:
         yield
+    finally:
+        plt.rcParams.update(theirs)
 
 
 def paper(width: float = 3.4) -> contextlib.AbstractContextManager[None]:

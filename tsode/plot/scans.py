@@ -209,10 +209,8 @@ def _check_dataset(dataset, scan, *names):
 
 def _selected(dataset, selection):
     """Return the part of a dataset at given values of some parameters."""
+    _checks.names("selection", selection, [name for name in LABELS if name in dataset.dims], ValueError)
     for name, value in selection.items():
-        if name not in LABELS or name not in dataset.dims:
-            names = [name for name in LABELS if name in dataset.dims]
-            raise ValueError(f"`selection` must name some of {', '.join(names)}, but names {name!r}")
         if not (isinstance(value, str) or _checks.is_number(value)) or value not in dataset[name].values.tolist():
             raise ValueError(f"`{name}` must be one of {dataset[name].values.tolist()}, but is {value!r}")
     return dataset.sel(selection)

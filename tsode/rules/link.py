@@ -17,9 +17,10 @@ import numpy as np
 
 from .. import _checks
 from .._compiled import jitable, with_name_of
-from ..activations.expressions import KINKED, LARGEST_POWER, Tape, plain_function, source, traced
+from ..activations.expressions import KINKED, Expression, Tape, plain_function, source, traced
 from .labels import Labels, Outcomes, Outputs
 from .output_loss import OutputLoss, readout_of, unit_jumps
+from .tracing import Trace
 
 if TYPE_CHECKING:
     from ..model import TeacherStudent
@@ -159,9 +160,9 @@ class Link(OutputLoss):
     def degree(self, model: TeacherStudent) -> int | None:
         """Return the degree of C where activation and target are polynomials and the loss is the square."""
         own = model.activation.coefficients
-        if own is None or self._degree is None or not isinstance(self.loss, Square):
+        if own is None or math.isinf(self._degree) or not isinstance(self.loss, Square):
             return None
-        return max(len(own) - 1, self._degree) + len(own) - 2
+        return max(len(own) - 1, int(self._degree)) + len(own) - 2
 
     def sharpness(self, model: TeacherStudent, scalars: np.ndarray) -> float:
         """Return the larger of the slopes of both outputs, over the change of each that matters."""
@@ -177,7 +178,7 @@ class Link(OutputLoss):
 
 
 def _written(function):
-    """Return the source of a function of rows, of how many, whether it may have kinks, and its degree or None."""
+    """Return the source of a function of rows, of how many, whether it may have kinks, and its degree."""
     if not callable(function):
         raise TypeError(f"`function` must be a function of p_star numbers, but is {type(function).__name__}")
     try:
@@ -192,22 +193,8 @@ def _written(function):
         raise TypeError(f"`function` must depend on its arguments, but is {value} everywhere")
     kinked = any(operation in KINKED for operation in tape.operations.values())
     loads = [f"{row} = load(mu, {r})" for r, row in enumerate(rows)]
-    return "\n".join([*loads, source(tape, value)]), len(rows), kinked, _degrees(tape, rows)[value]
-
-
-def _degrees(tape, rows):
-    """Return the degree of each step as a polynomial, None where it is none."""
-    found = dict.fromkeys(rows, 1)
-    for (operation, given), name in tape.steps.items():
-        parts = [0 if isinstance(part, float) else found[part] for part in given]
-        a, b = parts[0], parts[-1]
-        if a is None or b is None:
-            found[name] = None
-        elif operation in ("add", "subtract", "negative", "multiply"):
-            found[name] = a + b if operation == "multiply" else max(a, b)
-        else:
-            found[name] = a * int(given[1]) if operation == "power" and given[1] in range(LARGEST_POWER) else None
-    return found
+    (degree,) = Trace(tape, [(Expression(tape, value), ())]).degrees
+    return "\n".join([*loads, source(tape, value)]), len(rows), kinked, degree
 
 
 @functools.lru_cache

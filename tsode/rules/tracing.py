@@ -162,7 +162,7 @@ class Trace:
 
     @functools.cached_property
     def _degrees(self):
-        """Degree of each step as a polynomial of the variables z and n, infinite where it is none."""
+        """Degree of each step as a polynomial of the variables x, z and n, infinite where it is none."""
         found: dict[Value, float] = {}
         for operation, given, name in self.steps:
             found[name] = _degree(operation, given, [_degree_in(found, value) for value in given])
@@ -217,7 +217,7 @@ def _numbers(kind, shape, start=0):
 
 
 def _degree_in(known, value):
-    return known.get(value, float(isinstance(value, str) and value[0] in "zn"))
+    return known.get(value, float(isinstance(value, str) and value[0] in "xzn"))
 
 
 def _degree(operation, given, parts):

@@ -43,9 +43,7 @@ def model_grid(grid: Mapping[str, Any], dimension: bool = True) -> dict[str, lis
     if not isinstance(grid, Mapping):
         raise TypeError(f"`grid` must be a dict of values, but is {type(grid).__name__}")
     known = {name: about for name, about in PARAMETERS.items() if dimension or name != "dimension"}
-    for name in grid:
-        if name not in known:
-            raise ValueError(f"`grid` must name some of {', '.join(known)}, but names {name!r}")
+    _checks.names("grid", grid, known, ValueError)
     full = {}
     for name, about in known.items():
         if about.get("rare") and name not in grid:

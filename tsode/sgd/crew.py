@@ -10,7 +10,7 @@ from typing import Any
 
 from threadpoolctl import threadpool_limits
 
-from .._progress import progress_bar
+from .._progress import progress_bar, saying_what_compiles
 from .engines import Group, put_together, together
 from .forecast import Forecast
 from .records import Records
@@ -32,7 +32,8 @@ def run_all(
     crew = _Crew(setting, bar, Forecast(total, bar))
     if save and works:
         save()
-    with bar, threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(max(1, min(threads, len(works)))) as pool:
+    pool = ThreadPoolExecutor(max(1, min(threads, len(works))))
+    with bar, saying_what_compiles(bar), threadpool_limits(1, user_api="blas"), pool:
         try:
             futures = [pool.submit(crew.run, records, lists) for records, lists in works]
             if save:

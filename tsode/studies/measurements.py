@@ -19,11 +19,13 @@ __all__ = [
     "chosen_solution",
     "deviation",
     "escape_setting",
+    "first_look",
     "fitted_escape_rate",
     "late_exponent",
     "plateau_level",
     "random_rotations",
     "time_to_learn",
+    "worth_a_look",
 ]
 
 RANDOM_SOLUTIONS = 200
@@ -149,16 +151,29 @@ def deviation(ode: np.ndarray, sgd: np.ndarray) -> tuple[float, float, float]:
 
 def time_to_learn(model: TeacherStudent, start: Overlaps, threshold: float) -> float:
     """Return 1.3 times the time at which the ODE has lost 98 % of what it loses in the long run."""
-    # Without theory the loss may rest on a plateau that M does not show, such as that of students all alike.
-    first = 0 if has_closed_forms(model) else LONG
-    for doublings in range(first, MOST_DOUBLINGS):
+    for doublings in range(first_look(model), MOST_DOUBLINGS):
         horizon = 2**doublings * model.natural_time
         ode = integrate(model, start, np.linspace(0, horizon, 2001), rtol=1e-6)
-        if ode.status == "diverged":
-            return float(1.5 * ode.stopped_at)  # so that the divergence is seen
-        lost = ode.excess_loss[0] - ode.excess_loss
-        learnt = np.argmax(lost > 0.98 * lost[-1])
-        # Settled: the loss has fallen long ago, and M has grown, so that the escape is not still to come.
-        if 0 < learnt < 1000 and np.isfinite(escape_time(ode, threshold)):
-            return float(1.3 * ode.alpha[learnt])
+        if (end := worth_a_look(ode, threshold)) is not None:
+            return end
     return float(8 * model.natural_time)  # never escapes: show the plateau
+
+
+def first_look(model: TeacherStudent) -> int:
+    """Return after how many doublings of its natural time a model may be said to have learnt.
+
+    Without theory the loss may rest on a plateau that M does not show, such as that of students all alike.
+    """
+    return 0 if has_closed_forms(model) else LONG
+
+
+def worth_a_look(ode: Trajectory, threshold: float) -> float | None:
+    """Return 1.3 times the time at which a solution has lost 98 % of what it loses; None before it has settled."""
+    if ode.status == "diverged":
+        return float(1.5 * ode.stopped_at)  # so that the divergence is seen
+    lost = ode.excess_loss[0] - ode.excess_loss
+    learnt = np.argmax(lost > 0.98 * lost[-1])
+    # Settled: the loss has fallen long ago, and M has grown, so that the escape is not still to come.
+    if 0 < learnt < len(ode.alpha) // 2 and np.isfinite(escape_time(ode, threshold)):
+        return float(1.3 * ode.alpha[learnt])
+    return None

@@ -1,0 +1,40 @@
+"""What progress bars say."""
+
+import io
+
+import numba
+
+from tsode._progress import progress_bar, saying_what_compiles
+
+
+class Screen(io.StringIO):
+    """A terminal, as far as a bar asks."""
+
+    def isatty(self):
+        return True
+
+
+def test_a_bar_says_that_it_compiles_and_then_what_it_said_before():
+    screen = Screen()
+
+    @numba.njit
+    def inner(x):
+        return x + 1
+
+    @numba.njit
+    def outer(x):
+        return inner(x)
+
+    with progress_bar(True, total=2, desc="SGD", file=screen) as bar, saying_what_compiles(bar):
+        outer(1)
+        shown = screen.getvalue()
+        outer(1)
+        assert screen.getvalue() == shown
+    if not numba.config.DISABLE_JIT:
+        assert shown.count("compiling for the first run, SGD") == 1
+    assert bar.desc == "SGD"
+
+
+def test_a_bar_that_nobody_sees_is_left_alone():
+    with progress_bar(False) as bar, saying_what_compiles(bar) as listener:
+        assert listener is None
