@@ -42,7 +42,7 @@ ROOMS = {
     ),
 }  # fmt: skip
 OF_KERNELS = ("jitable", "njit", "intrinsic", "with_name_of")  # words of modules that kernels are compiled from
-SECONDS_TO_COVER = 3.0  # of processor time for each statement, at most: those without a test by then have none
+SECONDS_TO_COVER = 3.0  # of processor time for each statement, and a minute: those without a test by then have none
 
 
 def main():
@@ -124,7 +124,7 @@ def break_some(mutants, results, options):
 
     tqdm.tqdm.monitor_interval = 0  # its thread would not survive a fork
     statements = {(m["path"], m["statement"]) for m in mutants}
-    watching = watch(statements, options.budget, SECONDS_TO_COVER * len(statements))
+    watching = watch(statements, options.budget, 60.0 + SECONDS_TO_COVER * len(statements))
     tasks = [(m, *watching.tests_of(m["path"], m["statement"], options.budget)) for m in mutants]
     started = [thread.name for thread in threading.enumerate() if thread is not threading.main_thread()]
     print(f"{time.process_time():.0f} s of tests; threads that no fork has: {started}", flush=True)
