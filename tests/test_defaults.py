@@ -1,11 +1,12 @@
 """The numbers behind defaults that results depend on: a change of one changes what scripts find without a word."""
 
 import inspect
+import sys
 
 import pytest
 
 import tsode
-from tsode import distillation, hessian, manifold, scans
+from tsode import cli, distillation, hessian, manifold, scans
 
 ODE = {"method": "DOP853", "rtol": 1e-8, "atol": 1e-10, "gradient_flow": False}
 SGD = {
@@ -56,3 +57,30 @@ DEFAULTS = {
 def test_defaults(function):
     parameters = inspect.signature(function).parameters
     assert {name: parameters[name].default for name in DEFAULTS[function]} == DEFAULTS[function]
+
+
+@pytest.mark.parametrize(
+    ("command", "function"),
+    [
+        ("study --out", tsode.study),
+        ("hessian --ratios 2 8 32 128 --out", hessian.convergence),
+        ("distil lesson --out", distillation.example),
+        ("scan escape --path", scans.escape),
+        ("scan deviation --path", scans.deviation),
+    ],
+)
+def test_a_command_without_flags_takes_the_defaults_of_its_function(command, function, tmp_path, monkeypatch, capsys):
+    signature, given = inspect.signature(function), {}
+
+    def note(*arguments, **options):
+        given.update(signature.bind(*arguments, **options).arguments)
+        raise ValueError("noted")
+
+    for name, module in list(sys.modules.items()):
+        if name.startswith("tsode") and vars(module).get(function.__name__) is function:
+            monkeypatch.setattr(module, function.__name__, note)
+    assert cli.main([*command.split(), str(tmp_path)]) == 2
+    assert capsys.readouterr().err == "tsode: noted\n"
+    wanted = {name: value for name, value in DEFAULTS[function].items() if name in given and name != "ratios"}
+    assert wanted
+    assert {name: given[name] for name in wanted} == wanted

@@ -174,3 +174,8 @@ def test_numbers_of_the_command_line():
     assert _numbers("learning_rate", "0.1:1.0:10") == np.linspace(0.1, 1.0, 10).tolist()
     assert _numbers("dimension", "1e2:1e4:3:log") == [100, 1000, 10_000]
     assert _numbers("p", "4") == [4]
+
+
+def test_a_grid_of_one_value_is_its_first():
+    assert _numbers("p", "3:8:1") == [3]
+    assert _numbers("learning_rate", "0.5:2:1:log") == [0.5]

@@ -1,5 +1,8 @@
 """Points that fail, and folders that cannot be written."""
 
+import contextlib
+import signal
+
 import numpy as np
 import pytest
 
@@ -112,3 +115,25 @@ def test_point_that_its_worker_cannot_write_is_written_by_the_scan(tmp_path, mon
     scan(product, {"x": [1, 2], "y": [1]}, path=tmp_path)
     assert len(tries) == 4
     assert len(list((tmp_path / "points").iterdir())) == 2
+
+
+@pytest.mark.parametrize("handler", [signal.default_int_handler, signal.SIG_IGN], ids=["taken", "ignored"])
+def test_what_a_ctrl_c_cut_short_is_no_result(handler, tmp_path):
+    """A function may catch it and return what it has; who started the process may have it ignored."""
+
+    def catching(x):
+        with contextlib.suppress(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+        return x
+
+    usual = signal.signal(signal.SIGINT, handler)
+    try:
+        if handler is signal.SIG_IGN:
+            assert scan(catching, {"x": [1, 2]}, path=tmp_path)["value"].values.tolist() == [1, 2]
+        else:
+            with pytest.raises(KeyboardInterrupt, match="interrupted after 0 of 2 points; the same call goes on from"):
+                scan(catching, {"x": [1, 2]}, path=tmp_path)
+        assert signal.getsignal(signal.SIGINT) is handler
+    finally:
+        signal.signal(signal.SIGINT, usual)
+    assert len(list(tmp_path.rglob("*.npz"))) == (2 if handler is signal.SIG_IGN else 0)

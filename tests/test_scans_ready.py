@@ -235,6 +235,19 @@ def test_all_dimensions_have_one_start_and_each_seed_its_own():
     assert chi2(*np.concatenate([first, second], axis=1)) > 2 * stats.chi2.isf(1e-4, 7)
 
 
+def test_theory_of_a_deviation_is_that_of_the_fluctuations_about_its_start():
+    """A start of random weights at dimension 4 (p + p*), without a spread; nan where fluctuations outgrow the ODE."""
+    grid = {"p": 2, "p_star": 1, "learning_rate": 0.2, "dimension": [20, 20_000]}
+    theory = tsode.scans.deviation(grid, runs=2, alpha_max=10.0, seed=5, n_jobs=1)["theory"].values.ravel()
+    model = tsode.TeacherStudent(2, 1, 0.2)
+    found = tsode.fluctuations(model, tsode.Overlaps.random(model, 12, rng=5), np.linspace(0, 10, 101), scale=1e-9)
+    for N, value in zip(grid["dimension"], theory):
+        elements = np.concatenate([found.M_std(N).reshape(101, -1), found.Q_std(N).reshape(101, -1)], axis=1)
+        wanted = np.sqrt(np.mean(elements**2)) if found.valid_until(N) >= 10 else np.nan
+        assert value == pytest.approx(wanted, rel=1e-4, nan_ok=True)
+    assert np.isnan(theory).tolist() == [True, False]
+
+
 def test_default_duration_of_a_deviation_is_three_natural_times():
     """1 / (eta v v*) = 10 / 3 here: the same runs as with alpha_max = 10, and others than with 9."""
     grid = {"p": 1, "p_star": 1, "learning_rate": 0.3, "dimension": 100}

@@ -93,6 +93,17 @@ def test_default_times_without_an_escape():
     assert f"The ODE diverged at alpha = {result.ode.stopped_at:.4g}." in repr(result)
 
 
+@pytest.mark.parametrize("readouts", [[0.6, 0.4], [0.5, 0.3, 0.2]])
+def test_default_times_without_a_law_end_soon_after_the_loss_has_fallen(readouts):
+    """At 1.3 times the time at which the ODE has lost 98 % of what it loses in 100 times as long."""
+    model = tsode.TeacherStudent(len(readouts), 1, 0.2, student_readout=readouts)
+    result = tsode.study(model, N=200, runs=2)
+    assert result.escape[0] is None
+    end = result.ode.alpha[-1]
+    loss = tsode.integrate(model, result.ode.overlaps(0), [0, end / 1.3, 100 * end]).excess_loss
+    assert (loss[0] - loss[1]) / (loss[0] - loss[2]) == pytest.approx(0.98, abs=0.004)
+
+
 def test_default_times_wait_for_the_last_escape():
     """One unit escapes late where it begins by chance across the teacher: long after the ODE from this start."""
     result = tsode.study(tsode.TeacherStudent(1, 1, 0.05), N=200, runs=2)

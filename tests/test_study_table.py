@@ -278,6 +278,16 @@ def test_remarks_say_what_diverged_and_above_which_learning_rate(study, factor, 
     assert ("its rate is fitted" in text) == known
 
 
+def test_title_says_what_was_run(study):
+    assert repr(study).splitlines()[0].endswith(f": N = 1,000, {RUNS} runs, alpha to 100")
+
+
+def test_remark_on_the_hessians_is_their_comparison(study):
+    text, found = " ".join(repr(study).split()), tsode.hessian.compare(MODEL, N)
+    for name, side in (("plateau of gradient flow", found.plateau), ("solutions", found.manifold)):
+        assert f"{name}: {side.verdict}, {side.index} negative and {side.nullity:,} zero eigenvalues" in text
+
+
 def cells(row, tag):
     return [unescape(re.sub("<.*?>", "", cell)).strip() for cell in re.findall(f"<{tag}.*?</{tag}>", row)]
 
