@@ -27,7 +27,11 @@ def point(p, learning_rate, seed):
     model = tsode.TeacherStudent(p=p, p_star=2, learning_rate=learning_rate)
     sgd = tsode.simulate(model, None, 4.0, N=200, runs=2, seed=seed)
     noise = np.random.default_rng(seed).standard_normal((60, 60))  # BLAS and its threads play a part
-    return {"loss": ("run", sgd.loss[:, -1]), "norm": np.linalg.norm(noise @ noise @ noise, 2), "states": sgd.M[0]}
+    return {
+        "loss": ("run", sgd.loss[:, -1]),
+        "norm": np.linalg.norm(noise @ noise @ noise, 2),
+        "states": sgd.M[0].sum(axis=1),
+    }
 
 
 def place_in_log(p, learning_rate):

@@ -96,7 +96,7 @@ CASES = {
     "study under no law": (
         lambda: plot.study_panels(ode(), sgd(), law=3), TypeError, "`law` must be a frozen distribution of scipy.stats,"
     ),
-    "save no figure": (lambda: plot.save(None, "f.png"), TypeError, "`figure` must be a matplotlib Figure, but is Non"),
+    "save no figure": (lambda: plot.save(None, "f.png"), TypeError, "`figure` must be a matplotlib Figure or Axes"),
     "save to no path": (lambda: plot.save(figure(), 3), TypeError, "`path` must be a path, but is int"),
     "save as JPEG": (
         lambda: plot.save(figure(), "f.jpg"), ValueError,
