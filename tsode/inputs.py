@@ -307,11 +307,8 @@ def inputs_of(value: Any) -> Inputs | None:
     """Return the Inputs that are meant: an object, a dict of its parameters, or None."""
     if value is None or isinstance(value, Inputs):
         return value
-    if not isinstance(value, dict) or not {"eigenvalues", "fractions"} <= set(value) <= {
-        "eigenvalues",
-        "fractions",
-        "counts",
-    }:
+    names = set(value) if isinstance(value, dict) else set()
+    if not {"eigenvalues", "fractions"} <= names <= {"eigenvalues", "fractions", "counts"}:
         hint = "; tsode.Inputs.from_data(rows, blocks) makes one of data" if np.ndim(value) == 2 else ""
         raise TypeError(f"`inputs` must be a tsode.Inputs or None, but is {type(value).__name__}{hint}")
     return Inputs(**value)
