@@ -309,7 +309,9 @@ def inputs_of(value: Any) -> Inputs | None:
         return value
     names = set(value) if isinstance(value, dict) else set()
     if not {"eigenvalues", "fractions"} <= names <= {"eigenvalues", "fractions", "counts"}:
-        hint = "; tsode.Inputs.from_data(rows, blocks) makes one of data" if np.ndim(value) == 2 else ""
+        hint = (
+            "; tsode.Inputs.from_data(rows, blocks) makes one of data" if isinstance(value, list | np.ndarray) else ""
+        )
         raise TypeError(f"`inputs` must be a tsode.Inputs or None, but is {type(value).__name__}{hint}")
     return Inputs(**value)
 
