@@ -40,9 +40,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.special import erf
 
+from . import levels
 from .averages import RANGE, check_smooth
 from .error_averages import WIDEST, beside, directions, factor_of, inner_nodes, positive
-from .levels import difference, level_of
 
 if TYPE_CHECKING:
     from .base import Activation
@@ -90,21 +90,10 @@ def error_squared(
 
 def constants(student: Activation, teacher: Activation, rtol: float) -> tuple[float, ...]:
     """Return what the right-hand side reads after the readouts: the level whose error is at most `rtol`."""
-    return (float(level_of(error_squared, student, teacher, rtol)),)
+    return (float(levels.level_of(error_squared, student, teacher, rtol)),)
 
 
-def accuracy(
-    student: Activation,
-    teacher: Activation,
-    omega: np.ndarray,
-    v: np.ndarray,
-    v_star: np.ndarray,
-    noise_variance: float,
-    rtol: float,
-) -> float:
-    """Return the difference of the average from that of the next level, relative to its largest entry."""
-    level = level_of(error_squared, student, teacher, rtol)
-    return difference(error_squared, student, teacher, level, omega, v, v_star, noise_variance)
+accuracy = functools.partial(levels.accuracy, error_squared)
 
 
 class _Plane:

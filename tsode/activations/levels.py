@@ -11,7 +11,7 @@ import numpy as np
 if TYPE_CHECKING:
     from .base import Activation
 
-__all__ = ["difference", "level_of"]
+__all__ = ["accuracy", "level_of"]
 
 LAST = 4  # the finest level
 # covariance and readouts of a generic point
@@ -35,10 +35,25 @@ def level_of(squared: Squared, student: Activation, teacher: Activation, rtol: f
     rtol : float
         The tolerance.
     """
-    return next((i for i in range(LAST) if difference(squared, student, teacher, i, *GENERIC, 0.0) <= rtol), LAST)
+    return next((i for i in range(LAST) if _difference(squared, student, teacher, i, *GENERIC, 0.0) <= rtol), LAST)
 
 
-def difference(
+def accuracy(
+    squared: Squared,
+    student: Activation,
+    teacher: Activation,
+    omega: np.ndarray,
+    v: np.ndarray,
+    v_star: np.ndarray,
+    noise_variance: float,
+    rtol: float,
+) -> float:
+    """Return how far the level for a tolerance is from the next one at some point, relative to the largest entry."""
+    level = level_of(squared, student, teacher, rtol)
+    return _difference(squared, student, teacher, level, omega, v, v_star, noise_variance)
+
+
+def _difference(
     squared: Squared,
     student: Activation,
     teacher: Activation,

@@ -32,9 +32,9 @@ import numpy as np
 
 from .._compiled import evaluate, evaluation_function, jitable
 from .._lanes import WIDTH, fma, load, store
+from . import levels
 from .averages import AROUND, LARGEST, NODES, RANGE, SMALL, STENCIL, check_smooth
 from .error_averages import NEGLIGIBLE, Averages, by_quadrature, error_squared
-from .levels import difference, level_of
 from .loops import Loops
 from .quadrature_nodes import line_of, planned, rows_of
 from .units import part
@@ -210,21 +210,7 @@ def constants(student: Activation, teacher: Activation, rtol: float = 1e-8) -> t
     """Return what the right-hand side reads after the readouts: with a level and the addresses of both activations."""
     if numba.config.DISABLE_JIT:
         return ()
-    return LOOPS.constants(_numbers(student, teacher, level_of(_squared, student, teacher, rtol)))
-
-
-def accuracy(
-    student: Activation,
-    teacher: Activation,
-    omega: np.ndarray,
-    v: np.ndarray,
-    v_star: np.ndarray,
-    noise_variance: float,
-    rtol: float,
-) -> float:
-    """Return the difference of the average from that of the next level, relative to its largest entry."""
-    level = level_of(_squared, student, teacher, rtol)
-    return difference(_squared, student, teacher, level, omega, v, v_star, noise_variance)
+    return LOOPS.constants(_numbers(student, teacher, levels.level_of(_squared, student, teacher, rtol)))
 
 
 def _squared(student, teacher, omega, v, v_star, noise_variance, level):
@@ -234,6 +220,9 @@ def _squared(student, teacher, omega, v, v_star, noise_variance, level):
     if numba.config.DISABLE_JIT:
         return error_squared(student, teacher, omega, v, v_star, noise_variance, level)
     return LOOPS.error_squared(omega, v, v_star, noise_variance, _numbers(student, teacher, level))
+
+
+accuracy = functools.partial(levels.accuracy, _squared)
 
 
 def _numbers(student, teacher, level):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..closed_forms import NoClosedForm, closed_forms
+from ..conditions import overlap_size
 from ..model import TeacherStudent
 from ..ode import integrate_many
 from ..overlaps import Overlaps
@@ -102,7 +103,7 @@ def _fates(models):
                                               rtol=1e-5))  # fmt: skip
         undecided = []
         for i, ode in pairs:
-            overlap = np.sum(np.square(ode.M), axis=(1, 2))
+            overlap = overlap_size(ode.M)
             if overlap.max() > goals[i]:
                 fates[i] = "escapes"
             elif ode.status == "diverged":
