@@ -4,7 +4,7 @@ The child imports the mutant, what depends on it and the tests anew; what lies b
 """
 
 import functools
-import importlib
+import importlib.util
 import multiprocessing
 import os
 import pathlib
@@ -14,7 +14,7 @@ import sys
 import time
 
 import pytest
-from covering import ADDOPTS, OPTIONS, Finder
+from covering import ADDOPTS, OPTIONS
 from mutants import ROOT, module_name, mutated
 
 
@@ -105,6 +105,28 @@ def import_anew(names):
         if name.startswith("tsode."):
             package, _, leaf = name.rpartition(".")
             vars(sys.modules[package]).setdefault(leaf, module)
+
+
+class Finder:
+    """Import hook that compiles some modules from other source: {path: code}."""
+
+    def __init__(self, codes):
+        self.codes = {module_name(path): (path, code) for path, code in codes.items()}
+
+    def find_spec(self, name, path=None, target=None):
+        if name not in self.codes:
+            return None
+        return importlib.util.spec_from_file_location(name, ROOT / self.codes[name][0], loader=self)
+
+    def create_module(self, spec):
+        return None
+
+    def exec_module(self, module):
+        path, code = self.codes[module.__name__]
+        exec(compile(code, str(ROOT / path), "exec"), module.__dict__)
+
+    def get_source(self, name):
+        return self.codes[name][1]
 
 
 class Killer:

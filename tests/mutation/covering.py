@@ -1,25 +1,32 @@
-"""Which tests run a statement: one run of pytest in this process, with marks in the modules that will be broken."""
+"""Which tests run a statement: a table on disk of what each quick test runs, made with coverage.
+
+A file of tests is run, as one of many in this process, when the table does not know it, or when it or a source that its
+tests ran has changed since.
+"""
 
 import ast
-import builtins
 import collections
+import functools
+import hashlib
+import json
 import pathlib
 import re
 import signal
-import sys
 import time
 
+import coverage
 import joblib
 import numba.core.event
 import pytest
-from mutants import ROOT, module_name
+from mutants import ROOT, first_lines
 
 OPTIONS = ("-q", "-p", "no:cacheprovider", "-p", "no:faulthandler", "--continue-on-collection-errors")
 ADDOPTS = ("-o", "addopts=--doctest-modules -m 'not slow'")
-LONGEST = 3.0  # seconds of processor time: a test that takes longer takes no part; its set-up may take three times that
-PATIENCE = 1.0, 8.0  # seconds that a test with many cases, and a file, may spend on what runs no mark
+LONGEST = 4.0  # seconds of processor time: a test that takes longer takes no part; its set-up may take three times that
 QUICK = 0.03  # seconds: no test costs less
+PATTERN = re.DOTALL | re.MULTILINE
 OWN = 0.2  # a test of the mutant's own room comes before others that take this fraction of its time
+OF_DEFAULTS = "tests/test_defaults.py"  # reads heads of functions, which it need not run
 LEFT_OUT = {
     # minutes each
     "test_notebooks.py", "test_claims.py", "test_bad_inputs_sweep.py",
@@ -34,76 +41,70 @@ IN_PROCESSES = (
 )  # fmt: skip
 
 
-class Marks(ast.NodeTransformer):
-    """Put `__ran__(path, line)` in front of every wanted statement of a module.
+class Table:
+    """What each test runs: {file of tests: its tests, with seconds and statements}, kept in a file of one line each."""
 
-    What runs at import only is marked where a function begins: its own one if it is the head of a function, all others
-    of the module if it is a constant.
+    def __init__(self, kept):
+        self.kept, self.entries = kept, {}
+        lines = kept.read_text(encoding="utf-8").splitlines() if kept.exists() else []
+        for entry in map(json.loads, lines):
+            if all(digest(path) == known for path, known in entry["sources"].items()):
+                self.entries[entry["file"]] = entry
+
+    def add(self, entry):
+        """Keep what the tests of a file run."""
+        self.entries[entry["file"]] = entry
+        with open(self.kept, "a", encoding="utf-8") as file:
+            file.write(json.dumps(entry) + "\n")
+
+    def tests_of(self, path, statement, budget):
+        """Return the tests that run a statement, within a budget of seconds, quick and own ones first.
+
+        Each case of a test comes as late as if it took as long as all cases before it together.
+        """
+        wanted, timed = served(path)[statement], []
+        for file, entry in self.entries.items():
+            reads = file == OF_DEFAULTS and wanted != {statement}
+            for test, (seconds, ran) in entry["tests"].items():
+                if reads or not wanted.isdisjoint(ran.get(path, ())):
+                    timed.append((seconds, test))
+        cases, ranked = collections.Counter(), []
+        for seconds, test in sorted(timed):
+            cases[test.split("[")[0]] += seconds
+            own = any(word in test.split("::")[0] for word in (*words_of(path), OF_DEFAULTS))
+            ranked.append((cases[test.split("[")[0]] * (OWN if own else 1.0), seconds, test))
+        chosen, spent = [], 0.0
+        for _, seconds, test in sorted(ranked):
+            if chosen and spent + seconds > budget:
+                break
+            chosen.append(test)
+            spent += seconds
+        return chosen, spent
+
+
+def digest(path):
+    """Return what tells one version of a file from another."""
+    file = ROOT / path
+    return hashlib.sha256(file.read_bytes()).hexdigest() if file.exists() else ""
+
+
+@functools.cache
+def served(path):
+    """Return {statement: statements of which one is run wherever it counts} of a module.
+
+    Most count where they are run. The head of a function is run at import, and counts in the function; all else that is
+    run at import, such as a constant, counts in every function.
     """
-
-    def __init__(self, path, lines):
-        self.path, self.lines = path, lines
-        self.inside = False
-
-    def mark(self, line, place):
-        """Return the statement that marks a line."""
-        mark = ast.parse(f"__ran__(({self.path!r}, {line}))").body[0]
-        return ast.fix_missing_locations(ast.copy_location(mark, place))
-
-    def visit_Module(self, node):
-        heads = {n.lineno for n in ast.walk(node) if isinstance(n, ast.FunctionDef)}
-        at_import = collections.deque([node])
-        self.constants = []
-        while at_import:
-            for child in getattr(at_import.popleft(), "body", []):
-                if not isinstance(child, ast.FunctionDef):
-                    self.constants += [child.lineno] if child.lineno in self.lines - heads else []
-                    at_import.append(child)
-        return self.generic_visit(node)
-
-    def visit_FunctionDef(self, node):
-        outer, self.inside = self.inside, True
-        self.generic_visit(node)
-        self.inside = outer
-        if not outer:
-            wanted = self.constants + [node.lineno] * (node.lineno in self.lines)
-            documented = ast.get_docstring(node) is not None
-            node.body[documented:documented] = [self.mark(line, node.body[0]) for line in wanted]
-        return node
-
-    def generic_visit(self, node):
-        super().generic_visit(node)
-        for name in ("body", "orelse", "finalbody"):
-            block = getattr(node, name, None)
-            if self.inside and isinstance(block, list):
-                marked = [[self.mark(part.lineno, part)] * (part.lineno in self.lines) + [part] for part in block]
-                setattr(node, name, [part for parts in marked for part in parts])
-        return node
-
-
-class Finder:
-    """Import hook that compiles some modules from other source, or trees: {path: code}."""
-
-    def __init__(self, codes):
-        self.codes = {module_name(path): (path, code) for path, code in codes.items()}
-
-    def find_spec(self, name, path=None, target=None):
-        import importlib.util
-
-        if name not in self.codes:
-            return None
-        return importlib.util.spec_from_file_location(name, ROOT / self.codes[name][0], loader=self)
-
-    def create_module(self, spec):
-        return None
-
-    def exec_module(self, module):
-        path, code = self.codes[module.__name__]
-        exec(compile(code, str(ROOT / path), "exec"), module.__dict__)
-
-    def get_source(self, name):
-        path, code = self.codes[name]
-        return code if isinstance(code, str) else (ROOT / path).read_text(encoding="utf-8")
+    first = first_lines_of(path)
+    inside, heads, at_import = set(), {}, collections.deque([ast.parse(text(path))])
+    while at_import:
+        for child in getattr(at_import.popleft(), "body", []):
+            if isinstance(child, ast.FunctionDef):
+                heads[child.lineno] = {first[line] for line in range(child.body[0].lineno, child.end_lineno + 1)}
+                inside |= heads[child.lineno]
+            else:
+                at_import.append(child)
+    return {line: heads.get(line) or ({line} if line in inside else inside) for line in set(first.values())}
 
 
 class Compiling(numba.core.event.Listener):
@@ -125,100 +126,96 @@ class Compiling(numba.core.event.Listener):
 
 
 class Watch:
-    """Pytest plugin: notes which tests run which marks, in what processor time, and stops when that will do.
+    """Pytest plugin: adds to the table what the tests of each file run, and in what processor time, for so long.
 
-    Other work on the machine changes no processor time. A test that takes too long fails; the other cases of a test, or
-    of a file, are left when it has spent its patience on cases that run no mark that wants more tests.
+    Other work on the machine changes no processor time. A test that takes too long fails, and takes no part.
     """
 
-    def __init__(self, statements, enough, budget):
-        self.compiling = Compiling()
-        self.enough, self.ends = enough, self.clock() + budget
-        self.wanted = dict.fromkeys(statements, 0.0)  # seconds of tests of each
-        self.runs = collections.defaultdict(set)  # {test: statements}
-        self.seconds = {}  # {test: processor time}, of those that passed
-        self.shared = collections.defaultdict(set)  # {(file, fixture): statements}: made for one test, judged by others
-        self.fixtures = {}  # {test: those that are shared}
-        self.idle = collections.Counter()
-        self.met = set()  # tests that were run
-        self.close = None  # {file: modules} in a first round, in which a file is left that is close to none that waits
-        self.now, self.failed = set(), False
-        builtins.__ran__ = self.ran
+    def __init__(self, table, seconds):
+        self.table, self.compiling = table, Compiling()
+        self.ends = self.clock() + seconds
         numba.core.event.register("numba:compiler_lock", self.compiling)
         signal.signal(signal.SIGPROF, lambda *_: pytest.fail("takes too long to take part"))
+        self.begin()
 
-    def ran(self, statement):
-        self.now.add(statement)
+    def begin(self):
+        """Begin a file."""
+        self.seconds, self.fixtures = {}, {}  # processor time of tests that passed; fixtures that several share
+        self.coverage = coverage.Coverage(data_file=None, source=[str(ROOT / "tsode")], config_file=False)
+        self.coverage.set_option("run:disable_warnings", ["no-data-collected", "already-imported"])
 
     def clock(self):
         """Return the seconds of processor time that this process took, without compiling."""
         return time.process_time() - self.compiling.seconds
 
-    def pytest_runtest_protocol(self, item):
-        """Leave a test, if that is best, as if it were not there."""
-        name, file = item.nodeid.split("[")[0], item.nodeid.split("::")[0]
-        done = not self.wanted or self.clock() > self.ends or item.nodeid in self.met
-        if self.close is not None and not any(path in self.close.get(file, ()) for path, _ in self.wanted):
-            return True
-        elsewhere = any(word in item.name for word in IN_PROCESSES)
-        if done or elsewhere or self.idle[name] > PATIENCE[0] or self.idle[file] > PATIENCE[1]:
-            return True
-        self.met.add(item.nodeid)
-        return None
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_protocol(self, item, nextitem):
+        took_part = yield
+        file = item.nodeid.split("::")[0]
+        if nextitem is None or nextitem.nodeid.split("::")[0] != file:
+            self.table.add(self.entry(file))
+            self.begin()
+            if self.clock() > self.ends:
+                item.session.shouldstop = "the rest waits for the next call"
+        return took_part
 
     def pytest_runtest_logstart(self):
         self.start, self.failed = self.clock(), False
-        self.now.clear()
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_setup(self, item):
+        if any(word in item.name for word in IN_PROCESSES):
+            pytest.skip("runs in other processes, where no mutant is")
+        self.coverage.start()
+        self.coverage.switch_context(f"setup {item.nodeid}")
         signal.setitimer(signal.ITIMER_PROF, 3 * LONGEST, LONGEST)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_call(self, item):
+        self.coverage.switch_context(f"call {item.nodeid}")
         definitions = item._fixtureinfo.name2fixturedefs if hasattr(item, "_fixtureinfo") else {}
-        file = item.nodeid.split("::")[0]
-        mine = {(file, name) for name, found in definitions.items() if found[-1].scope != "function"}
-        self.fixtures[item.nodeid] = mine
-        for fixture in mine:
-            self.shared[fixture] |= self.now
+        last = {name: found[-1] for name, found in definitions.items()}
+        ours = {name for name, found in last.items() if not found.func.__module__.startswith("_pytest")}
+        self.fixtures[item.nodeid] = {name for name in ours if last[name].scope != "function"}
         signal.setitimer(signal.ITIMER_PROF, LONGEST, LONGEST)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_teardown(self):
         signal.setitimer(signal.ITIMER_PROF, 0)
+        self.coverage.stop()
 
     def pytest_runtest_logreport(self, report):
         self.failed |= report.outcome != "passed"
-        if report.when != "teardown":
-            return
-        seconds = self.clock() - self.start
-        for name in (report.nodeid.split("[")[0], report.nodeid.split("::")[0]):
-            self.idle[name] += 0 if not self.failed and self.now & self.wanted.keys() else seconds
-        if self.failed:
-            return
-        self.seconds[report.nodeid] = max(seconds, QUICK)
-        self.runs[report.nodeid] = set(self.now)
-        for statement in self.now & self.wanted.keys():
-            self.wanted[statement] += max(seconds, QUICK)
-            if self.wanted[statement] > self.enough:
-                del self.wanted[statement]
+        if report.when == "teardown" and not self.failed:
+            self.seconds[report.nodeid] = max(self.clock() - self.start, QUICK)
 
-    def tests_of(self, path, line, budget):
-        """Return the tests that run a statement, within a budget of seconds, quick and own ones first."""
-        timed = []
+    def entry(self, file):
+        """Return what the table keeps of a file; what is made for one test is judged by all that share it."""
+        data, ran = self.coverage.get_data(), collections.defaultdict(lambda: collections.defaultdict(set))
+        for full in data.measured_files():
+            path = str(pathlib.Path(full).relative_to(ROOT))
+            first = first_lines_of(path)
+            for line, contexts in data.contexts_by_lineno(full).items():
+                for context in contexts:
+                    ran[context][path].add(first[line])
+        tests, sources = {}, {file}
         for test, seconds in self.seconds.items():
-            statements = self.runs[test].union(*(self.shared[fixture] for fixture in self.fixtures.get(test, ())))
-            if (path, line) in statements:
-                own = any(word in test.split("::")[0] for word in words_of(path))
-                timed.append((seconds * (OWN if own else 1.0), seconds, test))
-        chosen, spent = [], 0.0
-        for _, seconds, test in sorted(timed):
-            if chosen and spent + seconds > budget:
-                break
-            chosen.append(test)
-            spent += seconds
-        return chosen, spent
+            mine = self.fixtures[test]
+            setups = [other for other, theirs in self.fixtures.items() if other == test or mine & theirs]
+            parts = [ran[f"call {test}"], *(ran[f"setup {other}"] for other in setups)]
+            paths = sorted(set().union(*parts))
+            tests[test] = seconds, {path: sorted(set().union(*(part[path] for part in parts))) for path in paths}
+            sources.update(paths)
+        return {"file": file, "sources": {path: digest(path) for path in sorted(sources)}, "tests": tests}
+
+
+def text(path):
+    return (ROOT / path).read_text(encoding="utf-8")
+
+
+@functools.cache
+def first_lines_of(path):
+    return first_lines(text(path))
 
 
 def words_of(path):
@@ -227,38 +224,30 @@ def words_of(path):
     return [part.strip("_").removesuffix("s").removesuffix("ie") for part in parts]
 
 
-def close_files(statements):
-    """Return {file: paths of modules}: files of tests by name or words, those close to most statements first."""
-    close = collections.defaultdict(set)
-    texts = {file: file.read_text(encoding="utf-8") for file in sorted((ROOT / "tests").glob("test_*.py"))}
-    words = {file: set(re.findall(r"\w+", text)) for file, text in texts.items() if file.name not in LEFT_OUT}
-    weights = collections.Counter(path for path, _ in statements)
-    for path in sorted(weights):
-        found = re.search(r"^__all__ = \[(.*?)\]", (ROOT / path).read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
-        public = set(re.findall(r'"(\w+)"', found[1])) if found else set()
-        for file in words:
-            if public & words[file] or any(word in file.name for word in words_of(path)):
-                close[str(file.relative_to(ROOT))].add(path)
-        close[path].add(path)  # its doctests
-    close |= {str(file.relative_to(ROOT)): set() for file in words if str(file.relative_to(ROOT)) not in close}
-    return dict(sorted(close.items(), key=lambda item: -sum(weights[path] for path in item[1])))
+def files_of_tests(paths):
+    """Return the files of tests, and modules with doctests, those first that speak of most of the given modules."""
+    public = [set(re.findall(r'"(\w+)"', re.search(r"^__all__ = (.*?\])|$", text(path), PATTERN)[0])) for path in paths]
+    files = [str(file.relative_to(ROOT)) for file in sorted((ROOT / "tests").glob("test_*.py"))]
+    files = [file for file in files if pathlib.Path(file).name not in LEFT_OUT]
+    files += [str(file.relative_to(ROOT)) for file in sorted((ROOT / "tsode").rglob("*.py")) if ">>>" in text(file)]
+
+    def closeness(file):
+        words = set(re.findall(r"\w+", text(file)))
+        own = (any(word in pathlib.Path(file).name for word in words_of(path)) for path in paths)
+        return sum(map(bool, own)) + sum(not words.isdisjoint(names) for names in public)
+
+    return sorted(files, key=closeness, reverse=True)
 
 
-def watch(statements, enough, budget):
-    """Run the tests on marked modules; return the Watch."""
-    lines = collections.defaultdict(set)
-    for path, line in statements:
-        lines[path].add(line)
-    trees = {
-        path: Marks(path, wanted).visit(ast.parse((ROOT / path).read_text(encoding="utf-8")))
-        for path, wanted in lines.items()
-    }
+def watch(table, paths, seconds):
+    """Add to the table what it does not know, files that are close to some modules first, for so many seconds."""
+    files = [file for file in files_of_tests(paths) if file not in table.entries]
     joblib.parallel_config(backend="threading")  # no mutant is in other processes
-    finder, watching = Finder(trees), Watch(statements, enough, budget)
-    sys.meta_path.insert(0, finder)
-    files = close_files(statements)
-    for watching.close in (files, None):
-        if watching.wanted:
-            pytest.main([*files, *OPTIONS, *ADDOPTS], plugins=[watching])
-    sys.meta_path.remove(finder)
-    return watching
+    if files:
+        pytest.main([*files, *OPTIONS, *ADDOPTS], plugins=[Watch(table, seconds)])
+
+
+def run(tests, *options):
+    """Run tests in this process: what they import and compile is there for its children."""
+    if tests:
+        pytest.main([*sorted(tests), *OPTIONS, *ADDOPTS, *options])

@@ -10,11 +10,11 @@ for a part. A group is a list of rooms; the physics is all that no other list na
 
 The mutants are those of cosmic-ray, one replacement for each operator (`OPERATORS` of mutants.py) and both neighbours
 of every number. Modules that kernels are compiled from run with the compiler off; all others on compiled kernels, which
-should be there already: run the tests once before. First the tests are run as they are, those first that speak of the
-mutated modules, until each statement to be broken has enough of them (covering.py). Then a mutant meets the tests that
-run its line, those of its room and the quickest first, until one fails or the next would exceed the budget
-(breaking.py). No file is changed. What fails to import or to end is killed, too. At the end the tests that killed are
-run with nothing broken: what they killed does not count if they fail by themselves.
+should be there already: run the tests once before. First the tests are run as they are, and a table is kept of what
+each runs (covering.py); later calls run only files of tests that have changed, or whose sources have. Then a mutant
+meets the tests that run its line, those of its room and the quickest first, until one fails or the next would exceed
+the budget (breaking.py). No file is changed. What fails to import or to end is killed, too. At the end the tests that
+killed are run with nothing broken: what they killed does not count if they fail by themselves.
 """
 
 import argparse
@@ -42,7 +42,6 @@ ROOMS = {
     ),
 }  # fmt: skip
 OF_KERNELS = ("jitable", "njit", "intrinsic", "with_name_of")  # words of modules that kernels are compiled from
-SECONDS_TO_COVER = 3.0  # of processor time for each statement, and a minute: those without a test by then have none
 
 
 def main():
@@ -53,6 +52,7 @@ def main():
     parser.add_argument("--sample", type=int, help="only so many, drawn at random, each module by its size")
     parser.add_argument("--seed", type=int, default=0, help="of the sample")
     parser.add_argument("--budget", type=float, default=4.0, help="seconds of tests that a mutant meets")
+    parser.add_argument("--search", type=float, default=1500.0, help="seconds of tests to see which run which lines")
     parser.add_argument("--processes", type=int, default=2)
     options = parser.parse_args()
     modules = [
@@ -118,14 +118,16 @@ def is_of_kernels(path):
 def break_some(mutants, results, options):
     """Find the tests of some mutants, all with or without the compiler, and break them."""
     sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
+    import numba
     import tqdm
     from breaking import attempt, failing_by_themselves, graph
-    from covering import watch
+    from covering import Table, run, watch
 
     tqdm.tqdm.monitor_interval = 0  # its thread would not survive a fork
-    statements = {(m["path"], m["statement"]) for m in mutants}
-    watching = watch(statements, options.budget, 60.0 + SECONDS_TO_COVER * len(statements))
-    tasks = [(m, *watching.tests_of(m["path"], m["statement"], options.budget)) for m in mutants]
+    table = Table(OUT / f"table{os.environ['NUMBA_DISABLE_JIT']}.jsonl")
+    watch(table, sorted({m["path"] for m in mutants}), options.search)
+    tasks = [(m, *table.tests_of(m["path"], m["statement"], options.budget)) for m in mutants]
+    run({test for _, tests, _ in tasks for test in tests}, *["--collect-only"] * bool(numba.config.DISABLE_JIT))
     started = [thread.name for thread in threading.enumerate() if thread is not threading.main_thread()]
     print(f"{time.process_time():.0f} s of tests; threads that no fork has: {started}", flush=True)
     graph()
@@ -140,8 +142,8 @@ def break_some(mutants, results, options):
             file.write(json.dumps(record) + "\n")
             file.flush()
             records.append(record)
-        by = {record["by"] for record in records} & watching.seconds.keys()
-        failing = failing_by_themselves(by, {m["path"] for m in mutants}, sum(watching.seconds[test] for test in by))
+        by = {record["by"] for record in records if "::" in record["by"]}
+        failing = failing_by_themselves(by, {m["path"] for m in mutants}, options.budget * len(by))
         for record in records:
             if record["by"] in failing:
                 file.write(json.dumps({**record, "outcome": f"not known: {record['by']} fails by itself"}) + "\n")
