@@ -1,21 +1,23 @@
 """One mutant met by its tests, in a child of a process that has run them all: imports and kernels are there.
 
-The child imports the mutant, what depends on it and the tests anew; what lies below it stays as it is.
+The child imports the mutant, what depends on it and the tests anew; what lies below it stays as it is. Kernels of what
+is imported anew are compiled anew, if the mutant may be part of them.
 """
 
 import functools
-import importlib.util
+import importlib
 import multiprocessing
 import os
 import pathlib
-import resource
 import signal
 import sys
+import tempfile
 import time
 
+import numba
 import pytest
 from covering import ADDOPTS, OPTIONS
-from mutants import ROOT, module_name, mutated
+from mutants import ROOT, Finder, is_of_kernels, module_name, mutated
 
 
 def attempt(task):
@@ -29,7 +31,9 @@ def attempt(task):
         return {**record, "outcome": "no program"}
     if not tests:
         return {**record, "outcome": "survived"}
-    outcome, failed = in_child({mutant["path"]: code}, tests, spent, ["-x"])
+    with tempfile.TemporaryDirectory() as kernels:
+        apart = kernels if is_of_kernels(mutant["path"]) else None
+        outcome, failed = in_child({mutant["path"]: code}, tests, spent, ["-x"], apart)
     return {**record, "outcome": outcome, "by": failed[0] if failed else ""}
 
 
@@ -40,13 +44,16 @@ def failing_by_themselves(tests, paths, spent):
     return tests if outcome == "killed, without end" else set(failed)
 
 
-def in_child(codes, tests, spent, options):
+def in_child(codes, tests, spent, options, kernels=None):
     """Run tests in a child with the modules as in `codes`; return outcome and failures."""
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:
         os.close(reader)
-        resource.setrlimit(resource.RLIMIT_CPU, (int(time.process_time() + 20 + 3 * spent),) * 2)
+        if kernels:
+            os.environ["NUMBA_CACHE_DIR"] = numba.config.CACHE_DIR = kernels
+        signal.signal(signal.SIGPROF, signal.SIG_DFL)
+        signal.setitimer(signal.ITIMER_PROF, 20 + 3 * spent)  # a clock that covering.py stops while the compiler works
         run_child(codes, [*tests, *OPTIONS, *ADDOPTS, *options], writer)
     os.close(writer)
     outcome = wait(child, time.monotonic() + 20 * (30 + 3 * spent))  # a test may wait, on a loaded machine for long
@@ -107,28 +114,6 @@ def import_anew(names):
             vars(sys.modules[package]).setdefault(leaf, module)
 
 
-class Finder:
-    """Import hook that compiles some modules from other source: {path: code}."""
-
-    def __init__(self, codes):
-        self.codes = {module_name(path): (path, code) for path, code in codes.items()}
-
-    def find_spec(self, name, path=None, target=None):
-        if name not in self.codes:
-            return None
-        return importlib.util.spec_from_file_location(name, ROOT / self.codes[name][0], loader=self)
-
-    def create_module(self, spec):
-        return None
-
-    def exec_module(self, module):
-        path, code = self.codes[module.__name__]
-        exec(compile(code, str(ROOT / path), "exec"), module.__dict__)
-
-    def get_source(self, name):
-        return self.codes[name][1]
-
-
 class Killer:
     """Pytest plugin that writes the names of failures into a pipe."""
 
@@ -152,7 +137,7 @@ def wait(child, deadline):
             code = os.waitstatus_to_exitcode(status)
             if code in (4, 5):
                 return "not run"
-            endless = code in (-signal.SIGXCPU, -signal.SIGKILL)
+            endless = code in (-signal.SIGPROF, -signal.SIGKILL)
             return "survived" if code == 0 else "killed, without end" if endless else "killed"
         time.sleep(0.02)
     os.killpg(child, signal.SIGKILL)

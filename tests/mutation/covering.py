@@ -1,4 +1,4 @@
-"""Which tests run a statement: a table on disk of what each quick test runs, made with coverage.
+"""Which tests run a statement: a table on disk of what each quick test runs, made with coverage, and marks in kernels.
 
 A file of tests is run, as one of many in this process, when the table does not know it, or when it or a source that its
 tests ran has changed since.
@@ -12,13 +12,16 @@ import json
 import pathlib
 import re
 import signal
+import sys
 import time
 
 import coverage
 import joblib
 import numba.core.event
+import numpy as np
 import pytest
-from mutants import ROOT, first_lines
+from marks import marked_modules, met
+from mutants import ROOT, Finder, first_lines
 
 OPTIONS = ("-q", "-p", "no:cacheprovider", "-p", "no:faulthandler", "--continue-on-collection-errors")
 ADDOPTS = ("-o", "addopts=--doctest-modules -m 'not slow'")
@@ -125,28 +128,32 @@ class Compiling(numba.core.event.Listener):
             signal.setitimer(signal.ITIMER_PROF, *self.left)
 
 
+compiling = Compiling()
+numba.core.event.register("numba:compiler_lock", compiling)
+
+
 class Watch:
     """Pytest plugin: adds to the table what the tests of each file run, and in what processor time, for so long.
 
     Other work on the machine changes no processor time. A test that takes too long fails, and takes no part.
     """
 
-    def __init__(self, table, seconds):
-        self.table, self.compiling = table, Compiling()
+    def __init__(self, table, places, seconds):
+        self.table, self.places = table, places
         self.ends = self.clock() + seconds
-        numba.core.event.register("numba:compiler_lock", self.compiling)
         signal.signal(signal.SIGPROF, lambda *_: pytest.fail("takes too long to take part"))
         self.begin()
 
     def begin(self):
         """Begin a file."""
         self.seconds, self.fixtures = {}, {}  # processor time of tests that passed; fixtures that several share
+        self.met = {}  # what each test ran in kernels
         self.coverage = coverage.Coverage(data_file=None, source=[str(ROOT / "tsode")], config_file=False)
         self.coverage.set_option("run:disable_warnings", ["no-data-collected", "already-imported"])
 
     def clock(self):
         """Return the seconds of processor time that this process took, without compiling."""
-        return time.process_time() - self.compiling.seconds
+        return time.process_time() - compiling.seconds
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item, nextitem):
@@ -161,18 +168,18 @@ class Watch:
 
     def pytest_runtest_logstart(self):
         self.start, self.failed = self.clock(), False
+        met[:] = 0
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_setup(self, item):
         if any(word in item.name for word in IN_PROCESSES):
             pytest.skip("runs in other processes, where no mutant is")
         self.coverage.start()
-        self.coverage.switch_context(f"setup {item.nodeid}")
+        self.coverage.switch_context(item.nodeid)
         signal.setitimer(signal.ITIMER_PROF, 3 * LONGEST, LONGEST)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_call(self, item):
-        self.coverage.switch_context(f"call {item.nodeid}")
         definitions = item._fixtureinfo.name2fixturedefs if hasattr(item, "_fixtureinfo") else {}
         last = {name: found[-1] for name, found in definitions.items()}
         ours = {name for name, found in last.items() if not found.func.__module__.startswith("_pytest")}
@@ -186,11 +193,15 @@ class Watch:
 
     def pytest_runtest_logreport(self, report):
         self.failed |= report.outcome != "passed"
+        self.met[report.nodeid] = [self.places[number] for number in np.flatnonzero(met)]
         if report.when == "teardown" and not self.failed:
             self.seconds[report.nodeid] = max(self.clock() - self.start, QUICK)
 
     def entry(self, file):
-        """Return what the table keeps of a file; what is made for one test is judged by all that share it."""
+        """Return what the table keeps of a file; what one test runs is judged by all that share a fixture with it.
+
+        For the fixture is made for the first of them, and may keep what it finds out later.
+        """
         data, ran = self.coverage.get_data(), collections.defaultdict(lambda: collections.defaultdict(set))
         for full in data.measured_files():
             path = str(pathlib.Path(full).relative_to(ROOT))
@@ -198,11 +209,13 @@ class Watch:
             for line, contexts in data.contexts_by_lineno(full).items():
                 for context in contexts:
                     ran[context][path].add(first[line])
+        for test, places in self.met.items():
+            for path, line in places:
+                ran[test][path].add(line)
         tests, sources = {}, {file}
         for test, seconds in self.seconds.items():
             mine = self.fixtures[test]
-            setups = [other for other, theirs in self.fixtures.items() if other == test or mine & theirs]
-            parts = [ran[f"call {test}"], *(ran[f"setup {other}"] for other in setups)]
+            parts = [ran[other] for other, theirs in self.fixtures.items() if other == test or mine & theirs]
             paths = sorted(set().union(*parts))
             tests[test] = seconds, {path: sorted(set().union(*(part[path] for part in parts))) for path in paths}
             sources.update(paths)
@@ -240,14 +253,19 @@ def files_of_tests(paths):
 
 
 def watch(table, paths, seconds):
-    """Add to the table what it does not know, files that are close to some modules first, for so many seconds."""
-    files = [file for file in files_of_tests(paths) if file not in table.entries]
+    """Put marks in kernels, and add to the table what it does not know, for so many seconds.
+
+    Files that are close to some modules come first.
+    """
+    trees, places = marked_modules()
+    sys.meta_path.insert(0, Finder(trees))
     joblib.parallel_config(backend="threading")  # no mutant is in other processes
+    files = [file for file in files_of_tests(paths) if file not in table.entries]
     if files:
-        pytest.main([*files, *OPTIONS, *ADDOPTS], plugins=[Watch(table, seconds)])
+        pytest.main([*files, *OPTIONS, *ADDOPTS], plugins=[Watch(table, places, seconds)])
 
 
-def run(tests, *options):
+def run(tests):
     """Run tests in this process: what they import and compile is there for its children."""
     if tests:
-        pytest.main([*sorted(tests), *OPTIONS, *ADDOPTS, *options])
+        pytest.main([*sorted(tests), *OPTIONS, *ADDOPTS])

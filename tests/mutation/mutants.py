@@ -2,9 +2,11 @@
 
 import ast
 import collections
+import importlib.util
 import pathlib
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+OF_KERNELS = ("jitable", "njit", "intrinsic", "with_name_of")  # words of modules that kernels are compiled from
 OPERATORS = """
     ReplaceBinaryOperator_Add_Sub ReplaceBinaryOperator_Sub_Add ReplaceBinaryOperator_Mul_Div
     ReplaceBinaryOperator_Div_Mul ReplaceBinaryOperator_Pow_Mul ReplaceBinaryOperator_FloorDiv_Mul
@@ -87,3 +89,32 @@ def identity(record):
 def module_name(path):
     """Return the dotted name of a file of the package."""
     return path.removesuffix(".py").replace("/", ".")
+
+
+def is_of_kernels(path):
+    """Return whether kernels are compiled from a module."""
+    source = (ROOT / path).read_text(encoding="utf-8")
+    return any(word in source for word in OF_KERNELS)
+
+
+class Finder:
+    """Import hook that compiles some modules from other source, or trees: {path: code}."""
+
+    def __init__(self, codes):
+        self.codes = {module_name(path): (path, code) for path, code in codes.items()}
+
+    def find_spec(self, name, path=None, target=None):
+        if name not in self.codes:
+            return None
+        return importlib.util.spec_from_file_location(name, ROOT / self.codes[name][0], loader=self)
+
+    def create_module(self, spec):
+        return None
+
+    def exec_module(self, module):
+        path, code = self.codes[module.__name__]
+        exec(compile(code, str(ROOT / path), "exec"), module.__dict__)
+
+    def get_source(self, name):
+        path, code = self.codes[name]
+        return code if isinstance(code, str) else (ROOT / path).read_text(encoding="utf-8")

@@ -9,12 +9,12 @@ r"""Mutation testing: change one operator or number at a time, and see whether a
 for a part. A group is a list of rooms; the physics is all that no other list names.
 
 The mutants are those of cosmic-ray, one replacement for each operator (`OPERATORS` of mutants.py) and both neighbours
-of every number. Modules that kernels are compiled from run with the compiler off; all others on compiled kernels, which
-should be there already: run the tests once before. First the tests are run as they are, and a table is kept of what
-each runs (covering.py); later calls run only files of tests that have changed, or whose sources have. Then a mutant
-meets the tests that run its line, those of its room and the quickest first, until one fails or the next would exceed
-the budget (breaking.py). No file is changed. What fails to import or to end is killed, too. At the end the tests that
-killed are run with nothing broken: what they killed does not count if they fail by themselves.
+of every number. First the tests are run as they are, and a table is kept of what each runs (covering.py, marks.py);
+later calls run only files of tests that have changed, or whose sources have. Then a mutant meets the tests that run its
+line, those of its room and the quickest first, until one fails or the next would exceed the budget (breaking.py).
+Kernels that a mutant may be part of are compiled for it alone. No file is changed. What fails to import or to end is
+killed, too. At the end the tests that killed are run with nothing broken: what they killed does not count if they fail
+by themselves.
 """
 
 import argparse
@@ -30,8 +30,11 @@ import time
 
 from mutants import ROOT, identity, mutants_of
 
-ENVIRONMENT = {"OPENBLAS_NUM_THREADS": "1", "MPLBACKEND": "Agg", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
 OUT = ROOT / "out" / "mutation"
+ENVIRONMENT = {
+    "OPENBLAS_NUM_THREADS": "1", "MPLBACKEND": "Agg", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+    "NUMBA_CACHE_DIR": str(OUT / "kernels"),  # with marks
+}  # fmt: skip
 ROOMS = {
     "studies": ("studies", "scans", "cli"),
     "figures": ("plot", "explorer.py"),
@@ -41,7 +44,6 @@ ROOMS = {
         "__main__.py",
     ),
 }  # fmt: skip
-OF_KERNELS = ("jitable", "njit", "intrinsic", "with_name_of")  # words of modules that kernels are compiled from
 
 
 def main():
@@ -83,15 +85,13 @@ def break_all(modules, results, options):
         mutants = [record for record in known.values() if not record["outcome"].startswith("killed")]
     else:
         mutants = [m for m in drawn(modules, options) if identity(m) not in known]
-    for without_compiler in (False, True):
-        part = [m for m in mutants if is_of_kernels(m["path"]) == without_compiler and m["path"] in modules]
-        if part:
-            os.environ.update(ENVIRONMENT, NUMBA_DISABLE_JIT=str(int(without_compiler)))
-            process = multiprocessing.get_context("spawn").Process(target=break_some, args=(part, results, options))
-            process.start()
-            process.join()
-            if process.exitcode:
-                sys.exit(process.exitcode)
+    mutants = [m for m in mutants if m["path"] in modules]
+    if mutants:  # in a process whose environment is set before Numba reads it
+        process = multiprocessing.get_context("spawn").Process(target=break_some, args=(mutants, results, options))
+        process.start()
+        process.join()
+        if process.exitcode:
+            sys.exit(process.exitcode)
 
 
 def drawn(modules, options):
@@ -109,25 +109,19 @@ def drawn(modules, options):
     return [mutants[i] for _, i in sorted(ranks)[: options.sample]]
 
 
-def is_of_kernels(path):
-    """Return whether kernels are compiled from a module."""
-    source = (ROOT / path).read_text(encoding="utf-8")
-    return any(word in source for word in OF_KERNELS)
-
-
 def break_some(mutants, results, options):
-    """Find the tests of some mutants, all with or without the compiler, and break them."""
+    """Find the tests of some mutants, and break them."""
+    os.environ.update(ENVIRONMENT)
     sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
-    import numba
     import tqdm
     from breaking import attempt, failing_by_themselves, graph
     from covering import Table, run, watch
 
     tqdm.tqdm.monitor_interval = 0  # its thread would not survive a fork
-    table = Table(OUT / f"table{os.environ['NUMBA_DISABLE_JIT']}.jsonl")
+    table = Table(OUT / "table.jsonl")
     watch(table, sorted({m["path"] for m in mutants}), options.search)
     tasks = [(m, *table.tests_of(m["path"], m["statement"], options.budget)) for m in mutants]
-    run({test for _, tests, _ in tasks for test in tests}, *["--collect-only"] * bool(numba.config.DISABLE_JIT))
+    run({test for _, tests, _ in tasks for test in tests})
     started = [thread.name for thread in threading.enumerate() if thread is not threading.main_thread()]
     print(f"{time.process_time():.0f} s of tests; threads that no fork has: {started}", flush=True)
     graph()
