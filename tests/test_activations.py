@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import ks_2samp
 
 import tsode
-from tsode.activations import SHIPPED, Custom, Hermite, Polynomial, ReLU
+from tsode.activations import SHIPPED, Custom, Hermite, Polynomial, ReLU, activation_of
 
 PAIRS = [*((name, name) for name in SHIPPED), ("erf", "quadratic"), ("erf", "sign"), (Hermite(3), Hermite(3))]
 SLOW = [
@@ -26,6 +26,13 @@ def model_of(student, teacher, **changes):
         "teacher_readout": [0.7, 0.2], "teacher_overlap": [[1.0, 0.3], [0.3, 0.8]],
     }  # fmt: skip
     return tsode.TeacherStudent(**{**given, **changes}, activation=student, teacher_activation=teacher)
+
+
+@pytest.mark.parametrize("activation", ["quadratic", "erf", "tanh", Hermite(3)], ids=str)
+def test_curvature_is_the_derivative_of_the_slope(activation):
+    activation, x, h = activation_of(activation), np.linspace(-3, 3, 41), 1e-5
+    wanted = (activation.slope(x + h) - activation.slope(x - h)) / (2 * h)
+    np.testing.assert_allclose(activation.curvature(x), wanted, rtol=1e-8, atol=1e-9)
 
 
 @pairs

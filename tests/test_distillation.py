@@ -175,6 +175,11 @@ def test_risk_of_soft_and_hard_labels(name):
     assert task.risk([0.0, 1.0])[0] == 0.5
 
 
+def test_hard_labels_do_not_know_the_norm_of_the_teacher():
+    task = distillation.soft_labels(3.0, hard=1.0)
+    np.testing.assert_allclose(task.risk([1.0, 5.0, 20.0]), RISKS["hard"][1], atol=6e-5)
+
+
 def test_smoothing_does_not_help_and_temperature_is_the_norm():
     smoothed = distillation.soft_labels(hard=1.0, smoothing=0.2).risk([20.0])
     assert smoothed[0] == pytest.approx(0.0640, abs=6e-5)

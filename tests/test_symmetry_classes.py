@@ -164,6 +164,13 @@ def test_distance_is_the_smallest_over_all_symmetries(kind, v, signs):
     assert symmetry_distance(model, a, b) == pytest.approx(min(found), rel=1e-13)
 
 
+@pytest.mark.parametrize("kind", ["erf", "relu", "quadratic"])
+def test_units_that_are_not_read_count_as_they_are(kind):
+    model, a, b = model_of(kind, [0.5, 0.5, 0.2, 0.0]), weights(1), weights(1)
+    b[3] += 0.01
+    assert symmetry_distance(model, a, b) == pytest.approx(0.01, rel=1e-6)
+
+
 @pytest.mark.parametrize("v", [[0.25] * 4, [0.5, 0.2, 0.2, 0.1]])
 def test_no_rotation_is_closer(v):
     """Nor is any near the best: the weighted distance to 300 random ones, as to the class of solutions."""

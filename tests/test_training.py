@@ -176,4 +176,5 @@ def test_giant_steps_that_diverge_end_before():
     found = tsode.giant_steps(model, generic_start(model), 50)
     assert found.status == "diverged"
     assert 1 < len(found.alpha) < 50
+    assert found.stopped_at == found.alpha[-1]
     assert np.isfinite(found.Q).all()

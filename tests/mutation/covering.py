@@ -21,7 +21,7 @@ import numba.core.event
 import numpy as np
 import pytest
 from marks import marked_modules, met
-from mutants import ROOT, Finder, first_lines
+from mutants import ROOT, Finder, first_lines, is_of_kernels
 
 OPTIONS = ("-q", "-p", "no:cacheprovider", "-p", "no:faulthandler", "--continue-on-collection-errors")
 ADDOPTS = ("-o", "addopts=--doctest-modules -m 'not slow'")
@@ -167,6 +167,7 @@ class Watch:
         return took_part
 
     def pytest_runtest_logstart(self):
+        forget_results()
         self.start, self.failed = self.clock(), False
         met[:] = 0
 
@@ -220,6 +221,21 @@ class Watch:
             tests[test] = seconds, {path: sorted(set().union(*(part[path] for part in parts))) for path in paths}
             sources.update(paths)
         return {"file": file, "sources": {path: digest(path) for path in sorted(sources)}, "tests": tests}
+
+
+def forget_results():
+    """Empty the caches of functions, so that the next test runs them; compiled ones stay."""
+    for name, module in list(sys.modules.items()):
+        if name.startswith("tsode.") and not of_kernels(name):
+            for value in list(vars(module).values()):
+                if getattr(value, "__module__", "") == name and hasattr(value, "cache_clear"):
+                    value.cache_clear()
+
+
+@functools.cache
+def of_kernels(name):
+    path = name.replace(".", "/") + ".py"
+    return not (ROOT / path).exists() or is_of_kernels(path)
 
 
 def text(path):
