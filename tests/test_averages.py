@@ -32,9 +32,9 @@ def polynomial_derivatives(activation):
 
 
 DERIVATIVES = {"erf": erf_derivatives, "quadratic": square_derivatives}
-CUBIC = Polynomial([0.2, -0.5, 0.3, 0.1])
+QUARTIC = Polynomial([0.2, -0.5, 0.3, 0.1, 0.02])
 PAIRS = [(s, g) for s in (Erf(), Quadratic()) for g in (Erf(), Quadratic())]
-PAIRS += [(Hermite(3), Hermite(3)), (Quadratic(), Hermite(3)), (CUBIC, Hermite(2, False)), (Hermite(3), Erf())]
+PAIRS += [(Hermite(3), Hermite(3)), (Quadratic(), Hermite(3)), (QUARTIC, Hermite(4, False)), (Hermite(3), Erf())]
 # what the activation offers, which is closed for equal ones, and quadrature for those too
 WAYS = [(type(s), s, g) for s, g in PAIRS] + [(averages, s, g) for s, g in PAIRS if s == g]
 GENERIC = [(1.0, 0.5, 1.0), (0.3, -0.2, 1.8), (1.5, 0.9, 0.6)]

@@ -28,6 +28,7 @@ FUNCTIONS = {
     "a loop": lambda x: sum(a * x**i for i, a in enumerate([0.1, 0.2, 0.3])),
     "quotients": lambda x: 2 / (3 + (1 - x) * -x) + special.expit(x) - np.reciprocal(x * x + 1) + np.log(2 + x * x),
     "absolute": abs,
+    "roots": lambda x: (1 + x * x) ** 1.5,
 }
 x = np.linspace(-3, 3, 302) + 0.0123
 
@@ -38,7 +39,7 @@ def test_value_slope_and_curvature(name):
     value, slope = custom.function(x)
     np.testing.assert_allclose(value, function(x), rtol=1e-13, atol=1e-14)
     np.testing.assert_allclose(slope, (function(x + h) - function(x - h)) / (2 * h), rtol=1e-7, atol=1e-8)
-    if name in ("tanh", "gelu", "swish", "waves", "a loop", "quotients"):
+    if name in ("tanh", "gelu", "swish", "waves", "a loop", "quotients", "roots"):
         curvature = (custom.slope(x + h) - custom.slope(x - h)) / (2 * h)
         np.testing.assert_allclose(custom.curvature(x), curvature, rtol=1e-6, atol=1e-7)
     else:

@@ -275,6 +275,8 @@ def test_nullity_is_that_of_the_jacobian(kind, place, trained):
     model, W = model_of(kind, v), POINTS[place](weights(1))
     if kind == "relu" and place == "a unit of zero":
         with pytest.raises(ValueError, match="`W` must have no unit of zero, where the activation has its kink"):
+            nullity(model_of(kind), np.zeros((4, N)))
+        with pytest.raises(ValueError, match="`W` must have no unit of zero, where the activation has its kink"):
             nullity(model, W)
         return
     found = nullity(model, W, v if trained else None)

@@ -38,6 +38,17 @@ def test_blocks_are_sgd_on_their_own_inputs(model, N):
     assert run.step == 3 * run.block
 
 
+def test_a_run_ends_at_the_first_preactivations_beyond_the_limit():
+    """At rows that hardly move: the third longest of a block is too long."""
+    model = tsode.TeacherStudent(3, 2, 1e-9)
+    run = WideRun(model, None, 30, sequence_of(0), 1e8)
+    run.advance(1)
+    sizes = np.sum((run.X @ run.rows.T) ** 2, axis=1)
+    run = WideRun(model, None, 30, sequence_of(0), 0.9999 * np.sort(sizes)[-3])
+    assert not run.advance(len(sizes))
+    assert run.ended == [np.argsort(sizes)[-3:].min()]
+
+
 @pytest.mark.parametrize("n", [0, 1, 2, 3, 10, 1000])
 def test_inputs_off_the_rows_have_the_law_of_their_gram_matrix(n):
     """At most 10 columns of each of 4000 blocks: lengths on the diagonal, in all at most 21 tests above 1e-4."""
