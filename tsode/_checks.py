@@ -224,7 +224,7 @@ def real_array(name: str, value: Any) -> np.ndarray:
         found = np.asarray(value)
     except (TypeError, ValueError):  # ragged
         raise TypeError(f"`{name}` must be an array of real numbers, but is {_kind(value)}") from None
-    if found.dtype.kind == "O" and found.ndim > 0 and all(map(is_number, found.ravel())):
+    if found.dtype.kind == "O" and all(map(is_number, found.ravel())):
         try:
             return found.astype(np.float64)
         except OverflowError:

@@ -216,7 +216,7 @@ def squared(omega: np.ndarray, u: np.ndarray, noise_variance: float, sides: np.n
     r, rho, arcs, A = np.empty((n, n)), np.empty((n, n)), np.empty((n, n)), np.empty((4, 4))
     unit_rows(omega, norms, X)
     for i in range(n):
-        X[i, n + i] = OWN if norms[i] > 0.0 else 1.0
+        X[i, n + i] = OWN
     residuals(X, r, arcs, rho, R)
     odd, even = np.empty(n), np.empty(n)
     for i in range(n):
