@@ -75,6 +75,7 @@ for show in (False, True):
 """
 
 
+@pytest.mark.slow
 def test_a_notebook_without_widgets_shows_progress_as_text():
     run = subprocess.run([sys.executable, "-c", NOTEBOOK], capture_output=True, text=True, check=True)
     assert run.stderr.count("| 3/3 [") == 1

@@ -216,7 +216,7 @@ def test_start_of_low_rank_has_the_law_of_the_weights(form):
         np.outer(along, [1, 1]), np.outer(along, along) + np.outer(beside, beside), model.teacher_overlap
     )
     a, b = (
-        tsode.simulate(model, start, [0.0, 0.5, 1.0, 3.0], N=30, runs=500, seed=seed, engine=engine)
+        tsode.simulate(model, start, [0.0, 0.5, 1.0, 3.0], N=30, runs=250, seed=seed, engine=engine)
         for seed, engine in enumerate(("weights", "chain"))
     )
     assert min(same_law(a, b)) > 1e-4
