@@ -52,7 +52,7 @@ def runs_of_weights(model, N, runs):
 
 
 @pytest.mark.parametrize("constraint", ["free", "spherical"])
-@pytest.mark.parametrize("N", [5, 6, 100])
+@pytest.mark.parametrize("N", [5, pytest.param(6, marks=pytest.mark.slow), 100])
 def test_chain_has_the_law_of_the_weights(N, constraint, form):
     """9 Kolmogorov-Smirnov tests a case, none below 1e-4; down to N = p + p*, where nothing is left over."""
     model = tsode.TeacherStudent(**{**GENERAL, "learning_rate": 0.3 if N > 50 else 0.05, "constraint": constraint})

@@ -1,10 +1,12 @@
 """Kills, interrupts and full disks in the middle of commands and of saving.
 
-Faults of a quick run, by kills + interrupts + full disks: 2 + 1 + 1 in `tsode study`, 3 + 3 + 2 in `tsode scan escape`,
-2 + 1 + 1 in `tsode hessian`, 15 + 6 + 8 in `Trajectory.save`. The slow ones go through every place where a command
-touches a file, 12 sizes of the disk and 12 moments, each from a fresh folder, with a run that goes on after each: 224.
+Faults of a quick run, by kills + interrupts + full disks: 3 + 3 + 2 in `tsode scan escape`, 15 + 6 + 8 in
+`Trajectory.save`. The slow ones have 2 + 1 + 1 in `tsode study` and in `tsode hessian`, and go through every place
+where a command touches a file, 12 sizes of the disk and 12 moments, each from a fresh folder, with a run that goes on
+after each: 224.
 """
 
+import functools
 import json
 import os
 import shutil
@@ -53,14 +55,16 @@ def ask():
 
 @pytest.fixture(scope="module")
 def undisturbed(ask, tmp_path_factory):
-    """Return what each command writes where nothing goes wrong, and how often it touches a file."""
-    found = {}
-    for name, arguments in COMMANDS.items():
+    """Return the function that tells what a command writes undisturbed, and how often it touches a file."""
+
+    @functools.cache
+    def one(name):
         folder = tmp_path_factory.mktemp(name) / "out"
-        answer = ask(folder, arguments=[*arguments, str(folder)])
+        answer = ask(folder, arguments=[*COMMANDS[name], str(folder)])
         assert (answer["status"], answer["err"]) == (0, "")
-        found[name] = contents(folder), answer["events"]
-    return found
+        return contents(folder), answer["events"]
+
+    return one
 
 
 def contents(folder):
@@ -109,7 +113,7 @@ def check(answer, fault, folder, before):
 
 def disturb(ask, name, faults, folder, undisturbed):
     """Run a command with one fault after the other in one folder, then without; return the number of faults met."""
-    wanted, _ = undisturbed[name]
+    wanted, _ = undisturbed(name)
     met, arguments = 0, [*COMMANDS[name], str(folder)]
     for fault in faults:
         before = set(parts(folder))
@@ -145,7 +149,7 @@ QUICK = {
 }
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("name", [pytest.param(name, marks=[pytest.mark.slow] * (name != "scan")) for name in COMMANDS])
 def test_command_survives_accident_after_accident(name, ask, undisturbed, tmp_path):
     assert disturb(ask, name, QUICK[name], tmp_path / "out", undisturbed) == len(QUICK[name])
 
@@ -155,7 +159,7 @@ def test_command_survives_accident_after_accident(name, ask, undisturbed, tmp_pa
 @pytest.mark.parametrize("kind", ["kill", "interrupt", "full", "kill at size", "kill at time", "interrupt at time"])
 def test_command_survives_an_accident_anywhere(kind, name, ask, undisturbed, tmp_path):
     sizes, times = (0, 1, 50, 200, 700, 1500, 3000, 5000, 8000, 9000, 12_000, 20_000), np.geomspace(0.003, 0.6, 12)
-    events = range(1, undisturbed[name][1] + 1)
+    events = range(1, undisturbed(name)[1] + 1)
     faults = {
         "kill": [["event", n, KILL] for n in events],
         "interrupt": [["event", n, INTERRUPT] for n in events],
@@ -228,7 +232,7 @@ def test_leftovers_of_killed_runs_go_when_nobody_can_be_writing_them(ask, undist
     (folder / ".mine.part").write_text("")
     assert ask(folder, arguments=arguments)["status"] == 0
     assert parts(folder) == [".mine.part"]
-    assert contents(folder) == undisturbed["scan"][0]
+    assert contents(folder) == undisturbed("scan")[0]
 
 
 def test_figure_on_a_full_disk(tmp_path, monkeypatch):
