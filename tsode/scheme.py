@@ -13,8 +13,8 @@ with :math:`B = \mathrm{pull}(\Omega, a)`. The covariance :math:`\Omega = W W^T 
     \frac{d\Omega}{d\alpha} = E[c z^T] + E[z c^T] + E[c c^T] + B \Omega + \Omega B^T , \qquad
     \frac{da}{d\alpha} = E[h] .
 
-Engines and ODEs know rows that move and rows that stand still, and ask a :class:`tsode.rules.Rule` what a sample
-changes. A scheme gives them names: those that the rule writes are the engines' student, the others its teacher.
+Engines know rows that move and rows that stand still, and ask a :class:`tsode.rules.Rule` what a sample changes. A
+scheme names them: those that the rule writes are the engines' student, the others its teacher.
 """
 
 from __future__ import annotations
@@ -254,8 +254,7 @@ class Scheme(Report):
         >>> cubic.accuracy(cubic.start(np.eye(2)))
         0.0
         """
-        rtol = _checks.number("rtol", rtol, above=0.0, maximum=1.0)
-        pair = self.pair(start)
+        rtol, pair = _checks.number("rtol", rtol, above=0.0, maximum=1.0), self.pair(start)
         return pair.rule.accuracy(pair, start.joint, rtol)
 
     def pair(self, start: Overlaps) -> TeacherStudent:
@@ -306,8 +305,7 @@ class Scheme(Report):
             ("scalars", ", ".join(self.scalars) or "none"),
             ("losses", ", ".join(self.outputs) or "none"),
             ("rule", "plain Python, not compiled" if self._rule.interpreted else "compiled"),
-            *([] if self.inputs is None else [("inputs", self.inputs)]),
-        ]
+        ] + ([("inputs", self.inputs)] if self.inputs else [])
 
 
 def pair_of(model: TeacherStudent | Scheme, start: Any) -> Any:
