@@ -182,11 +182,8 @@ class Scheme(Report):
             _checks.semidefinite("`Omega`", _checks.symmetric("Omega", each))
         joint = np.zeros((*lead, layout.p + layout.p_star, layout.p + layout.p_star))
         joint[..., layout.order[:, None], layout.order] = Omega
-        M, Q, P = (
-            joint[..., : layout.p, layout.p :],
-            joint[..., : layout.p, : layout.p],
-            joint[..., layout.p :, layout.p :],
-        )
+        moving, still = slice(layout.p), slice(layout.p, None)
+        M, Q, P = joint[..., moving, still], joint[..., moving, moving], joint[..., still, still]
         return Overlaps(M, Q, P) if self.inputs is None else Overlaps.from_blocks(self.inputs, M, Q, P)
 
     def random(self, N: int, rng: Seed = None, scale: float = 1.0, P: ArrayLike | None = None) -> Overlaps:
