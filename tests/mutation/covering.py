@@ -167,12 +167,11 @@ class Watch:
         if any(word in item.name for word in IN_PROCESSES):
             pytest.skip("runs in other processes, where no mutant is")
         self.coverage.start()
-        self.coverage.switch_context(f"setup {item.nodeid}")
+        self.coverage.switch_context(item.nodeid)
         signal.setitimer(signal.ITIMER_PROF, 3 * LONGEST, LONGEST)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_call(self, item):
-        self.coverage.switch_context(f"call {item.nodeid}")
         definitions = item._fixtureinfo.name2fixturedefs if hasattr(item, "_fixtureinfo") else {}
         last = {name: found[-1] for name, found in definitions.items()}
         ours = {name for name, found in last.items() if not found.func.__module__.startswith("_pytest")}
@@ -190,7 +189,10 @@ class Watch:
             self.seconds[report.nodeid] = max(self.clock() - self.start, QUICK)
 
     def entry(self, file):
-        """Return what the table keeps of a file; what is made for one test is judged by all that share it."""
+        """Return what the table keeps of a file; what one test runs is judged by all that share a fixture with it.
+
+        For the fixture is made for the first of them, and may keep what it finds out later.
+        """
         data, ran = self.coverage.get_data(), collections.defaultdict(lambda: collections.defaultdict(set))
         for full in data.measured_files():
             path = str(pathlib.Path(full).relative_to(ROOT))
@@ -201,8 +203,7 @@ class Watch:
         tests, sources = {}, {file}
         for test, seconds in self.seconds.items():
             mine = self.fixtures[test]
-            setups = [other for other, theirs in self.fixtures.items() if other == test or mine & theirs]
-            parts = [ran[f"call {test}"], *(ran[f"setup {other}"] for other in setups)]
+            parts = [ran[other] for other, theirs in self.fixtures.items() if other == test or mine & theirs]
             paths = sorted(set().union(*parts))
             tests[test] = seconds, {path: sorted(set().union(*(part[path] for part in parts))) for path in paths}
             sources.update(paths)
