@@ -126,6 +126,7 @@ def test_warm_up_calls_every_engine_in_every_way(monkeypatch, capsys):
                 model, runs, engine = (given.arguments[name] for name in ("model", "runs", "engine"))
                 size = "wide" if in_blocks(model, runs) else "lockstep" if runs == WIDTH else "alone"
                 more = [word for word in ("readout_learning_rate", "inputs") if getattr(model, word)]
+                assert model.inputs is None or len(model.inputs.eigenvalues) > 1
                 ways.add((engine, size, model.noise_variance > 0, given.arguments["precision"], *more))
             elif name == "integrate_many":
                 assert len(given.arguments["models"]) > 1

@@ -90,6 +90,7 @@ def test_flags_are_the_arguments_of_the_scan(kind, tmp_path, capsys):
     lines = capsys.readouterr().out.splitlines()
     assert "p_star = 1, learning_rate = 0.15, noise_variance = 0.1, constraint = spherical" in lines[0]
     header = lines[1].split()
+    assert header[0] == "p"
     for line, p in zip(lines[2:4], (2, 3)):  # each column has what its name says
         row = dict(zip(header, line.split(), strict=True))
         for name, text in row.items():

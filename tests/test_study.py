@@ -6,6 +6,7 @@ import sys
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 import tsode
 from tsode import cli
@@ -113,8 +114,15 @@ def test_default_times_wait_for_the_last_escape():
     assert last > 2 * tsode.escape_time(result.ode, threshold)
 
 
-def test_save_and_load(result, tmp_path):
+def test_save_and_load(result, tmp_path, monkeypatch):
+    figures, real = [], Figure.savefig
+    monkeypatch.setattr(
+        Figure, "savefig", lambda self, *a, **options: figures.append(self) or real(self, *a, **options)
+    )
     paths = result.save(tmp_path / "deep" / "folder")
+    loss, *others = ([band.get_label() for band in ax.collections] for ax in figures[0].axes)
+    assert "one standard deviation, N = 1,500" in loss
+    assert not any("deviation" in label for labels in others for label in labels)
     assert sorted(path.name for path in paths) == FILES
     assert sorted(os.listdir(tmp_path / "deep" / "folder")) == FILES
     whole = (tmp_path / "deep" / "folder" / "study.html").read_text(encoding="utf-8")

@@ -8,6 +8,7 @@ import pytest
 from scipy import stats
 
 import tsode
+from tsode.studies.measurements import chosen_solution, random_rotations
 
 MODEL = tsode.TeacherStudent(p=2, p_star=1, learning_rate=0.1)
 N, RUNS, ESCAPES, TIMES = 1000, 5, 7, 201
@@ -193,6 +194,18 @@ def test_distances_of_the_ends_are_run_by_run(study):
     for column in ("ode", "sgd"):  # the mean of 200, within 4.5 standard errors
         assert random[column] == pytest.approx(np.sqrt(2) * 4 / np.pi, rel=0.15)
     assert "theory" not in {**found, **random}
+
+
+@pytest.mark.parametrize("widths", [(4, 2), (2, 2), (2, 3)])
+def test_what_stays_where_it_began_is_at_distance_zero(widths):
+    """Up to rounding, of either sign under the root."""
+    model = tsode.TeacherStudent(*widths, 0.1, teacher_readout=0.1 + np.arange(widths[1]))
+    M = np.array([[tsode.Overlaps.random(model, 100, rng=seed).M] * 2 for seed in range(12)])
+    Q, ends = np.broadcast_to(9.0 * np.eye(model.p), (*M.shape[:3], model.p)), np.full(12, "completed")
+    still = tsode.Trajectory(model, [0.0, 1.0], M, Q, status=ends, stopped_at=np.ones(12), N=100)
+    own, others = chosen_solution(still, random_rotations(model)[:9])
+    assert own.max() < 1e-6
+    assert others.min() > 0.01
 
 
 @pytest.mark.parametrize(

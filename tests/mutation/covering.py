@@ -26,7 +26,7 @@ LONGEST = 4.0  # seconds of processor time: a test that takes longer takes no pa
 QUICK = 0.03  # seconds: no test costs less
 PATTERN = re.DOTALL | re.MULTILINE
 OWN = 0.2  # a test of the mutant's own room comes before others that take this fraction of its time
-OF_DEFAULTS = "tests/test_defaults.py"  # reads heads of functions, which it need not run
+OF_DEFAULTS = "tests/test_defaults.py::test_defaults["  # reads heads of functions, and runs none
 LEFT_OUT = {
     # minutes each
     "test_notebooks.py", "test_claims.py", "test_bad_inputs_sweep.py",
@@ -63,16 +63,16 @@ class Table:
         Each case of a test comes as late as if it took as long as all cases before it together.
         """
         wanted, timed = served(path)[statement], []
-        for file, entry in self.entries.items():
-            reads = file == OF_DEFAULTS and wanted != {statement}
+        for entry in self.entries.values():
             for test, (seconds, ran) in entry["tests"].items():
+                reads = wanted != {statement} and test.startswith(OF_DEFAULTS)
                 if reads or not wanted.isdisjoint(ran.get(path, ())):
-                    timed.append((seconds, test))
+                    own = any(word in test.split("::")[0] for word in words_of(path))
+                    timed.append((seconds, test, 0.0 if reads else OWN if own else 1.0))
         cases, ranked = collections.Counter(), []
-        for seconds, test in sorted(timed):
+        for seconds, test, weight in sorted(timed):
             cases[test.split("[")[0]] += seconds
-            own = any(word in test.split("::")[0] for word in (*words_of(path), OF_DEFAULTS))
-            ranked.append((cases[test.split("[")[0]] * (OWN if own else 1.0), seconds, test))
+            ranked.append((weight * cases[test.split("[")[0]], seconds, test))
         chosen, spent = [], 0.0
         for _, seconds, test in sorted(ranked):
             if chosen and spent + seconds > budget:
