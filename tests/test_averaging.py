@@ -80,6 +80,7 @@ def test_chain_has_the_law_of_plain_sgd(model):
     assert min(found) > 1e-4
 
 
+@pytest.mark.slow
 def test_chain_has_the_law_of_sgd_sample_by_sample():
     """The same beside a plain loop over samples, its averages and their loss: 150 runs, 4 tests."""
     model, N, rng = MODELS["momentum, batch of 3, spherical"], 20, np.random.default_rng(0)

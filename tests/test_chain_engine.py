@@ -52,7 +52,7 @@ def runs_of_weights(model, N, runs):
 
 
 @pytest.mark.parametrize("constraint", ["free", "spherical"])
-@pytest.mark.parametrize("N", [5, 6, 100])
+@pytest.mark.parametrize("N", [5, pytest.param(6, marks=pytest.mark.slow), 100])
 def test_chain_has_the_law_of_the_weights(N, constraint, form):
     """9 Kolmogorov-Smirnov tests a case, none below 1e-4; down to N = p + p*, where nothing is left over."""
     model = tsode.TeacherStudent(**{**GENERAL, "learning_rate": 0.3 if N > 50 else 0.05, "constraint": constraint})
@@ -216,7 +216,7 @@ def test_start_of_low_rank_has_the_law_of_the_weights(form):
         np.outer(along, [1, 1]), np.outer(along, along) + np.outer(beside, beside), model.teacher_overlap
     )
     a, b = (
-        tsode.simulate(model, start, [0.0, 0.5, 1.0, 3.0], N=30, runs=500, seed=seed, engine=engine)
+        tsode.simulate(model, start, [0.0, 0.5, 1.0, 3.0], N=30, runs=250, seed=seed, engine=engine)
         for seed, engine in enumerate(("weights", "chain"))
     )
     assert min(same_law(a, b)) > 1e-4

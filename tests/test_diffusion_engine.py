@@ -79,7 +79,7 @@ def test_it_has_the_law_of_the_chain_where_averages_are_by_quadrature(activation
     test_it_has_the_law_of_the_chain(tsode.TeacherStudent(2, 1, 0.5, 0.1, activation=activation))
 
 
-@pytest.mark.parametrize("N", [10**9, HUGE])
+@pytest.mark.parametrize("N", [10**9, pytest.param(HUGE, marks=pytest.mark.slow)])
 @all_of(ESCAPING)
 def test_escape_times_are_on_their_law(model, N):
     """A Kolmogorov-Smirnov test above 1e-3; 4 errors of the mean are 0.5 % of it, and nonlinearity as much."""

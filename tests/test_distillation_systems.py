@@ -204,6 +204,7 @@ def learnt(gamma, projector, N, rng=1):
     return run.alpha[np.argmax(run.loss["loss"] < 0.02)], np.abs(M - picked).max()
 
 
+@pytest.mark.slow
 def test_features_take_the_plateau_away_and_pick_the_solution():
     (labels, far), (later, _) = (learnt(0.0, "none", N) for N in (10**4, 10**8))
     slope = (later - labels) / np.log(10**4)
@@ -239,6 +240,7 @@ def first_exit(weights, **changes):
     return run.loss["exit 1"], run.loss["exit 2"][-1], run
 
 
+@pytest.mark.slow
 def test_an_exact_last_exit_has_its_price():
     start, (best, _, _) = first_exit([1, 0])[0][0], first_exit([1, 0])
     assert start == pytest.approx(0.855)  # an exact last exit, the principal parts in the first

@@ -114,6 +114,7 @@ def test_mean_grows_as_the_logarithm_of_the_dimension():
     assert slope * 2 * tsode.plateau(QUICK).escape_rate == pytest.approx(1, abs=0.01)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("p_star", "widths", "runs"),
     [

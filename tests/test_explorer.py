@@ -3,6 +3,7 @@
 import asyncio
 import subprocess
 import sys
+import time
 
 import browser
 import nbformat
@@ -58,20 +59,32 @@ def test_what_has_no_plateau_and_what_has_no_closed_form_say_so(explorer):
     explorer.controls["trained"].value = False
 
 
-def test_a_curve_that_takes_long_follows_when_the_controls_rest(explorer, monkeypatch):
+@pytest.mark.parametrize(("seconds", "said"), [(0.04, "its beginning"), (0.0, "follows when the controls rest")])
+def test_a_curve_that_takes_long_follows_when_the_controls_rest(seconds, said, explorer, monkeypatch):
+    """One whose steps are slow is begun; where there is no time for one step there is no curve."""
+
+    def slow(*arguments, **options):
+        began = time.thread_time()
+        while time.thread_time() < began + 0.01:
+            pass
+        return tsode.integrate(*arguments, **options)
+
+    explorer.update()
+    tsode.integrate(explorer.model, explorer.ode.overlaps(0), 1.0, method="RK45")  # compiles what is timed
     monkeypatch.setattr("tsode.explorer.REST", 0.0)
-    explorer.update(0.0)
-    assert "its beginning" in shown(explorer)[1]
+    monkeypatch.setattr("tsode.explorer.integrate", slow)
+    explorer.update(seconds)
+    assert said in shown(explorer)[1]
 
     async def move_and_rest():
-        explorer.update(0.0)
-        start = explorer.ode.alpha[-1]
+        explorer.update(seconds)
+        start = explorer.ode
         await asyncio.sleep(0.05)
         return start
 
     start = asyncio.run(move_and_rest())
-    assert "its beginning" not in shown(explorer)[1]
-    assert explorer.ode.alpha[-1] > 100 * start
+    assert said not in shown(explorer)[1]
+    assert start is None if seconds == 0.0 else explorer.ode.alpha[-1] > 100 * start.alpha[-1]
 
 
 @pytest.fixture

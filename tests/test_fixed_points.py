@@ -149,7 +149,7 @@ def test_without_output_there_is_nothing_and_a_reason():
         assert "puts out zero" in branch.reasons[name]
 
 
-@pytest.mark.parametrize(("a", "b"), [(1e-3, 1e-2), (200.0, 50.0)])
+@pytest.mark.parametrize(("a", "b"), [(200.0, 0.01)])
 @all_of({**EQUAL, **FOLLOWED})
 def test_units_of_the_outputs(model, a, b):
     """With v -> a v, v* -> b v*, Delta -> b^2 Delta the branch is the same in y / b and in eta a b."""

@@ -73,6 +73,7 @@ def python(code, environment, *options):
     )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_without_a_writable_folder_kernels_are_compiled_for_the_process_alone(closed, tmp_path):
     code = (
         "import subprocess, sys, tsode, numpy as np; print(tsode.__file__)\n"
@@ -90,6 +91,7 @@ def test_without_a_writable_folder_kernels_are_compiled_for_the_process_alone(cl
     assert (nowhere.returncode, nowhere.stderr.count("set NUMBA_CACHE_DIR")) == (0, 1)
 
 
+@pytest.mark.slow
 def test_kernels_in_the_folder_of_numba_cache_dir_are_kept_until_a_source_changes(closed, tmp_path):
     kernels = {**closed, "NUMBA_CACHE_DIR": str(tmp_path / "kernels")}
     code = "import tsode"

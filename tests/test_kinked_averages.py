@@ -169,7 +169,7 @@ def three_units(kinked, smooth, omega, u, slopes_of_kinked):
 @pytest.mark.parametrize("smooth", [Tanh(), Hermite(3)], ids=str)
 def test_noise_beside_a_smooth_function_against_quadrature(smooth):
     u = np.array([0.8, -0.5, -0.7])
-    for seed in range(2):
+    for seed in range(1):
         W = np.random.default_rng(seed).standard_normal((3, 4)) / 2
         other = np.roll(W, 1, axis=0)  # the third unit first
         cases = (

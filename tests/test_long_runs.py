@@ -69,6 +69,7 @@ def test_memory_of_the_ode_does_not_grow_with_time():
     assert peak_memory(run(1e4)) < peak_memory(run(1e2)) + 50_000
 
 
+@pytest.mark.slow
 def test_memory_of_the_chain_does_not_grow_with_samples():
     start = generic_start(MODEL)
 

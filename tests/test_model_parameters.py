@@ -52,6 +52,7 @@ for command in (["study"], ["hessian"], ["scan", "escape"], ["scan", "stability"
 """
 
 
+@pytest.mark.slow
 def test_a_new_parameter_is_one_statement(tmp_path):
     """In a copy of the package with one more."""
     shutil.copytree(Path(tsode.__file__).parent, tmp_path / "tsode", ignore=shutil.ignore_patterns("__pycache__"))

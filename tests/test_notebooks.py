@@ -12,9 +12,8 @@ import pytest
 
 FOLDER = Path(__file__).parents[1] / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
-# those compile several activations or schemes, and take as long as all others
-LONG = ("07", "09")
-QUICK = [pytest.param(path, marks=[pytest.mark.slow] * path.name.startswith(LONG)) for path in NOTEBOOKS]
+QUICK = ("01", "05")  # the others take most of a minute
+RUN_HERE = [pytest.param(path, marks=[pytest.mark.slow] * (not path.name.startswith(QUICK))) for path in NOTEBOOKS]
 # What each draws, so that a notebook that stops early or draws nothing is found out
 PICTURES = {
     "01": {"sgd_and_ode", "deviation"},
@@ -84,7 +83,7 @@ def test_one_cell_of_parameters_at_the_top(path):
     assert not any("environ" in source for source in rest)
 
 
-@pytest.mark.parametrize("path", QUICK, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", RUN_HERE, ids=lambda path: path.stem)
 def test_cells_run_from_top_to_bottom(path, tmp_path, monkeypatch, capsys):
     """In this process, which has the kernels; warnings are errors here, and what cells show is printed."""
     monkeypatch.setenv("TSODE_SMALL", "1")
@@ -100,7 +99,7 @@ def test_cells_run_from_top_to_bottom(path, tmp_path, monkeypatch, capsys):
     assert re.search(r"\d ± \d|agree at \d|digits +final loss", printed), "no number with its error"
 
 
-@pytest.mark.parametrize("path", NOTEBOOKS[:1] + [pytest.param(path, marks=pytest.mark.slow) for path in NOTEBOOKS[1:]])
+@pytest.mark.slow
 def test_runs_in_jupyter(path, tmp_path):
     executed = tmp_path / path.name
     inline = {"MPLBACKEND": "module://matplotlib_inline.backend_inline"}

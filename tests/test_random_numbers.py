@@ -48,7 +48,7 @@ def test_law_by_kolmogorov_smirnov(law, cdf):
 
 def test_moments_and_tails_of_the_normals():
     """Moments within 4.5 standard errors; the counts beyond 4 sigma by a binomial test at 1e-4."""
-    x = numbers("gaussian", 8192 * 512, seed=2)
+    x = numbers("gaussian", 8192 * 256, seed=2)
     n = x.size
     for power, mean, variance in ((1, 0, 1), (2, 1, 2), (3, 0, 15), (4, 3, 96), (6, 15, 10170)):
         assert abs(np.mean(x**power) - mean) < 4.5 * np.sqrt(variance / n)

@@ -329,6 +329,7 @@ def test_interrupted_scan_says_how_far_it_came(keep, tmp_path):
     assert len(list(tmp_path.glob("points/*.npz"))) == (3 if keep else 0)
 
 
+@pytest.mark.slow
 def test_import_leaves_the_extra_alone():
     late = {"joblib", "xarray", "dask", "matplotlib", "pandas", "scipy.stats", "scipy.optimize"}
     code = f"import sys, tsode; print({late} & set(sys.modules)); tsode.plot"

@@ -146,6 +146,7 @@ def test_command_where_all_points_fail(tmp_path, monkeypatch, capsys):
     assert sorted(os.listdir(tmp_path)) == ["escape.nc", "points"]
 
 
+@pytest.mark.slow
 def test_ctrl_c_on_the_command_is_one_line(tmp_path):
     arguments = ["scan", "escape", "--p", "1", "--p-star", "1", "--learning-rate", "0.05:0.1:20", "--runs", "2",
                  "--dimension", "1e4", "--path", str(tmp_path), "--jobs", "1"]  # fmt: skip

@@ -111,7 +111,8 @@ def test_finished_scan_calls_nothing(serial, tmp_path):
     assert table.identical(serial[0])
 
 
-@pytest.mark.parametrize("n_jobs", [pytest.param(1, marks=pytest.mark.slow), 2])
+@pytest.mark.slow
+@pytest.mark.parametrize("n_jobs", [1, 2])
 def test_ctrl_c_leaves_a_resumable_state_and_one_line(n_jobs, serial, tmp_path):
     store = tmp_path / "store"
     process, log = run(tmp_path, wait=False, hold=5, n_jobs=n_jobs, path=str(store))
@@ -130,6 +131,7 @@ def test_ctrl_c_leaves_a_resumable_state_and_one_line(n_jobs, serial, tmp_path):
     assert table.identical(serial[0])
 
 
+@pytest.mark.slow
 def test_two_processes_on_one_path(serial, tmp_path):
     """Another one and this one, which comes in after the other's first points."""
     store = tmp_path / "store"

@@ -26,7 +26,7 @@ def some_fail(x):
     return {"value": x, "word": "yes"}
 
 
-@pytest.mark.parametrize("n_jobs", [1, 2])
+@pytest.mark.parametrize("n_jobs", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_raise_keeps_the_exception_and_names_the_point(n_jobs, tmp_path):
     with pytest.raises(ZeroDivisionError, match="two") as caught:
         scan(some_fail, {"x": range(6)}, n_jobs=n_jobs, path=tmp_path)

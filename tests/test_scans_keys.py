@@ -340,6 +340,7 @@ def test_a_folder_that_vanishes_is_made_again(tmp_path):
         assert len(list((tmp_path / "new" / "points").iterdir())) == 1
 
 
+@pytest.mark.slow
 def test_digest_is_the_same_in_another_process():
     code = "import test_scans_keys as keys; print(keys.function_digest(keys.helped))"
     environment = {**os.environ, "PYTHONPATH": os.path.dirname(__file__), "PYTHONHASHSEED": "77"}

@@ -94,6 +94,7 @@ def test_rows_unlike_those_of_the_theory_are_told(rows, inputs, found):
         run(PAIR.replace(inputs=inputs), rows, [0.0])
 
 
+@pytest.mark.slow
 def test_gaussian_loss_of_the_spectrum_is_that_on_rows():
     """In their principal components: at the end of 32 runs within 5 standard errors; not so with one block."""
     rng, far = np.random.default_rng(0), []
@@ -131,6 +132,7 @@ def distilled(p, inputs, learning_rate, alpha):
     return ode.loss_under(DATA)[-1], sgd.loss_under(DATA)[:, -1]
 
 
+@pytest.mark.slow
 def test_matched_noise_takes_the_place_of_data_for_a_narrow_student():
     """At p = 2 < p* = 4 white noise teaches the wrong units, in whatever unit; matched noise gains a factor of 40."""
     matched = WHITE.matched(TEACHER, [2.4, 2.4, 0.4, 0.4])

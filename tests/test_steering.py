@@ -47,13 +47,16 @@ WAYS = {
     ),
     "average of weights": (
         MODEL.replace(averaging_rate=UniformAverage(1.7), batch_size=2), ALPHA,
-        {"N": 70, "engine": "weights", "precision": "single", "keep_weights": True}
+        {"N": 70, "engine": "weights", "keep_weights": True}
     ),
     "single precision": (
         MODEL, ALPHA, {"N": 300, "engine": "weights", "inputs": "uniform", "precision": "single", "keep_weights": True}
     ),
 }  # fmt: skip
-all_ways = pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
+SLOW = ("coarse steps of samples", "single precision")  # each compiles a kernel that no other way takes
+all_ways = pytest.mark.parametrize(
+    "way", [pytest.param(way, id=name, marks=[pytest.mark.slow] * (name in SLOW)) for name, way in WAYS.items()]
+)
 
 
 @pytest.fixture(params=[1, 2], ids=["one thread", "two threads"])

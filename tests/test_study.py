@@ -185,6 +185,7 @@ def test_escape_agrees_with_the_law(result):
     assert rate["ode"] == pytest.approx(rate["theory"], rel=0.05)
 
 
+@pytest.mark.slow
 def test_end_is_the_solution_closest_to_the_start():
     """At N = 1e4 the ODE picks one 20 times closer to it than random ones are; the rest falls as 1/sqrt(N)."""
     for p in (2, 4):

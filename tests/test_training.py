@@ -57,7 +57,7 @@ def p_values(a, b):
 
 
 @every_case
-@pytest.mark.parametrize("N", [8, 40])
+@pytest.mark.parametrize("N", [8, pytest.param(40, marks=pytest.mark.slow)])
 def test_chain_has_the_law_of_the_weights(model, N):
     """8 Kolmogorov-Smirnov tests a case, none below 1e-4; N = 8 leaves next to nothing outside of all rows."""
     less = 8 if N < 20 else 1

@@ -128,6 +128,7 @@ def test_blocks_and_panels_do_not_change_the_numbers(law, monkeypatch):
     np.testing.assert_array_equal(found[0][1], found[1][1][8:16])  # samples 72 to 79
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cache", [0, 10**9], ids=["blocks of 32", "blocks of 8"])
 def test_single_precision_rounds_the_same_run(model, cache, monkeypatch):
     """The inputs are those of double precision, rounded; weights differ by some roundings of 6e-8 a block."""

@@ -14,7 +14,7 @@ __all__ = ["divergence_limit", "norm_scale"]
 
 def norm_scale(model: TeacherStudent, Q: np.ndarray) -> float:
     """Return the larger of tr Q of a start and of a solution, at least 1: what tr Q is to be compared with."""
-    return max(1.0, Q.trace(), model.solution_ratio * model.teacher_overlap.trace())
+    return max(1.0, float(Q.trace()), model.solution_ratio * float(model.teacher_overlap.trace()))
 
 
 def divergence_limit(model: TeacherStudent, Q: np.ndarray) -> float:

@@ -37,7 +37,8 @@ class Scales:
     @property
     def schedule(self) -> Schedule | None:
         """The learning rate where it changes in time; None where it is a number."""
-        return self.learning_rate if isinstance(self.learning_rate, Schedule) else None
+        rate = self.learning_rate
+        return None if type(rate) is float else rate if isinstance(rate, Schedule) else None  # mostly the first
 
     @property
     def averaging(self) -> ExponentialAverage | UniformAverage | None:
@@ -113,8 +114,8 @@ class Scales:
         """
         if self.activation.degree is None or self.readout_learning_rate:
             return 1.0
-        largest = np.abs(self.student_readout).max()
-        ratio = np.abs(self.teacher_readout).max() / max(largest, 1e-100)
+        largest, largest_of_teacher = (max(map(abs, v.tolist())) for v in (self.student_readout, self.teacher_readout))
+        ratio = largest_of_teacher / max(largest, 1e-100)
         return float(min(ratio ** (2 / self.activation.degree), 1e200))
 
     @property

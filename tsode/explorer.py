@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import html
 import io
+import threading
 import time
 from dataclasses import fields
 from typing import Any
@@ -13,10 +14,13 @@ import numpy as np
 
 from . import _checks
 from ._parameters import plain
+from ._states import start_state
 from .closed_forms import NoClosedForm
 from .hessian import compare
 from .model import TeacherStudent, check_constant, check_model
 from .ode import integrate
+from .ode.result import Options
+from .ode.single import function_from
 from .overlaps import Overlaps
 from .plateaus import plateau
 from .sgd import simulate
@@ -29,6 +33,7 @@ POINTS = 81
 RTOL = 1e-6  # a curve on a screen
 TAIL = 1e-4  # of the law of the escape that is not shown
 HORIZONS = (*2.0 ** np.arange(-9, 0, 3), *2.0 ** np.arange(MOST_DOUBLINGS))  # natural times, one after the other
+LEAST = 32  # evaluations of the right-hand side in a curve of one step
 AT_ONCE, AT_REST = 0.04, 5.0  # seconds that the curve may take while a control moves, and once all have come to rest
 REST = 0.4  # seconds without a move
 LISTS = ("constraint", "activation", "rule")
@@ -143,6 +148,8 @@ class Explorer:
         self._times = None if self._law is None else self._law.ppf([TAIL, 1 - TAIL])
         least = 0.0 if self._law is None else self._times[1]
         self.ode, whole = _curve(model, start, threshold, least, seconds)
+        if self.ode is None:
+            return [("the curve", "takes a moment: it follows when the controls rest")], False
         rows = [("excess loss at the end", f"{self.ode.excess_loss[-1]:.4g}")]
         if self.ode.status != "completed":
             rows.append(("the ODE", f"{self.ode.status} at α = {self.ode.stopped_at:.4g}"))
@@ -192,8 +199,10 @@ class Explorer:
 def _curve(model, start, threshold, least, seconds):
     """Return the ODE until the student has learnt, at least to the time `least`, and whether that took few seconds.
 
-    The time of an explicit method grows as the horizon does.
+    The time of an explicit method grows as the horizon does. None where a moment is too short for a single step.
     """
+    if seconds < AT_REST and LEAST * _seconds_of_rates(model, start, seconds) > seconds:
+        return None, False
     rate, left, first = 0.0, seconds, 2.0 ** first_look(model)
     for horizon in HORIZONS:
         if rate * horizon > left:
@@ -207,6 +216,23 @@ def _curve(model, start, threshold, least, seconds):
             end = max(end or 8 * model.natural_time, least)
             return integrate(model, start, np.linspace(0, end, POINTS), rtol=RTOL), True
     return ode, False
+
+
+def _seconds_of_rates(model, start, most):
+    """Return what the right-hand side takes at the start, infinite if more than this: nobody waits for the rest."""
+    took: list[float] = []
+
+    def evaluate():
+        function, state = function_from(model, start, Options("DOP853", RTOL, RTOL, False)), start_state(model, start)
+        while len(took) < 2 and sum(took) < most / 4:  # the first call finds cold caches
+            began = time.thread_time()
+            function(0.0, state)
+            took.append(time.thread_time() - began)
+
+    thread = threading.Thread(target=evaluate, daemon=True)
+    thread.start()
+    thread.join(most)
+    return min(took, default=np.inf)
 
 
 def explore(model: TeacherStudent | None = None, N: int = 1000) -> Explorer:

@@ -74,12 +74,9 @@ def solve(
             control[NEXT, i] = np.searchsorted(alpha[: int(control[NEXT, i])], end, side="right")
         if options.until is not None:
             _stop_where_met(options.until, models, control, out, looked)
-    found = []
-    for lane in range(len(models)):
-        diverged = control[STATUS, lane] in (dop853.DIVERGED, dop853.TOO_SMALL)
-        states = out[lane, : int(control[NEXT, lane])]
-        found.append(Solution(states, float(control[STOPPED, lane]) if diverged else None))
-    return found
+    ends = zip(out, *control[[STATUS, NEXT, STOPPED], : len(models)].tolist())
+    early = dop853.DIVERGED, dop853.TOO_SMALL
+    return [Solution(states[: int(count)], end if status in early else None) for states, status, count, end in ends]
 
 
 def _stop_where_met(until, models, control, out, looked):

@@ -81,10 +81,11 @@ def integrate_many(
     found: list[Any] = [None] * len(models)
     chunks = list(_chunks(models, alpha, options))
     together = [chunk for chunk in chunks if len(chunk) > 1]
-    for chunk, solutions in zip(together, _in_threads(models, starts, alpha, options, together)):
-        one, first = [models[i] for i in chunk], [starts[i] for i in chunk]
-        for i, trajectory in zip(chunk, trajectories(one, first, alpha, solutions, options)):
-            found[i] = trajectory
+    solved = zip(together, _in_threads(models, starts, alpha, options, together))
+    by_position = {i: solution for chunk, solutions in solved for i, solution in zip(chunk, solutions)}
+    one, first = [models[i] for i in by_position], [starts[i] for i in by_position]
+    for i, trajectory in zip(by_position, trajectories(one, first, alpha, list(by_position.values()), options)):
+        found[i] = trajectory
     for (i,) in (chunk for chunk in chunks if len(chunk) == 1):
         found[i] = integrate(models[i], starts[i], alpha, *options)
     return found
@@ -131,13 +132,18 @@ def _chunks(models, alpha, options):
     """Group the positions by what goes in lockstep, and solutions of similar speed together."""
     kinds = {}
     for i, model in enumerate(models):
-        together = in_loops(model, alpha, options)
-        size = len(model.rule.average_parameters(model.fastest, options.rtol))
-        breaks = () if model.schedule is None else model.schedule.breakpoints
-        extra = model.inputs, len(model.rule.scalars(model)), is_bare(model), size, breaks
-        kind = (model.rule.averages(model), model.p, model.p_star, model.spherical, *extra) if together else i
-        kinds.setdefault(kind, []).append(i)
+        kinds.setdefault(_kind(model, options.rtol) if in_loops(model, alpha, options) else i, []).append(i)
     for found in kinds.values():
-        found.sort(key=lambda i: models[i].largest_rate * np.abs(models[i].student_readout).max())
+        readouts = np.abs([models[i].student_readout for i in found]).max(axis=1)
+        speeds = readouts * [models[i].largest_rate for i in found]
+        found = [found[k] for k in np.argsort(speeds, kind="stable")]
         for first in range(0, len(found), WIDTH):
             yield found[first : first + WIDTH]
+
+
+def _kind(model, rtol):
+    """Return what models have in common that go in lockstep."""
+    averages, schedule, n_scalars = model.rule.averages(model), model.schedule, len(model.rule.scalars(model))
+    size = len(model.rule.average_parameters(model.fastest, rtol)) if averages.constants else None
+    breaks = () if schedule is None else schedule.breakpoints
+    return averages, size, model.p, model.p_star, model.spherical, model.inputs, n_scalars, is_bare(model), breaks

@@ -81,7 +81,8 @@ def _pieces(model, alpha):
 
 def _breakpoints(model):
     """Return the times at which the learning rate jumps or bends, and a running average sets in."""
-    return sorted({*getattr(model.schedule, "breakpoints", ()), *getattr(model.averaging, "breakpoints", ())})
+    changing = [each for each in (model.schedule, model.averaging) if each is not None]
+    return sorted({time for each in changing for time in getattr(each, "breakpoints", ())})
 
 
 def overlaps_of(model: TeacherStudent, state: np.ndarray, start: Overlaps) -> Overlaps:

@@ -59,7 +59,7 @@ class Rates:
         function = rates_function(model.rule.averages(model), lanes > 1, is_bare(model), type(self).loops)
         teachers = [each.ravel() for each in P or [each.teacher_overlap for each in models]]
         parameters = [each.rule.average_parameters(each, rtol) for each in models]
-        more = [np.concatenate([beside(each), shares(each)]) for each in models]
+        more = [np.array([*beside(each), *shares(each)]) for each in models]
         shapes, room = ((n, n), (p, n), (p, n), (p, p)), aligned((n * n + 2 * p * n + p * p, *last))
         ends = itertools.accumulate(rows * columns for rows, columns in shapes)
         work = [room[end - a * b : end].reshape(a, b, *last) for (a, b), end in zip(shapes, ends)]
@@ -75,17 +75,17 @@ def is_bare(model: TeacherStudent) -> bool:
     return not (model.weight_decay or len(model.rule.scalars(model)))
 
 
-def beside(model: TeacherStudent) -> np.ndarray:
+def beside(model: TeacherStudent) -> tuple[float, float, float]:
     """Return the rates of what happens beside the step of W, per sample: weight decay, readout decay, learning rate."""
-    rates = model.weight_decay, model.readout_decay, model.readout_learning_rate / (1 - model.momentum)
-    return np.array(rates) / model.batch_size
+    size, learning_rate = model.batch_size, model.readout_learning_rate / (1 - model.momentum)
+    return model.weight_decay / size, model.readout_decay / size, learning_rate / size
 
 
-def shares(model: TeacherStudent) -> np.ndarray:
+def shares(model: TeacherStudent) -> tuple[float, ...]:
     """Return the number of blocks of the inputs, the variance of each and its fraction; isotropic ones are one."""
     if model.inputs is None:
-        return np.ones(3)
-    return np.concatenate([[len(model.inputs)], model.inputs.eigenvalues, model.inputs.fractions])
+        return 1.0, 1.0, 1.0
+    return len(model.inputs), *model.inputs.eigenvalues, *model.inputs.fractions
 
 
 def _side_by_side(rows, lanes):

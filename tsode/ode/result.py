@@ -54,7 +54,7 @@ def trajectories(
     options: Options,
     stacklevel: int = 3,
 ) -> list[Trajectory]:
-    """Return the Trajectory of each solution, of models of the same widths.
+    """Return the Trajectory of each solution.
 
     Warns
     -----
@@ -83,12 +83,13 @@ def first_met(until: float | Callable[..., Any], model: TeacherStudent, states: 
 def _trajectory(states, model, start, alpha, **fields):
     """Return the trajectory of states that were computed here: nothing is checked or copied."""
     found, (M, Q) = object.__new__(Trajectory), unpack(states, model)
-    recorded = {"alpha": alpha, "M": M, "Q": Q, "scalars": scalars_of(states, model)}
-    for array in recorded.values():
-        array.setflags(write=False)
-    blocks = start.blocks and Blocks(*blocks_of(states, model), start.blocks.P)
-    none = {"N": None, "seed": None, "observables": {}, "state": None, "averaged": None}
-    vars(found).update(none | recorded | fields, model=model, blocks=blocks, versions=versions())
+    scalars, blocks = scalars_of(states, model), start.blocks and Blocks(*blocks_of(states, model), start.blocks.P)
+    for array in (alpha, M, Q, scalars):
+        array.flags.writeable = False
+    vars(found).update(
+        model=model, alpha=alpha, M=M, Q=Q, scalars=scalars, blocks=blocks, versions=versions(),
+        N=None, seed=None, observables={}, state=None, **fields,
+    )  # fmt: skip
     return found
 
 
@@ -98,9 +99,15 @@ def _warn_outside(solutions, tolerance, stacklevel):
     Parallel students stay parallel in the exact solution. If that is unstable, rounding grows, and nothing in the
     equations keeps it from making the squared distance of two students negative.
     """
-    completed = [solution for solution in solutions if solution.status == "completed"]
-    if not completed:
-        return
+    kinds: dict[Any, list[Trajectory]] = {}
+    for solution in solutions:
+        if solution.status == "completed":
+            kinds.setdefault((solution.model.p, solution.model.p_star), []).append(solution)
+    for completed in kinds.values():
+        _warn_of_widths(completed, tolerance, stacklevel + 1)
+
+
+def _warn_of_widths(completed, tolerance, stacklevel):
     alpha = completed[0].alpha
     looked_at = slice(None, None, -max(1, len(alpha) // LOOKS))
     parts = ([s.M[looked_at] for s in completed], [s.Q[looked_at] for s in completed],

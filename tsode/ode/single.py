@@ -24,7 +24,7 @@ from .pieces import in_pieces
 from .result import Options, Solution, trajectories
 from .rhs import has_loops, right_hand_side
 
-__all__ = ["METHODS", "in_loops", "integrate"]
+__all__ = ["METHODS", "function_from", "in_loops", "integrate"]
 
 ABSOLUTE = 0.1  # absolute tolerance over the relative one where averages jump: overlaps are of order 1
 METHODS = ("RK45", "RK23", "DOP853", "Radau", "BDF", "LSODA")
@@ -155,6 +155,14 @@ def reachable(model: TeacherStudent, start: Overlaps, options: Options) -> Optio
     return options if rtol <= options.rtol else options._replace(rtol=rtol, atol=max(options.atol, ABSOLUTE * rtol))
 
 
+def function_from(
+    model: TeacherStudent, start: Overlaps, options: Options
+) -> Callable[[float, np.ndarray], np.ndarray]:
+    """Return the right-hand side (alpha, y) -> dy/dalpha of a model, with blocks if the start has them."""
+    flow, blocks = (options.gradient_flow, options.rtol), start.blocks
+    return right_hand_side(model, *flow) if blocks is None else block_right_hand_side(model, blocks.P, *flow)
+
+
 def _solve(model, start, alpha, options, state=None, rhs=None):
     """Return the Solution of one of SciPy's methods, up to the last finite state.
 
@@ -166,10 +174,7 @@ def _solve(model, start, alpha, options, state=None, rhs=None):
     if len(alpha) == 1:
         return Solution(state[None].copy(), None)
     options, limit = reachable(model, start, options), divergence_limit(model, start.Q)
-    flow, blocks = (options.gradient_flow, options.rtol), start.blocks
-    if rhs is None:
-        rhs = right_hand_side(model, *flow) if blocks is None else block_right_hand_side(model, blocks.P, *flow)
-
+    rhs = rhs or function_from(model, start, options)
     reached = alpha[0]
 
     def too_large(time, y):

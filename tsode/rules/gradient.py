@@ -49,7 +49,7 @@ class Gradient(Rule):
     def parameters(self, model: TeacherStudent) -> np.ndarray:
         """Return learning rate, standard deviation of the noise, v, -v* and the learning rate of a trained readout."""
         trained = [model.readout_learning_rate] if model.readout_learning_rate else []
-        return np.concatenate([self._head(model, model.learning_rate), trained])
+        return np.array([*self._head(model, model.learning_rate), *trained])
 
     def average_parameters(self, model: TeacherStudent, rtol: float = 1e-8) -> np.ndarray:
         """Return the first four and the constants of the averages of both activations.
@@ -57,11 +57,11 @@ class Gradient(Rule):
         The learning rate is that of steps of one sample without momentum which have the same limit.
         """
         head = self._head(model, model.effective_learning_rate)
-        return np.concatenate([head, model.activation.constants(model.teacher_activation, rtol)])
+        return np.array([*head, *model.activation.constants(model.teacher_activation, rtol)])
 
     def _head(self, model, learning_rate):
         sigma = math.sqrt(model.noise_variance)
-        return np.concatenate([[learning_rate, sigma], model.student_readout, -model.teacher_readout])
+        return learning_rate, sigma, *model.student_readout.tolist(), *(-model.teacher_readout).tolist()
 
     def averages(self, model: TeacherStudent) -> Averages:
         """Return the Averages of the model's two activations."""
