@@ -214,6 +214,11 @@ def test_bad_input_is_named(function, grid, options, error, message):
         scan(function, grid, **options)
 
 
+def test_what_comes_after_the_grid_is_named(tmp_path):
+    with pytest.raises(TypeError, match="positional argument"):
+        tsode.scan(product, {"x": [1], "y": [1]}, tmp_path)
+
+
 def test_path_that_is_a_file_is_refused_at_once(tmp_path):
     (tmp_path / "file").write_text("")
     calls = []
@@ -355,6 +360,8 @@ def test_data_arrays_keep_names_dimensions_and_coordinates():
     assert (list(table), table["density"].dims) == (["density", "side"], ("x", "bin"))
     np.testing.assert_array_equal(table["density"].sel(bin=4.0), [1, 2])
     np.testing.assert_array_equal(table["side"][1], ["l", "l", "r"])
+    table = scan(lambda x: {"a": density(x), "b": 2 * density(x)}, {"x": [1, 2]})  # on the same axis
+    np.testing.assert_array_equal(table["b"], 2 * table["a"])
     table = scan(
         lambda x: {"a": density(x), "b": xarray.DataArray([x] * x, dims="n", coords={"n": range(x)})}, {"x": [1, 3]}
     )

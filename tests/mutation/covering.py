@@ -36,7 +36,7 @@ LEFT_OUT = {
     "test_docs.py", "test_docstrings.py", "test_requirements.py",
 }  # fmt: skip
 IN_PROCESSES = (
-    "another_process", "in_processes", "of_joblib", "kernel_of_a_notebook", "module_form", "ctrl_c",
+    "another_process", "in_processes", "of_joblib", "kernel_of_a_notebook", "module_form", "ctrl_c_on",
     "import_leaves", "cannot_travel", "depends_on_the_point_alone", "names_the_point[2]", "lists_the_points[2]",
 )  # fmt: skip
 
