@@ -23,7 +23,7 @@ from mutants import ROOT, first_lines
 OPTIONS = ("-q", "-p", "no:cacheprovider", "-p", "no:faulthandler", "--continue-on-collection-errors")
 ADDOPTS = ("-o", "addopts=--doctest-modules -m 'not slow'")
 LONGEST = 4.0  # seconds of processor time: a test that takes longer takes no part; its set-up may take three times that
-QUICK = 0.03  # seconds: no test costs less
+QUICK = 0.005  # seconds: no test costs less
 PATTERN = re.DOTALL | re.MULTILINE
 OWN = 0.2  # a test of the mutant's own room comes before others that take this fraction of its time
 OF_DEFAULTS = "tests/test_defaults.py::test_defaults["  # reads heads of functions, and runs none
@@ -172,10 +172,10 @@ class Watch:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_call(self, item):
-        definitions = item._fixtureinfo.name2fixturedefs if hasattr(item, "_fixtureinfo") else {}
-        last = {name: found[-1] for name, found in definitions.items()}
-        ours = {name for name, found in last.items() if not found.func.__module__.startswith("_pytest")}
-        self.fixtures[item.nodeid] = {name for name in ours if last[name].scope != "function"}
+        asked_for, last = getattr(item, "_fixtureinfo", None), {}
+        if asked_for:  # not a doctest
+            last = {name: asked_for.name2fixturedefs.get(name, (None,))[-1] for name in asked_for.argnames}
+        self.fixtures[item.nodeid] = {name for name, found in last.items() if found and found.scope != "function"}
         signal.setitimer(signal.ITIMER_PROF, LONGEST, LONGEST)
 
     @pytest.hookimpl(tryfirst=True)
