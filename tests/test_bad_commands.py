@@ -133,7 +133,7 @@ CASES = {
     "scan escape --p 1:2:x": "`--p` must be a number or first:last:count[:log], but has '1:2:x'",
     "scan escape --p 1:2:3:lin": "`--p` must be a number or first:last:count[:log], but has '1:2:3:lin'",
     "scan escape --p 1:2:3:log:4": "`--p` must be a number or first:last:count[:log], but has '1:2:3:log:4'",
-    "scan escape --p 1:9:2000000": "`--p` must be a number or first:last:count[:log], but has '1:9:2000000'",
+    "scan escape --p 1:9:1000001": "`--p` must be a number or first:last:count[:log], but has '1:9:1000001'",
     "scan escape --p 2.5": "`--p` must be a whole number, but is 2.5",
     "scan escape --p nan": "`--p` must be a whole number, but is nan",
     "scan escape --p 0": "`--p` must be at least 1, but is 0",

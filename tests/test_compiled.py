@@ -1,6 +1,8 @@
 """Rules as C functions: compiled once, found on disk by every process, called for many runs or one."""
 
 import functools
+import inspect
+import io
 import json
 import os
 import subprocess
@@ -11,9 +13,11 @@ import pytest
 from numba import njit
 
 import tsode
+from tsode import cli, finite_size, hessian, ode, plateaus, sgd
 from tsode._compiled import call_step, step_function
 from tsode._lanes import WIDTH, aligned
 from tsode.activations import SHIPPED
+from tsode.sgd.wide_chain import in_blocks
 
 COUNTS = """
 import json, numba, numpy as np, tsode
@@ -97,3 +101,58 @@ def test_step_is_compiled_once_a_process():
     assert step_function(one.rule.step(one), True) is step_function(two.rule.step(two), True)
     noisy = two.replace(noise_variance=0.1)
     assert step_function(noisy.rule.step(noisy), True) is not step_function(two.rule.step(two), True)
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def test_warm_up_calls_every_engine_in_every_way(monkeypatch, capsys):
+    """One run and a group in lockstep, with noise and without, both precisions; the ODEs' methods and derivatives."""
+    called, ways = set(), set()
+
+    def noted(room, name):
+        function = getattr(room, name)
+        signature = inspect.signature(function)
+
+        def spy(*arguments, **options):
+            given = signature.bind(*arguments, **options)
+            given.apply_defaults()
+            called.add(name)
+            if name in ("integrate", "empirical_operator"):
+                return function(*arguments, **options)
+            if name == "simulate":
+                model, runs, engine = (given.arguments[name] for name in ("model", "runs", "engine"))
+                size = "wide" if in_blocks(model, runs) else "lockstep" if runs == WIDTH else "alone"
+                more = [word for word in ("readout_learning_rate", "inputs") if getattr(model, word)]
+                assert model.inputs is None or len(model.inputs.eigenvalues) > 1
+                ways.add((engine, size, model.noise_variance > 0, given.arguments["precision"], *more))
+            elif name == "integrate_many":
+                assert len(given.arguments["models"]) > 1
+            return None  # to compile all of it takes minutes, in test_kernel_cache.py
+
+        monkeypatch.setattr(room, name, spy)
+
+    for room, name in (
+        (ode, "integrate"), (ode, "integrate_many"), (ode, "gradient"), (sgd, "simulate"), (plateaus, "fixed_point"),
+        (finite_size, "fluctuations"), (finite_size, "stationary_fluctuations"), (hessian, "empirical_operator"),
+    ):  # fmt: skip
+        noted(room, name)
+    monkeypatch.setattr("tsode.cli.warm_up.SHIPPED", ["quadratic"])
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    assert cli.main(["warm-up"]) == 0
+    assert "compiling quadratic: ODE" in sys.stderr.getvalue()
+    assert float(capsys.readouterr().out.split()[2]) < 600
+    assert called == {
+        "integrate", "integrate_many", "gradient", "simulate", "fixed_point", "fluctuations", "stationary_fluctuations",
+        "empirical_operator",
+    }  # fmt: skip
+    noise = [True, False]
+    assert ways == {
+        *(("chain", size, noisy, "double") for size in ("alone", "lockstep") for noisy in noise),
+        *(("diffusion", "alone", noisy, "double") for noisy in noise),
+        *(("weights", "alone", True, precision) for precision in sgd.PRECISIONS),
+        ("chain", "wide", True, "double"),
+        *(("chain", "alone", True, "double", more) for more in ("readout_learning_rate", "inputs")),
+    }

@@ -27,7 +27,8 @@ DEFAULTS = {
     tsode.simulate: SGD,
     tsode.simulate_many: SGD,
     tsode.escape_law: {"start": "plateau", "scale": 1.0},
-    tsode.study: {"runs": 8, "seed": 0, "engine": "chain"},
+    tsode.scan: {"path": None, "n_jobs": -1, "progress": True, "on_error": "raise"},
+    tsode.study: {"runs": 8, "seed": 0, "engine": "chain", "progress": False},
     distillation.active_units: {"threshold": 0.05},
     distillation.example: {"N": 1000, "runs": 16, "seed": 0},
     distillation.features: {"gamma": 1.0, "projector": "trained", "factors": None, "matrix": None, "rng": 0},
@@ -48,6 +49,7 @@ DEFAULTS = {
     hessian.spectral_density: {"steps": 80, "probes": 4, "rng": 0},
     manifold.equivalent: {"readouts": None, "tolerance": 1e-6},
     manifold.nullity: {"readout": None, "tolerance": 1e-9},
+    scans.batched: {"size": 256},
     scans.deviation: {"runs": 16, "seed": 0},
     scans.escape: {"runs": 32, "threshold": 0.05, "seed": 0},
 }
@@ -81,8 +83,10 @@ def test_a_command_without_flags_takes_the_defaults_of_its_function(command, fun
             monkeypatch.setattr(module, function.__name__, note)
     assert cli.main([*command.split(), str(tmp_path)]) == 2
     assert capsys.readouterr().err == "tsode: noted\n"
-    wanted = {name: value for name, value in DEFAULTS[function].items() if name in given and name != "ratios"}
+    others = {"ratios", "progress"}
+    wanted = {name: value for name, value in DEFAULTS[function].items() if name in given and name not in others}
     assert wanted
     if command.startswith("study"):
         assert given["model"] == tsode.TeacherStudent(4, 2, 0.4)
+    assert given.get("progress", True)  # on the command line a person watches
     assert {name: given[name] for name in wanted} == wanted

@@ -115,8 +115,9 @@ def test_dicts_arrays_strings_and_named_dimensions():
     def several(x):
         return {"number": x, "word": "a" * x, "flag": x > 1, "rows": np.full((2, x), x), "named": ("run", [x, x])}
 
-    with pytest.warns(RuntimeWarning, match="'rows' with 1 to 3 entries along 'rows_axis1': shorter ones are fill"):
-        table = scan(several, {"x": [1, 3]})
+    with pytest.warns(RuntimeWarning, match="'rows' with 1 to 3 entries along 'rows_axis1': shorter ones ar") as caught:
+        table = tsode.scan(several, {"x": [1, 3]}, n_jobs=1)
+    assert caught[0].filename == __file__  # where the scan was called
     assert table["number"].dtype == np.int64
     assert list(table["word"].values) == ["a", "aaa"]
     assert table["flag"].dtype == bool
@@ -213,6 +214,11 @@ def test_bad_input_is_named(function, grid, options, error, message):
         scan(function, grid, **options)
 
 
+def test_what_comes_after_the_grid_is_named(tmp_path):
+    with pytest.raises(TypeError, match="positional argument"):
+        tsode.scan(product, {"x": [1], "y": [1]}, tmp_path)
+
+
 def test_path_that_is_a_file_is_refused_at_once(tmp_path):
     (tmp_path / "file").write_text("")
     calls = []
@@ -250,6 +256,13 @@ def test_failing_points_of_a_batch_are_found():
     table = scan(batched(picky, size=4), {"x": range(6)}, on_error="record")
     np.testing.assert_array_equal(table["value"], [0, 1, 2, np.nan, 4, 5])
     assert failures(table) == [{"point": {"x": 3}, "error": "ValueError: three"}]
+
+    def all_fail(points):
+        raise ValueError(*(point["x"] for point in points))
+
+    with pytest.raises(ValueError, match=r"^4$") as caught:  # of several the first is named
+        scan(batched(all_fail, size=3), {"x": [4, 5, 6]})
+    assert str(caught.value.__cause__).startswith("at x = 4\n")
     with pytest.raises(ValueError, match="must return one result for each of 1 points, but returned 2"):
         scan(batched(lambda points: [1, 2], size=1), {"x": [1]})
     for wrong, error in (((3,), TypeError), ((product, 0), ValueError)):
@@ -347,6 +360,8 @@ def test_data_arrays_keep_names_dimensions_and_coordinates():
     assert (list(table), table["density"].dims) == (["density", "side"], ("x", "bin"))
     np.testing.assert_array_equal(table["density"].sel(bin=4.0), [1, 2])
     np.testing.assert_array_equal(table["side"][1], ["l", "l", "r"])
+    table = scan(lambda x: {"a": density(x), "b": 2 * density(x)}, {"x": [1, 2]})  # on the same axis
+    np.testing.assert_array_equal(table["b"], 2 * table["a"])
     table = scan(
         lambda x: {"a": density(x), "b": xarray.DataArray([x] * x, dims="n", coords={"n": range(x)})}, {"x": [1, 3]}
     )

@@ -90,6 +90,7 @@ def test_flags_are_the_arguments_of_the_scan(kind, tmp_path, capsys):
     lines = capsys.readouterr().out.splitlines()
     assert "p_star = 1, learning_rate = 0.15, noise_variance = 0.1, constraint = spherical" in lines[0]
     header = lines[1].split()
+    assert header[0] == "p"
     for line, p in zip(lines[2:4], (2, 3)):  # each column has what its name says
         row = dict(zip(header, line.split(), strict=True))
         for name, text in row.items():
@@ -180,3 +181,28 @@ def test_numbers_of_the_command_line():
 def test_a_grid_of_one_value_is_its_first():
     assert _numbers("p", "3:8:1") == [3]
     assert _numbers("learning_rate", "0.5:2:1:log") == [0.5]
+
+
+@pytest.mark.usefixtures("undrawn")
+@pytest.mark.parametrize("count", [40, 43])
+def test_table_shows_forty_points_and_counts_the_others(count, tmp_path, capsys):
+    arguments = ["--p", "1", "--learning-rate", f"0.1:0.2:{count}", "--path", str(tmp_path)]
+    assert cli.main(["scan", "stability", *arguments, *QUICK]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    rates = [float(line.split()[0]) for line in lines[2:42]]
+    np.testing.assert_allclose(rates, np.linspace(0.1, 0.2, count)[:40], rtol=1e-5)
+    assert len(lines) == (43 if count == 40 else 44)
+    assert ("... and 3 more" in lines[42]) == (count == 43)
+
+
+@pytest.mark.parametrize(
+    ("command", "function"),
+    [("scan stability --path", "tsode.scans.stability"), ("hessian --out", "tsode.hessian.compare")],
+)
+def test_interrupted_commands_end_with_130_and_one_line(command, function, tmp_path, monkeypatch, capsys):
+    def interrupted(*arguments, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(function, interrupted)
+    assert cli.main([*command.split(), str(tmp_path)]) == 130
+    assert capsys.readouterr() == ("", "tsode: interrupted\n")

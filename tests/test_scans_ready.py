@@ -258,6 +258,14 @@ def test_default_duration_of_a_deviation_is_three_natural_times():
     assert np.abs(default / other - 1).max() > 1e-4
 
 
+def test_runs_without_a_law_end_after_ten_natural_times():
+    """1 / (eta v v*) = 5: some of 64 would come to this threshold a little later."""
+    grid = {"p": 1, "p_star": 1, "learning_rate": 0.2, "activation": "erf", "dimension": 1000}
+    table = tsode.scans.escape(grid, runs=64, threshold=0.815, n_jobs=1)
+    assert 10 < table["escaped"].item() < 60
+    assert 48 < table["escape_time"].max().item() <= 50
+
+
 # --- figures
 
 

@@ -6,6 +6,7 @@ import sys
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 import tsode
 from tsode import cli
@@ -62,7 +63,7 @@ def test_engine_dimension_and_runs_are_those_asked_for(engine, many):
         assert part.engine.startswith(f"sgd, {engine}")
         assert part.N == 200
         np.testing.assert_allclose(part.alpha * 200, np.rint(part.alpha * 200), atol=1e-9)  # whole samples
-    assert result.ode.alpha[-1] == result.escapes.alpha[-1] == 2.0
+    assert result.ode.alpha[[0, -1]].tolist() == result.escapes.alpha[[0, -1]].tolist() == [0.0, 2.0]
     np.testing.assert_array_equal(result.ode.alpha, result.sgd.alpha)
 
 
@@ -82,11 +83,11 @@ def test_default_times_show_the_whole_story(result):
 
 
 def test_default_times_without_an_escape():
-    """A stuck student is shown for some natural times, and a diverging one up to where it diverges."""
+    """A stuck student is shown for 8 natural times, and a diverging one up to where it diverges."""
     stuck, diverging = (tsode.TeacherStudent(2, 8, rate) for rate in (0.5, 0.8))
     result = tsode.study(stuck, N=50, runs=2)
     assert result.ode.status == "completed"
-    assert 4 < result.ode.alpha[-1] * 0.5 / 16 < 16  # in units of 1 / (eta v v*)
+    assert result.ode.alpha[-1] == pytest.approx(8 * 16 / 0.5, abs=0.01)  # in units of 1 / (eta v v*)
     result = tsode.study(diverging, N=5000, runs=2)
     assert result.ode.status == "diverged"
     assert 120 < len(result.ode.alpha) < 241
@@ -113,8 +114,15 @@ def test_default_times_wait_for_the_last_escape():
     assert last > 2 * tsode.escape_time(result.ode, threshold)
 
 
-def test_save_and_load(result, tmp_path):
+def test_save_and_load(result, tmp_path, monkeypatch):
+    figures, real = [], Figure.savefig
+    monkeypatch.setattr(
+        Figure, "savefig", lambda self, *a, **options: figures.append(self) or real(self, *a, **options)
+    )
     paths = result.save(tmp_path / "deep" / "folder")
+    loss, *others = ([band.get_label() for band in ax.collections] for ax in figures[0].axes)
+    assert "one standard deviation, N = 1,500" in loss
+    assert not any("deviation" in label for labels in others for label in labels)
     assert sorted(path.name for path in paths) == FILES
     assert sorted(os.listdir(tmp_path / "deep" / "folder")) == FILES
     whole = (tmp_path / "deep" / "folder" / "study.html").read_text(encoding="utf-8")
@@ -275,7 +283,8 @@ def test_help_and_module_form(tmp_path, capsys):
     assert refused.stderr == "tsode: `--runs` must be at least 2, but is 1\n"
 
 
-def test_interrupted_study_keeps_what_it_has(monkeypatch):
+@pytest.mark.usefixtures("undrawn")
+def test_interrupted_study_keeps_what_it_has(tmp_path, monkeypatch, capsys):
     advance = chain.ChainRuns.advance
 
     def interrupted(runs, stop):
@@ -284,7 +293,10 @@ def test_interrupted_study_keeps_what_it_has(monkeypatch):
         return advance(runs, stop)
 
     monkeypatch.setattr(chain.ChainRuns, "advance", interrupted)
-    result = tsode.study(tsode.TeacherStudent(2, 1, 0.2), N=100, runs=2, alpha_max=5.0)
+    arguments = ["study", "--p", "2", "--p-star", "1", "-N", "100", "--runs", "2", "--alpha-max", "5"]
+    assert cli.main([*arguments, "--out", str(tmp_path)]) == 130
+    assert capsys.readouterr().err == "tsode: interrupted; the files have what was run until then\n"
+    result = tsode.Study.load(tmp_path)
     assert result.escapes.alpha.tolist() == [0.0]
     assert result.sgd.status.tolist() == ["interrupted", "interrupted"]
     assert "2 of 2 SGD runs did not finish" in repr(result)

@@ -59,7 +59,7 @@ CASES = {
     ),
     "escape over a list": (ready("escape", [1]), TypeError, "`grid` must be a dict of values, but is list"),
     "escape over another name": (ready("escape", {"width": 2}), ValueError, "`grid` must name some of p, p_star, lear"),
-    "escape over no width": (ready("escape", {"p": None}), TypeError, "`p` must be a value or a sequence of values, b"),
+    "escape over no width": (ready("escape", {"p": None}), TypeError, "`p` must be a whole number, but is NoneType"),
     "escape over no units": (ready("escape", {"p": [2, 0]}), ValueError, "`p` must be at least 1, but is 0"),
     "escape over half a width": (ready("escape", {"p": [1, 1.5]}), ValueError, "`p` must be a whole number, but is 1."),
     "escape over a wrong constraint": (ready("escape", {"constraint": "cubic"}), ValueError, "`constraint` must be on"),

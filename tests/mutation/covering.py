@@ -26,10 +26,10 @@ from mutants import ROOT, Finder, first_lines, is_of_kernels
 OPTIONS = ("-q", "-p", "no:cacheprovider", "-p", "no:faulthandler", "--continue-on-collection-errors")
 ADDOPTS = ("-o", "addopts=--doctest-modules -m 'not slow'")
 LONGEST = 4.0  # seconds of processor time: a test that takes longer takes no part; its set-up may take three times that
-QUICK = 0.03  # seconds: no test costs less
+QUICK = 0.005  # seconds: no test costs less
 PATTERN = re.DOTALL | re.MULTILINE
 OWN = 0.2  # a test of the mutant's own room comes before others that take this fraction of its time
-OF_DEFAULTS = "tests/test_defaults.py"  # reads heads of functions, which it need not run
+OF_DEFAULTS = "tests/test_defaults.py::test_defaults["  # reads heads of functions, and runs none
 LEFT_OUT = {
     # minutes each
     "test_notebooks.py", "test_claims.py", "test_bad_inputs_sweep.py",
@@ -39,7 +39,7 @@ LEFT_OUT = {
     "test_docs.py", "test_docstrings.py", "test_requirements.py",
 }  # fmt: skip
 IN_PROCESSES = (
-    "another_process", "in_processes", "of_joblib", "kernel_of_a_notebook", "module_form", "ctrl_c",
+    "another_process", "in_processes", "of_joblib", "kernel_of_a_notebook", "module_form", "ctrl_c_on",
     "import_leaves", "cannot_travel", "depends_on_the_point_alone", "names_the_point[2]", "lists_the_points[2]",
 )  # fmt: skip
 
@@ -66,16 +66,16 @@ class Table:
         Each case of a test comes as late as if it took as long as all cases before it together.
         """
         wanted, timed = served(path)[statement], []
-        for file, entry in self.entries.items():
-            reads = file == OF_DEFAULTS and wanted != {statement}
+        for entry in self.entries.values():
             for test, (seconds, ran) in entry["tests"].items():
+                reads = wanted != {statement} and test.startswith(OF_DEFAULTS)
                 if reads or not wanted.isdisjoint(ran.get(path, ())):
-                    timed.append((seconds, test))
+                    own = any(word in test.split("::")[0] for word in words_of(path))
+                    timed.append((seconds, test, 0.0 if reads else OWN if own else 1.0))
         cases, ranked = collections.Counter(), []
-        for seconds, test in sorted(timed):
+        for seconds, test, weight in sorted(timed):
             cases[test.split("[")[0]] += seconds
-            own = any(word in test.split("::")[0] for word in (*words_of(path), OF_DEFAULTS))
-            ranked.append((cases[test.split("[")[0]] * (OWN if own else 1.0), seconds, test))
+            ranked.append((weight * cases[test.split("[")[0]], seconds, test))
         chosen, spent = [], 0.0
         for _, seconds, test in sorted(ranked):
             if chosen and spent + seconds > budget:
@@ -181,10 +181,10 @@ class Watch:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_call(self, item):
-        definitions = item._fixtureinfo.name2fixturedefs if hasattr(item, "_fixtureinfo") else {}
-        last = {name: found[-1] for name, found in definitions.items()}
-        ours = {name for name, found in last.items() if not found.func.__module__.startswith("_pytest")}
-        self.fixtures[item.nodeid] = {name for name in ours if last[name].scope != "function"}
+        asked_for, last = getattr(item, "_fixtureinfo", None), {}
+        if asked_for:  # not a doctest
+            last = {name: asked_for.name2fixturedefs.get(name, (None,))[-1] for name in asked_for.argnames}
+        self.fixtures[item.nodeid] = {name for name, found in last.items() if found and found.scope != "function"}
         signal.setitimer(signal.ITIMER_PROF, LONGEST, LONGEST)
 
     @pytest.hookimpl(tryfirst=True)

@@ -53,7 +53,7 @@ def main():
     parser.add_argument("--modules", nargs="+", default=[""], help="only these modules or packages below tsode")
     parser.add_argument("--sample", type=int, help="only so many, drawn at random, each module by its size")
     parser.add_argument("--seed", type=int, default=0, help="of the sample")
-    parser.add_argument("--budget", type=float, default=4.0, help="seconds of tests that a mutant meets")
+    parser.add_argument("--budget", type=float, default=8.0, help="seconds of tests that a mutant meets")
     parser.add_argument("--search", type=float, default=1500.0, help="seconds of tests to see which run which lines")
     parser.add_argument("--processes", type=int, default=2)
     options = parser.parse_args()

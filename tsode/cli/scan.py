@@ -66,7 +66,7 @@ def _add_kind(kinds, kind, about):
     parser = kinds.add_parser(
         kind,
         help=about,
-        description=f"{about[0].upper()}{about[1:]}. Parameters take several values: 2 4 8, first:last:count for an "
+        description=f"Scan of {about}. Parameters take several values: 2 4 8, first:last:count for an "
         "even grid with both ends, or first:last:count:log for a geometric one.",
         argument_default=argparse.SUPPRESS,
     )

@@ -21,7 +21,9 @@ from ..overlaps import Overlaps
 
 __all__ = ["add_warm_up"]
 
-N = 40  # input dimension of the runs
+MODEL = TeacherStudent(2, 1, 0.1, 0.1)
+END = 1.0  # of all runs
+N = 400  # their input dimension, large enough for coarse steps
 WIDE = 96  # student width from which one run goes in blocks of samples
 
 
@@ -50,48 +52,47 @@ def _run(options: argparse.Namespace) -> int:
 
 def _shared_calls() -> Iterator[tuple[str, Callable[[], object]]]:
     """Yield the smallest calls that compile what serves every activation."""
-    model = TeacherStudent(2, 1, 0.1, 0.1)
-    start = Overlaps.random(model, N, rng=0)
-    weights = np.ones((2, N))
+    start = Overlaps.random(MODEL, N)
+    weights = np.ones((MODEL.p, N))
 
     def on_samples():
-        hessian.empirical_operator(model, weights, np.ones((2, N)), np.ones(2)).matvec(weights.ravel())
+        hessian.empirical_operator(MODEL, weights, weights, np.ones(len(weights))).matvec(weights.ravel())
 
-    yield "fixed points", lambda: plateaus.fixed_point(model, start)
-    yield "fluctuations at rest", lambda: finite_size.stationary_fluctuations(model)
+    yield "fixed points", lambda: plateaus.fixed_point(MODEL, start)
+    yield "fluctuations at rest", lambda: finite_size.stationary_fluctuations(MODEL)
     yield "Hessian on samples", on_samples
 
 
 def _calls(activation: str) -> Iterator[tuple[str, Callable[[], object]]]:
     """Yield the smallest calls that compile all kernels of an activation."""
-    model = TeacherStudent(2, 1, 0.1, 0.1, activation=activation)
-    start, alpha = Overlaps.random(model, N, rng=0), np.array([0.0, 1.0 / N])
+    model = MODEL.replace(activation=activation, teacher_activation=activation)
+    start = Overlaps.random(model, N)
     wide = model.replace(p=WIDE, student_readout=None)
     others = {
-        "readouts trained": model.replace(readout_learning_rate=0.1),
-        "inputs in blocks": model.replace(inputs=Inputs([0.5, 1.5], [1, 1])),
+        "readouts trained": model.replace(readout_learning_rate=model.learning_rate),
+        "inputs in blocks": model.replace(inputs=Inputs.power_law(1.0, blocks=2)),
     }
 
     def derivatives():
         with contextlib.suppress(NoClosedForm):  # averages that only NumPy has
-            ode.gradient(model, start, alpha)
+            ode.gradient(model, start, END)
 
-    yield f"{activation}: ODE", lambda: ode.integrate(model, start, alpha)
-    yield f"{activation}: ODEs in lockstep", lambda: ode.integrate_many([model] * 2, start, alpha)
+    yield f"{activation}: ODE", lambda: ode.integrate(model, start, END)
+    yield f"{activation}: ODEs in lockstep", lambda: ode.integrate_many([model, model], start, END)
     yield f"{activation}: derivatives", derivatives
     if model.rule.averages(model).step is not None:
-        yield f"{activation}: fluctuations", lambda: finite_size.fluctuations(model, start, alpha)
+        yield f"{activation}: fluctuations", lambda: finite_size.fluctuations(model, start, END)
     for each, noise in ((model, "with"), (model.replace(noise_variance=0.0), "without")):
         for runs in (1, WIDTH):
-            run = functools.partial(sgd.simulate, each, start, alpha, N, runs)
+            run = functools.partial(sgd.simulate, each, start, END, N, runs)
             yield f"{activation}: {runs} runs {noise} noise", run
-        run = functools.partial(sgd.simulate, each, start, alpha, N, engine="diffusion", step=2.0)
+        run = functools.partial(sgd.simulate, each, start, END, N, engine="diffusion")
         yield f"{activation}: coarse steps {noise} noise", run
-    yield f"{activation}: wide run", functools.partial(sgd.simulate, wide, None, alpha, 4 * WIDE)
+    yield f"{activation}: wide run", functools.partial(sgd.simulate, wide, None, END, N)
     for precision in sgd.PRECISIONS:
-        run = functools.partial(sgd.simulate, model, start, alpha, N, engine="weights", precision=precision)
+        run = functools.partial(sgd.simulate, model, start, END, N, engine="weights", precision=precision)
         yield f"{activation}: weights in {precision} precision", run
     for what, other in others.items():
-        begin = Overlaps.random(other, N, rng=0)
-        yield f"{activation}: ODE, {what}", functools.partial(ode.integrate, other, begin, alpha)
-        yield f"{activation}: run, {what}", functools.partial(sgd.simulate, other, None, alpha, N)
+        begin = Overlaps.random(other, N)
+        yield f"{activation}: ODE, {what}", functools.partial(ode.integrate, other, begin, END)
+        yield f"{activation}: run, {what}", functools.partial(sgd.simulate, other, None, END, N)

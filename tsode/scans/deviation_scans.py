@@ -77,7 +77,7 @@ def deviation(
     grid = model_grid(grid)
     runs = _checks.integer("runs", runs, minimum=2)
     alpha_max = None if alpha_max is None else _checks.number("alpha_max", alpha_max, above=0.0)
-    if alpha_max is not None and grid["dimension"]:
+    if alpha_max is not None:
         _checks.samples("alpha_max", alpha_max, max(grid["dimension"]))
     check_runs(grid, runs, RECORDS)
     seed = _checks.integer("seed", seed, minimum=0)

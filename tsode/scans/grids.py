@@ -18,7 +18,7 @@ from ..model import TeacherStudent
 from ..overlaps import Overlaps
 from ..rules import Rule
 
-__all__ = ["Grid", "GridLike", "exact_text", "make_grid", "point_seed"]
+__all__ = ["Grid", "GridLike", "exact_text", "make_grid", "point_seed", "values_of"]
 
 LARGEST = 10**400  # far below the length at which Python ceases to write numbers out
 POINT = "point"  # the dimension of a grid that is no product
@@ -64,13 +64,12 @@ def make_grid(grid: GridLike) -> Grid:
     """
     if isinstance(grid, Mapping):
         names = [_name(name) for name in grid]
-        axes = [_values(name, grid[name]) for name in names]
+        axes = [values_of(name, grid[name]) for name in names]
         shape = dict(zip(names, map(len, axes)))
         coordinates = {name: (name, _coordinate(axis)) for name, axis in zip(names, axes)}
         points = [dict(zip(names, values)) for values in itertools.product(*axes)]
     else:
-        points = _list_of_points(grid)
-        names = list(points[0]) if points else []
+        names, points = _list_of_points(grid)
         shape = {POINT: len(points)}
         coordinates = {name: (POINT, _coordinate([point[name] for point in points])) for name in names}
     if not names or not points:
@@ -122,34 +121,38 @@ def _name(name):
     return name
 
 
-def _values(name, values):
-    """Return the values of one name as a list, scalars of NumPy as those of Python."""
+def values_of(name: str, values: Any) -> list[Any]:
+    """Return one or several values of a name as a list, scalars of NumPy as those of Python."""
     if isinstance(values, (str, Mapping, TeacherStudent, Overlaps)) or not isinstance(values, Iterable):
         values = [values]
     if isinstance(values, np.ndarray) and values.ndim == 0:
         values = [values.item()]
-    values = [value.item() if isinstance(value, np.generic) else value for value in values]
-    for value in values:
-        _plain(name, value)  # refuses what has no exact text
+    values = [_value(name, value) for value in values]
     if not values:
         raise ValueError(f"`grid` must give at least one value of `{name}`, but gives none")
     return values
 
 
+def _value(name, value):
+    _plain(name, value)  # refuses what has no exact text
+    return value.item() if isinstance(value, np.generic) else value
+
+
 def _list_of_points(grid):
+    """Return the names of the first point, and all points with their names in that order."""
     if isinstance(grid, (str, bytes, np.ndarray)) or not isinstance(grid, Iterable):
         raise TypeError(f"`grid` must be a dict of values or a list of dicts, but is {type(grid).__name__}")
-    points = []
+    names, points = [], []
     for point in grid:
         if not isinstance(point, Mapping):
             raise TypeError(f"`grid` must be a dict of values or a list of dicts, but holds a {type(point).__name__}")
-        if points and set(point) != set(points[0]):
-            raise ValueError(f"`grid` must have points of equal names, but has {sorted(points[0])} and {sorted(point)}")
+        names = names if points else list(point)
+        if set(point) != set(names):
+            raise ValueError(f"`grid` must have points of equal names, but has {sorted(names)} and {sorted(point)}")
         if POINT in point:
             raise ValueError(f"`grid` must not use the name {POINT!r}, which is its dimension")
-        names = points[0] if points else point
-        points.append({_name(name): _values(name, [point[name]])[0] for name in names})
-    return points
+        points.append({_name(name): _value(name, point[name]) for name in names})
+    return names, points
 
 
 def _plain(name, value):

@@ -1,15 +1,13 @@
 """The grids of the ready scans: parameters of a model, and of the run where there is one."""
 
-from collections.abc import Iterable, Mapping
-from numbers import Real
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from .. import _checks
-from ..activations import Activation
 from ..model import TeacherStudent, parameters
-from ..rules import Rule
+from .grids import values_of
 
 __all__ = ["DEFAULTS", "PARAMETERS", "check_runs", "model_grid", "stream"]
 
@@ -18,6 +16,7 @@ DIMENSION = {
 }  # fmt: skip
 PARAMETERS = {**parameters(), "dimension": DIMENSION}
 DEFAULTS = {name: about["default"] for name, about in PARAMETERS.items()}
+MODEL = {name: DEFAULTS[name] for name in parameters()}
 
 
 def model_grid(grid: Mapping[str, Any], dimension: bool = True) -> dict[str, list[Any]]:
@@ -48,10 +47,7 @@ def model_grid(grid: Mapping[str, Any], dimension: bool = True) -> dict[str, lis
     for name, about in known.items():
         if about.get("rare") and name not in grid:
             continue
-        values = grid.get(name, about["default"])
-        if not isinstance(values, (Iterable, Real, Activation, Rule)):
-            raise TypeError(f"`{name}` must be a value or a sequence of values, but is {type(values).__name__}")
-        values = [values] if isinstance(values, (str, Real, Mapping, Activation, Rule)) else list(values)
+        values = values_of(name, grid.get(name, about["default"]))
         if about["kind"] is int:
             values = [_checks.integer(name, value, minimum=1) for value in values]
         elif about["kind"] is float:
@@ -59,17 +55,16 @@ def model_grid(grid: Mapping[str, Any], dimension: bool = True) -> dict[str, lis
         # Each is tried now, in a model that is right otherwise: not after hours.
         if name != "dimension":
             for value in values:
-                TeacherStudent(**{"p": 1, "p_star": 1, "learning_rate": 1.0, name: value})
+                TeacherStudent(**{**MODEL, name: value})
         full[name] = values
     if dimension:
-        smallest, widest = min(full["dimension"], default=1), max(full["p"], default=1) + max(full["p_star"], default=1)
-        _checks.integer("dimension", smallest, minimum=widest)
+        _checks.integer("dimension", min(full["dimension"]), minimum=max(full["p"]) + max(full["p_star"]))
     return full
 
 
 def check_runs(grid: Mapping[str, list[Any]], runs: int, records: int) -> None:
     """Refuse more runs than fit into memory at the widest point of a grid of `model_grid`."""
-    p, p_star = (max(grid[name], default=1) for name in ("p", "p_star"))
+    p, p_star = max(grid["p"]), max(grid["p_star"])
     _checks.memory("`runs`", runs * records * p * (p + p_star))
 
 

@@ -124,7 +124,7 @@ def scan(
     if store is not None:
         for task in tasks:
             outcomes[task] = store.read(points[task]) or outcomes[task]
-    waiting = [(i, points[task], seeds[task]) for i, task in enumerate(tasks) if outcomes[task][0] is None]
+    waiting = [(i, points[task], seeds[task]) for i, task in enumerate(tasks) if None in outcomes[task]]
     work = Work(function, store, os.getpid())
     running = contextlib.closing(_run(work, waiting, outcomes, n_jobs, progress))
     # one_thread is for backends whose workers are threads of this process, of which the first to end would lift it
@@ -183,16 +183,16 @@ def _seeds(function, points):
         signature = inspect.signature(function)
     except ValueError:  # some builtins have none
         return nothing
-    seed = signature.parameters.get("seed")
-    wanted = seed is not None and seed.default is inspect.Parameter.empty and "seed" not in points[0]
+    first, seed = points[0], signature.parameters.get("seed")
+    wanted = seed is not None and seed.default is inspect.Parameter.empty and "seed" not in first
     seeds = [{"seed": point_seed(point)} for point in points] if wanted else nothing
     try:
-        signature.bind(**points[0], **seeds[0])
+        signature.bind(**first, **seeds[0])
     except TypeError as error:
         names = ", ".join(signature.parameters)
         raise TypeError(
             f"`grid` must fit the parameters of `function`, {function_name(function)}({names}), "
-            f"but names {', '.join(points[0])}: {error}"
+            f"but names {', '.join(first)}: {error}"
         ) from None
     return seeds
 

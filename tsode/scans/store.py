@@ -91,7 +91,7 @@ class Store:
     def _address(self, points):
         """Return a hash of the function, the exact points and the package's version."""
         text = json.dumps([self.digest, [exact_text(point) for point in points], self.version])
-        return hashlib.sha256(text.encode()).hexdigest()[:40]
+        return hashlib.sha256(text.encode()).hexdigest()
 
     def _unpack(self, arrays, points):
         header = json.loads(str(arrays[HEADER]))

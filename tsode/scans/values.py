@@ -224,12 +224,13 @@ def _common_axis(arrays):
 def _stack(arrays):
     """Return arrays of equal dimension as one, those missing or too short filled up."""
     present = [array for array in arrays if array is not None]
-    shape = tuple(np.max([array.shape for array in present], axis=0, initial=0).astype(int))
-    complete = all(array is not None and array.shape == shape for array in arrays)
+    shape = tuple(np.max([array.shape for array in present], axis=0).astype(int))
+    if all(array is not None and array.shape == shape for array in arrays):
+        return np.stack(arrays)
     kind = np.result_type(*present)
-    if kind.kind != "U" and not complete:
+    if kind.kind != "U":
         kind = np.result_type(kind, np.float64)
-    whole = np.full((len(arrays), *shape), "" if kind.kind == "U" else 0 if complete else np.nan, dtype=kind)
+    whole = np.full((len(arrays), *shape), "" if kind.kind == "U" else np.nan, dtype=kind)
     for i, array in enumerate(arrays):
         if array is not None:
             whole[(i, *map(slice, array.shape))] = array

@@ -49,7 +49,7 @@ class Failure:
     @classmethod
     def of(cls, error: Exception) -> Failure:
         """Return the failure of an exception that was just caught."""
-        text = traceback.format_exception_only(type(error), error)[-1].strip()
+        text = ": ".join(filter(None, (type(error).__name__, str(error))))
         trace = "".join(traceback.format_exception(type(error), error, error.__traceback__))
         try:
             pickle.loads(pickle.dumps(error))  # exceptions with arguments of their own often fail only here
@@ -101,13 +101,14 @@ class Work:
     def _compute(self, points, seeds):
         calls = [{**point, **seed} for point, seed in zip(points, seeds)]
         try:
-            results = self.function(calls) if isinstance(self.function, Batched) else [self.function(**calls[0])]
+            batch = isinstance(self.function, Batched)
+            results = self.function(calls) if batch else [self.function(**call) for call in calls]
             return [labelled(result) for result in results]
         except Exception as error:
             if len(points) == 1:
                 return [Failure.of(error)]
         # Which points of the batch it was, and what the others are.
-        return [self._compute([point], [seed])[0] for point, seed in zip(points, seeds)]
+        return [outcome for point, seed in zip(points, seeds) for outcome in self._compute([point], [seed])]
 
 
 @functools.cache

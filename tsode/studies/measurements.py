@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from .._parts import in_parts
+from .._statistics import standard_error
 from ..closed_forms import closed_forms, has_closed_forms
 from ..escapes import Escapes, size_of
 from ..manifold import power_law, random_rotation, relaxation_rate
@@ -31,7 +32,6 @@ __all__ = [
 ]
 
 RANDOM_SOLUTIONS = 200
-LATE_POINTS = 41
 LONG, MOST_DOUBLINGS = 6, 10  # of the natural time in which an ODE is looked at
 FINE, MOST_NUMBERS = 2001, 1 << 25  # times at which it is looked at, fewer for wide students: 256 MB of overlaps
 ESCAPED = 0.02  # part of the solutions' tr M M^T that counts as escaped: growth is still exponential there
@@ -40,13 +40,14 @@ ESCAPED = 0.02  # part of the solutions' tr M M^T that counts as escaped: growth
 def plateau_level(trajectory: Trajectory) -> float | np.ndarray:
     """Return the excess loss where it changes most slowly before its fall; one number, or one a run, shape (...).
 
-    The place is found on the mean over the runs, the level averaged over 1/20 of the times there.
+    The place is found on the mean over the runs, the level averaged over 1/20 of the times there. With fewer than three
+    times, or no run that finished, there is one nan.
     """
     alpha, loss = trajectory.alpha, np.atleast_2d(trajectory.excess_loss)
     width = max(1, len(alpha) // 20)
     whole = np.isfinite(loss).all(axis=1)
-    if len(alpha) < 3 * width or not whole.any():
-        return np.full(trajectory.excess_loss.shape[:-1], np.nan)[()]
+    if len(alpha) < 3 or not whole.any():
+        return np.nan
     smooth = np.convolve(loss[whole].mean(axis=0), np.ones(width) / width, mode="valid")
     fallen = int(np.argmax(smooth < (smooth[0] + smooth.min()) / 2))
     first = int(np.argmin(np.abs(np.diff(smooth))[: max(fallen, 1)]))
@@ -57,7 +58,7 @@ def escape_setting(model: TeacherStudent, N: int) -> tuple[Any, float]:
     """Return the law of the escape time from random weights (None where it has no closed form), and its threshold."""
     solution = model.solution_size
     lowest = model.p * model.p_star / N
-    threshold = max(ESCAPED * solution, np.sqrt(lowest * solution) if 5 * lowest > ESCAPED * solution else 0.0)
+    threshold = np.sqrt(lowest * solution) if 5 * lowest > ESCAPED * solution else ESCAPED * solution
     try:
         return escape_law(model, N, threshold, start="random"), threshold
     except ValueError:
@@ -71,9 +72,9 @@ def fitted_escape_rate(trajectory: Trajectory | Escapes, threshold: float) -> fl
     rates = np.full(len(size), np.nan)
     for run, values in enumerate(size):
         last = int(np.argmax(values > threshold))  # the first passage; what comes later is not exponential
-        window = np.flatnonzero((values[:last] > threshold / 5) & (values[:last] > 0))
+        window = np.flatnonzero(values[:last] > threshold / 5)
         if window.size >= 4:
-            rates[run] = np.polyfit(trajectory.alpha[window], np.log(values[window]), 1)[0] / 2
+            rates[run] = _slope(trajectory.alpha[window], values[window]) / 2
     return rates.reshape(found.shape[:-1])[()]
 
 
@@ -90,15 +91,17 @@ def chosen_solution(trajectory: Trajectory, rotations: np.ndarray) -> tuple[floa
         For models whose solutions have no closed form.
     """
     minima, P = closed_forms(trajectory.model).minima, trajectory.model.teacher_overlap
-    M = trajectory.M.reshape(-1, *trajectory.M.shape[-3:])
-    finished = np.isfinite(M[:, -1]).all(axis=(1, 2))
-    found = np.full((2, len(M)), np.nan)
-    for run in np.flatnonzero(finished):
-        C = minima.coefficients(minima.closest(M[run, -1]))
-        chosen = C @ P, C @ P @ C.T
-        for i, others in enumerate((minima.closest(M[run, 0]), rotations)):
-            found[i, run] = np.sqrt(np.maximum(minima.squared_distance(*chosen, others), 0.0)).mean()
-    return tuple(found.reshape(2, *trajectory.M.shape[:-3]))
+    runs = trajectory.M.shape[:-3]
+    found = np.full((2, *runs), np.nan)
+    for run in np.ndindex(runs):
+        first, last = trajectory.M[run][[0, -1]]
+        if not np.isfinite(last).all():
+            continue
+        C = minima.coefficients(minima.closest(last))
+        for i, others in enumerate((minima.closest(first), rotations)):
+            squares = minima.squared_distance(C @ P, C @ P @ C.T, others)
+            found[(i, *run)] = np.sqrt(np.maximum(squares, 0.0)).mean()
+    return tuple(found)
 
 
 def random_rotations(model: TeacherStudent) -> np.ndarray:
@@ -113,22 +116,24 @@ def late_exponent(model: TeacherStudent, start: Overlaps) -> tuple[float, float]
     For p > p* the exponent of alpha in the power law of the excess loss; for p = p* the exponential rate per alpha;
     nan where there is neither.
     """
-    v, v_star, eta = model.student_readout[0], model.teacher_readout.max(), model.learning_rate
     if model.p > model.p_star:
         # The law is reached when it is far below the loss of the plateau.
-        end = 300 / (eta * v * v_star) * max(1.0, v / v_star)
-        alpha = np.concatenate([[0.0], np.geomspace(end / 10, end, LATE_POINTS)])
-        late = integrate(model, start, alpha, rtol=1e-9, atol=1e-13, gradient_flow=True)
-        theory = np.log(power_law(model, alpha[-1]) / power_law(model, alpha[1])) / np.log(10)
-        return float(theory), float(np.polyfit(np.log(alpha[1:]), np.log(late.excess_loss[1:]), 1)[0])
+        late = integrate(model, start, 1000 * model.natural_time, gradient_flow=True)
+        last = late.alpha > late.alpha.mean()
+        alpha = late.alpha[last]
+        return _slope(np.log(alpha), power_law(model, alpha)), _slope(np.log(alpha), late.excess_loss[last])
     rate = relaxation_rate(model)
     if not rate > 0:
         return np.nan, np.nan
-    alpha = np.linspace(0, 60 / rate, 601)
-    late = integrate(model, start, alpha, rtol=1e-11, atol=1e-14, gradient_flow=True)
+    late = integrate(model, start, 60 / rate, gradient_flow=True)
     loss = late.excess_loss
-    window = np.flatnonzero((loss < 1e-5 * loss[0]) & (loss > 1e-11))
-    return -rate, float(np.polyfit(alpha[window], np.log(loss[window]), 1)[0]) if window.size > 4 else np.nan
+    window = (loss < 1e-5 * loss[0]) & (loss > 1e-9)
+    return -rate, _slope(late.alpha[window], loss[window]) if window.sum() > 4 else np.nan
+
+
+def _slope(x, y):
+    """Return the slope of ln y."""
+    return float(np.polyfit(x, np.log(y), 1)[0])
 
 
 def deviation(ode: np.ndarray, sgd: np.ndarray) -> tuple[float, float, float]:
@@ -142,13 +147,13 @@ def deviation(ode: np.ndarray, sgd: np.ndarray) -> tuple[float, float, float]:
 
     times = min(len(ode), sgd.shape[1])
     whole = np.flatnonzero([np.isfinite(run).all() for run in sgd])
-    if len(whole) < 2 or times < 2:
+    if min(len(whole), times) < 2:
         return np.nan, np.nan, np.nan
-    difference, error = np.empty((2, times - 1, *sgd.shape[2:]))
+    found = []
     for part in in_parts(times - 1, sgd[:, 0].size):
         runs = sgd[:, 1:times][whole, part]
-        difference[part] = runs.mean(axis=0) - ode[1:times][part]
-        error[part] = runs.std(axis=0, ddof=1) / np.sqrt(len(whole))
+        found.append((runs.mean(axis=0) - ode[1:times][part], standard_error(runs)))
+    difference, error = map(np.concatenate, zip(*found))
     typical, moving = np.sqrt(np.mean(difference**2)), error > 1e-12
     if not moving.any():
         return np.nan, np.nan, typical

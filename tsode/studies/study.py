@@ -42,7 +42,7 @@ def study(
         has escaped or all but one in ten thousand should have; with the engine "weights" as many.
     alpha_max : float, optional
         Last time; by default long enough for SGD to leave the plateau, and for the ODE to lose 98 % of what it can
-        lose.
+        lose; 8 times 1/(eta max|v| max|v*|) if it never does.
     seed : int, SeedSequence, Generator or None
         Seed of the start and of the runs.
     engine : str
