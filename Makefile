@@ -28,7 +28,8 @@ test-oldest:
 	.venv-oldest/bin/pip install --quiet --constraint tests/oldest.txt --editable ".[test]"
 	.venv-oldest/bin/pytest -n auto --dist loadfile
 
-# One operator or number broken at a time, in random samples: some ten minutes each; without --sample it is hours.
+# One operator or number broken at a time, in random samples: half an hour at first, to see what each test runs, then some
+# ten minutes each; without --sample it is days.
 mutation: .venv/installed-mutation
 	$(BIN)/python tests/mutation/run.py break --group studies --sample 120
 	$(BIN)/python tests/mutation/run.py break --sample 150

@@ -6,7 +6,7 @@ import importlib.util
 import pathlib
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-OF_KERNELS = ("jitable", "njit", "intrinsic", "with_name_of", "@part")  # words of modules that kernels are compiled from
+OF_KERNELS = ("jitable", "njit", "intrinsic", "with_name_of", "@part")  # words of modules that are compiled
 OPERATORS = """
     ReplaceBinaryOperator_Add_Sub ReplaceBinaryOperator_Sub_Add ReplaceBinaryOperator_Mul_Div
     ReplaceBinaryOperator_Div_Mul ReplaceBinaryOperator_Pow_Mul ReplaceBinaryOperator_FloorDiv_Mul
