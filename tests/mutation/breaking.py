@@ -46,7 +46,7 @@ def in_child(codes, tests, spent, options):
     child = os.fork()
     if child == 0:
         os.close(reader)
-        resource.setrlimit(resource.RLIMIT_CPU, (int(time.process_time() + 20 + 3 * spent),) * 2)
+        resource.setrlimit(resource.RLIMIT_CPU, (int(time.process_time() + 60 + 3 * spent),) * 2)
         run_child(codes, [*tests, *OPTIONS, *ADDOPTS, *options], writer)
     os.close(writer)
     outcome = wait(child, time.monotonic() + 20 * (30 + 3 * spent))  # a test may wait, on a loaded machine for long
