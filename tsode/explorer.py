@@ -15,7 +15,7 @@ import numpy as np
 from . import _checks
 from ._parameters import plain
 from ._states import start_state
-from .closed_forms import NoClosedForm
+from .closed_forms import NoClosedForm, has_closed_forms
 from .hessian import compare
 from .model import TeacherStudent, check_constant, check_model
 from .ode import integrate
@@ -149,13 +149,14 @@ class Explorer:
         least = 0.0 if self._law is None else self._times[1]
         self.ode, whole = _curve(model, start, threshold, least, seconds)
         if self.ode is None:
-            return [("the curve", "takes a moment: it follows when the controls rest")], False
+            wait = "it follows when the controls rest" if seconds < AT_REST else "tsode.integrate solves it"
+            return [("the curve", f"takes longer than {seconds:g} s: {wait}")], False
         rows = [("excess loss at the end", f"{self.ode.excess_loss[-1]:.4g}")]
         if self.ode.status != "completed":
             rows.append(("the ODE", f"{self.ode.status} at α = {self.ode.stopped_at:.4g}"))
         if not whole:
             rows.append(("the curve", f"its beginning, as far as {seconds:g} s take"))
-            if seconds < AT_REST:  # a plateau that has to be searched for takes longer still
+            if seconds < AT_REST or not has_closed_forms(model):  # a search for the plateau takes longer still
                 return rows, whole
         try:
             rest = plateau(model)
@@ -201,7 +202,7 @@ def _curve(model, start, threshold, least, seconds):
 
     The time of an explicit method grows as the horizon does. None where a moment is too short for a single step.
     """
-    if seconds < AT_REST and LEAST * _seconds_of_rates(model, start, seconds) > seconds:
+    if seconds < np.inf and _seconds_of_rates(model, start, seconds / LEAST) > seconds / LEAST:
         return None, False
     rate, left, first = 0.0, seconds, 2.0 ** first_look(model)
     for horizon in HORIZONS:
@@ -224,14 +225,14 @@ def _seconds_of_rates(model, start, most):
 
     def evaluate():
         function, state = function_from(model, start, Options("DOP853", RTOL, RTOL, False)), start_state(model, start)
-        while len(took) < 2 and sum(took) < most / 4:  # the first call finds cold caches
+        while len(took) < 2 and sum(took) < 8 * most:  # the first call finds cold caches
             began = time.thread_time()
             function(0.0, state)
             took.append(time.thread_time() - began)
 
     thread = threading.Thread(target=evaluate, daemon=True)
     thread.start()
-    thread.join(most)
+    thread.join(max(AT_ONCE, most))
     return min(took, default=np.inf)
 
 

@@ -309,15 +309,12 @@ def inputs_of(value: Any) -> Inputs | None:
         return value
     names = set(value) if isinstance(value, dict) else set()
     if not {"eigenvalues", "fractions"} <= names <= {"eigenvalues", "fractions", "counts"}:
-        hint = (
-            "; tsode.Inputs.from_data(rows, blocks) makes one of data" if isinstance(value, list | np.ndarray) else ""
-        )
+        hint = "; tsode.Inputs.from_data(rows, blocks) makes one of data" * isinstance(value, list | np.ndarray)
         raise TypeError(f"`inputs` must be a tsode.Inputs or None, but is {type(value).__name__}{hint}")
     return Inputs(**value)
 
 
 def _not_negative(name: str, value: ArrayLike, length: int | None, meaning: str = "(B,)") -> np.ndarray:
-    array = _checks.float_array(name, value, (length,), meaning)
-    if array.size == 0 or (array < 0).any():
+    if not (array := _checks.float_array(name, value, (length,), meaning)).size or (array < 0).any():
         raise ValueError(f"`{name}` must be numbers of at least 0, at least one, but is {array}")
     return array

@@ -13,8 +13,8 @@ with :math:`B = \mathrm{pull}(\Omega, a)`. The covariance :math:`\Omega = W W^T 
     \frac{d\Omega}{d\alpha} = E[c z^T] + E[z c^T] + E[c c^T] + B \Omega + \Omega B^T , \qquad
     \frac{da}{d\alpha} = E[h] .
 
-Engines and ODEs know rows that move and rows that stand still, and ask a :class:`tsode.rules.Rule` what a sample
-changes. A scheme gives them names: those that the rule writes are the engines' student, the others its teacher.
+Engines know rows that move and rows that stand still, and ask a :class:`tsode.rules.Rule` what a sample changes. A
+scheme names them: those that the rule writes are the engines' student, the others its teacher.
 """
 
 from __future__ import annotations
@@ -182,11 +182,8 @@ class Scheme(Report):
             _checks.semidefinite("`Omega`", _checks.symmetric("Omega", each))
         joint = np.zeros((*lead, layout.p + layout.p_star, layout.p + layout.p_star))
         joint[..., layout.order[:, None], layout.order] = Omega
-        M, Q, P = (
-            joint[..., : layout.p, layout.p :],
-            joint[..., : layout.p, : layout.p],
-            joint[..., layout.p :, layout.p :],
-        )
+        moving, still = slice(layout.p), slice(layout.p, None)
+        M, Q, P = joint[..., moving, still], joint[..., moving, moving], joint[..., still, still]
         return Overlaps(M, Q, P) if self.inputs is None else Overlaps.from_blocks(self.inputs, M, Q, P)
 
     def random(self, N: int, rng: Seed = None, scale: float = 1.0, P: ArrayLike | None = None) -> Overlaps:
@@ -254,8 +251,7 @@ class Scheme(Report):
         >>> cubic.accuracy(cubic.start(np.eye(2)))
         0.0
         """
-        rtol = _checks.number("rtol", rtol, above=0.0, maximum=1.0)
-        pair = self.pair(start)
+        rtol, pair = _checks.number("rtol", rtol, above=0.0, maximum=1.0), self.pair(start)
         return pair.rule.accuracy(pair, start.joint, rtol)
 
     def pair(self, start: Overlaps) -> TeacherStudent:
@@ -306,8 +302,7 @@ class Scheme(Report):
             ("scalars", ", ".join(self.scalars) or "none"),
             ("losses", ", ".join(self.outputs) or "none"),
             ("rule", "plain Python, not compiled" if self._rule.interpreted else "compiled"),
-            *([] if self.inputs is None else [("inputs", self.inputs)]),
-        ]
+        ] + ([("inputs", self.inputs)] if self.inputs else [])
 
 
 def pair_of(model: TeacherStudent | Scheme, start: Any) -> Any:

@@ -11,11 +11,11 @@ import numpy as np
 from . import _checks
 from ._blocks import Blocks, check_blocks
 from ._display import Report
-from ._linear_algebra import joint_matrix
 from ._parameters import describe
 from ._states import unfold
 from ._trajectory_checks import check_ends, check_observed, check_seed, check_state, own_array, position
 from ._trajectory_files import Files
+from ._trajectory_names import Named
 from .inputs import Inputs
 from .model import TeacherStudent, check_model
 from .overlaps import Overlaps
@@ -24,7 +24,7 @@ __all__ = ["Trajectory", "check_trajectory"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Trajectory(Files, Report):
+class Trajectory(Files, Named, Report):
     r"""Overlaps at the recorded times of one ODE solution or of several SGD runs.
 
     The run axis "..." is one axis of length R in what ``simulate`` returns, and absent from ``integrate``.
@@ -139,63 +139,6 @@ class Trajectory(Files, Report):
         """
         named = self.model.rule.losses(self.model, self.M, self.Q, self.scalars)
         return self.excess_loss + self.model.rule.floor(self.model) if named is None else named
-
-    def overlap(self, first: str, second: str) -> np.ndarray:
-        r"""Return the overlaps of rows by name, :math:`W_a W_b^T / N`, over time.
-
-        Parameters
-        ----------
-        first, second : str
-            Names of a :class:`tsode.Scheme`; of a pair "student" and "teacher".
-
-        Returns
-        -------
-        ndarray, shape (..., T, rows of first, rows of second)
-            Where the inputs have a covariance, the covariance of the preactivations.
-
-        Raises
-        ------
-        TypeError, ValueError
-            If there are no rows of such a name.
-
-        Examples
-        --------
-        >>> import tsode
-        >>> model = tsode.TeacherStudent(p=2, p_star=1, learning_rate=0.2)
-        >>> ode = tsode.integrate(model, tsode.Overlaps.random(model, N=100, rng=0), 30.0)
-        >>> bool((ode.overlap("student", "teacher") == ode.M).all())
-        True
-        """
-        joint = joint_matrix(self.M, self.Q, self.model.teacher_overlap)
-        return self.model.rule.layout(self.model).overlap(joint, first, second)
-
-    def scalar(self, name: str) -> np.ndarray:
-        """Return what is trained beside the rows, by name, over time.
-
-        Parameters
-        ----------
-        name : str
-            A name of a :class:`tsode.Scheme`; of a pair with a trained readout "readout".
-
-        Returns
-        -------
-        ndarray, shape (..., T, ...)
-            The last axes are those that it has at the start.
-
-        Raises
-        ------
-        TypeError, ValueError
-            If nothing of such a name is trained.
-
-        Examples
-        --------
-        >>> import tsode
-        >>> model = tsode.TeacherStudent(p=2, p_star=1, learning_rate=0.2, readout_learning_rate=0.1)
-        >>> ode = tsode.integrate(model, tsode.Overlaps.random(model, N=100, rng=0), 30.0)
-        >>> ode.scalar("readout").shape
-        (201, 2)
-        """
-        return self.model.rule.layout(self.model).scalar(self.scalars, name)
 
     @property
     def weights(self) -> tuple[np.ndarray, np.ndarray]:
