@@ -53,7 +53,7 @@ def in_child(codes, tests, spent, options, kernels=None):
         if kernels:
             os.environ["NUMBA_CACHE_DIR"] = numba.config.CACHE_DIR = kernels
         signal.signal(signal.SIGPROF, signal.SIG_DFL)
-        signal.setitimer(signal.ITIMER_PROF, 20 + 3 * spent)  # a clock that covering.py stops while the compiler works
+        signal.setitimer(signal.ITIMER_PROF, 60 + 3 * spent)  # a clock that covering.py stops while the compiler works
         run_child(codes, [*tests, *OPTIONS, *ADDOPTS, *options], writer)
     os.close(writer)
     outcome = wait(child, time.monotonic() + 20 * (30 + 3 * spent))  # a test may wait, on a loaded machine for long

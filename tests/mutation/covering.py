@@ -26,7 +26,7 @@ from mutants import ROOT, Finder, first_lines, is_of_kernels
 OPTIONS = ("-q", "-p", "no:cacheprovider", "-p", "no:faulthandler", "--continue-on-collection-errors")
 ADDOPTS = ("-o", "addopts=--doctest-modules -m 'not slow'")
 LONGEST = 4.0  # seconds of processor time: a test that takes longer takes no part; its set-up may take three times that
-QUICK = 0.005  # seconds: no test costs less
+QUICK = 0.03  # seconds: no test costs less
 PATTERN = re.DOTALL | re.MULTILINE
 OWN = 0.2  # a test of the mutant's own room comes before others that take this fraction of its time
 OF_DEFAULTS = "tests/test_defaults.py::test_defaults["  # reads heads of functions, and runs none

@@ -62,8 +62,7 @@ def labelled(result: Any) -> Values:
 
 def _coordinates(part):
     """Return the coordinates of a DataArray as name -> (dimensions, array); of anything else nothing."""
-    coordinates = part.coords if hasattr(part, "coords") and hasattr(part, "dims") else {}
-    return {_text(name): (tuple(one.dims), _array(name, one)) for name, one in coordinates.items()}
+    return {_text(name): (tuple(one.dims), _array(name, one)) for name, one in getattr(part, "coords", {}).items()}
 
 
 def _text(name):
@@ -78,7 +77,7 @@ def _variable(name, part):
     if isinstance(part, tuple) and len(part) == 2 and isinstance(part[0], (str, tuple)):
         dims, part = part
         dims = (dims,) if isinstance(dims, str) else dims
-    elif hasattr(part, "coords") and hasattr(part, "dims"):  # an xarray.DataArray, which need not be imported
+    elif hasattr(part, "coords"):  # an xarray.DataArray, which need not be imported
         dims = tuple(map(_text, part.dims))
     array = _array(name, part)
     dims = tuple(f"{name}_axis{i}" for i in range(array.ndim)) if dims is None else dims

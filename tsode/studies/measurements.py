@@ -127,7 +127,7 @@ def late_exponent(model: TeacherStudent, start: Overlaps) -> tuple[float, float]
         return np.nan, np.nan
     late = integrate(model, start, 60 / rate, gradient_flow=True)
     loss = late.excess_loss
-    window = (loss < 1e-5 * loss[0]) & (loss > 1e-9)
+    window = (loss < 1e-5 * loss[0]) & (loss > 1e-9 * loss[0])
     return -rate, _slope(late.alpha[window], loss[window]) if window.sum() > 4 else np.nan
 
 
