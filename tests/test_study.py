@@ -127,6 +127,8 @@ def test_save_and_load(result, tmp_path, monkeypatch):
     assert sorted(os.listdir(tmp_path / "deep" / "folder")) == FILES
     whole = (tmp_path / "deep" / "folder" / "study.html").read_text(encoding="utf-8")
     assert result._repr_html_() in whole
+    assert f"<title>{repr(result).splitlines()[0]}</title>" in whole
+    assert any("plateau" in line.get_label() for line in figures[0].axes[0].lines)
     picture = whole.split("base64,")[1].split('"')[0]
     assert base64.b64decode(picture) == (tmp_path / "deep" / "folder" / "study.png").read_bytes()
     loaded = tsode.Study.load(tmp_path / "deep" / "folder")
