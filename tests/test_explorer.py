@@ -50,6 +50,7 @@ def test_the_button_draws_runs_and_the_next_move_takes_them_off(explorer):
 
 
 def test_what_has_no_plateau_and_what_has_no_closed_form_say_so(explorer):
+    explorer.controls["p"].value = 2  # equal readouts
     explorer.controls["learning_rate"].value = 10.0
     assert "diverged" in shown(explorer)[1]
     explorer.controls["learning_rate"].value = 0.2
