@@ -88,6 +88,16 @@ def test_a_curve_that_takes_long_follows_when_the_controls_rest(seconds, said, e
     assert start is None if seconds == 0.0 else explorer.ode.alpha[-1] > 100 * start.alpha[-1]
 
 
+def test_a_moment_is_enough_to_say_that_there_is_no_curve(explorer):
+    explorer.controls["teacher_activation"].value, explorer.controls["activation"].value = "sign", "tanh"
+
+    async def move():
+        explorer.update()
+
+    asyncio.run(move())
+    assert "no curve</td><td>`activation` must be smooth" in shown(explorer)[1]
+
+
 @pytest.fixture
 def lab(tmp_path, monkeypatch):
     """Address of a notebook with an explorer, in a JupyterLab of its own."""

@@ -251,7 +251,8 @@ class Scheme(Report):
         >>> cubic.accuracy(cubic.start(np.eye(2)))
         0.0
         """
-        rtol, pair = _checks.number("rtol", rtol, above=0.0, maximum=1.0), self.pair(start)
+        rtol = _checks.number("rtol", rtol, above=0.0, maximum=1.0)
+        pair = self.pair(start)
         return pair.rule.accuracy(pair, start.joint, rtol)
 
     def pair(self, start: Overlaps) -> TeacherStudent:
@@ -302,7 +303,8 @@ class Scheme(Report):
             ("scalars", ", ".join(self.scalars) or "none"),
             ("losses", ", ".join(self.outputs) or "none"),
             ("rule", "plain Python, not compiled" if self._rule.interpreted else "compiled"),
-        ] + ([("inputs", self.inputs)] if self.inputs else [])
+            *([] if self.inputs is None else [("inputs", self.inputs)]),
+        ]
 
 
 def pair_of(model: TeacherStudent | Scheme, start: Any) -> Any:

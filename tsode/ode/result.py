@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .._linear_algebra import joint_matrix
+from .._parts import in_parts
 from .._states import blocks_of, scalars_of, unpack
 from .._versions import versions
 from ..conditions import Condition, met
@@ -103,11 +104,13 @@ def _warn_outside(solutions, tolerance, stacklevel):
     for solution in solutions:
         if solution.status == "completed":
             kinds.setdefault((solution.model.p, solution.model.p_star), []).append(solution)
-    for completed in kinds.values():
-        _warn_of_widths(completed, tolerance, stacklevel + 1)
+    for (p, p_star), completed in kinds.items():
+        for part in in_parts(len(completed), LOOKS * (p + p_star) ** 2):
+            _warn_of_widths(completed[part], tolerance, stacklevel + 1)
 
 
 def _warn_of_widths(completed, tolerance, stacklevel):
+    """Warn of completed solutions of the same widths and times."""
     alpha = completed[0].alpha
     looked_at = slice(None, None, -max(1, len(alpha) // LOOKS))
     parts = ([s.M[looked_at] for s in completed], [s.Q[looked_at] for s in completed],
