@@ -17,7 +17,7 @@ test: .venv/installed-test
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports --config setup.cfg
 	$(BIN)/python -m compileall -q tsode
-	$(BIN)/mypy & types=$$!; $(BIN)/pytest -n auto --dist loadfile && wait $$types
+	$(BIN)/mypy & types=$$!; $(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder && wait $$types
 
 test-slow: .venv/installed-test
 	$(BIN)/pytest -m slow -n auto --dist loadfile

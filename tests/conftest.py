@@ -1,3 +1,4 @@
+from collections import defaultdict
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,26 @@ SAME = {"derandomize": True, "deadline": None, "suppress_health_check": [HealthC
 settings.register_profile("quick", max_examples=30, **SAME)
 settings.register_profile("many", max_examples=500, **SAME)
 settings.load_profile("quick")
+
+
+@pytest.hookimpl(tryfirst=True)  # before slow tests are left out
+def pytest_collection_modifyitems(items):
+    """Of the cases of a test leave as many quick as its mark `quick` says, and mark the others slow.
+
+    The last one, which is the most general, stays, and others spread evenly. What needs most kernels comes first: other
+    processes then find them in the cache.
+    """
+    items.sort(key=lambda item: item.path.name != "test_bad_inputs.py")
+    families = defaultdict(list)
+    for item in items:
+        if item.get_closest_marker("quick") and not item.get_closest_marker("slow"):
+            families[item.parent.nodeid, item.originalname].append(item)
+    for cases in families.values():
+        (number,) = cases[0].get_closest_marker("quick").args
+        quick = {len(cases) * i // number - 1 for i in range(1, number + 1)}
+        for i, item in enumerate(cases):
+            if i not in quick:
+                item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture(params=MODELS)

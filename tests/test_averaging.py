@@ -63,6 +63,7 @@ def test_weights_engine_does_what_the_definition_says(model):
     np.testing.assert_array_equal(sgd.averaged.weights[1], sgd.weights[1])
 
 
+@pytest.mark.quick(1)
 @every_case
 def test_chain_has_the_law_of_plain_sgd(model):
     """8 Kolmogorov-Smirnov tests a case of the average and of its overlap with how the last weights are spread."""
@@ -97,6 +98,7 @@ def test_chain_has_the_law_of_sgd_sample_by_sample():
     assert min(stats.ks_2samp(a, b).pvalue for a, b in zip(np.transpose(ends), wanted)) > 1e-4
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize(
     "case", [pytest.param(name, marks=[pytest.mark.slow] * (i % 3 == 0)) for i, name in enumerate(CASES)]
 )
@@ -112,6 +114,7 @@ def test_deviation_from_the_ode_falls_as_one_over_root_N(case):
     assert np.polyfit(np.log(dimensions), np.log(sizes), 1)[0] == pytest.approx(-0.5, abs=0.1)
 
 
+@pytest.mark.quick(2)
 @every_case
 def test_averages_move_nothing_and_have_limits(model):
     """The weights have the ODE of a model without; a slow average is the start, a fast one the weights."""

@@ -51,6 +51,7 @@ def runs_of_weights(model, N, runs):
     return tsode.simulate(model, None, [0.0, 1.0, 3.0, 8.0], N=N, runs=runs, seed=1, engine="weights")
 
 
+@pytest.mark.quick(3)
 @pytest.mark.parametrize("constraint", ["free", "spherical"])
 @pytest.mark.parametrize("N", [5, pytest.param(6, marks=pytest.mark.slow), 100])
 def test_chain_has_the_law_of_the_weights(N, constraint, form):
@@ -105,6 +106,7 @@ def same_law_of_overlaps(name, N, runs):
     return [stats.ks_2samp(f(a)[:, i], f(b)[:, i]).pvalue for f in functions for i in (1, 2, 3)]
 
 
+@pytest.mark.quick(2)
 @pytest.mark.parametrize("name", ["erf", "erf from quadratic"])
 def test_other_activations_have_the_law_of_the_weights(name, form):
     """9 Kolmogorov-Smirnov tests a case, none below 1e-4."""
@@ -119,6 +121,7 @@ def test_other_activations_have_the_law_of_the_weights_far(name, N):
     assert min(same_law_of_overlaps(name, N, runs=2000)) > 1e-4
 
 
+@pytest.mark.quick(1)
 def test_given_starts_agree_with_the_weights_engine(model):
     start, alpha, model = generic_start(model), [0.0, 1.0, 4.0], model.replace(learning_rate=0.1)
     a = tsode.simulate(model, start, alpha, N=60, runs=400, seed=3, engine="weights")
@@ -128,6 +131,7 @@ def test_given_starts_agree_with_the_weights_engine(model):
     assert min(same_law(a, b)) > 1e-4
 
 
+@pytest.mark.quick(2)
 def test_deviation_from_the_ode_falls_as_one_over_root_N(model):
     """N from 1e3 to 1e5 at 40 runs: an rms is known to 5 %, the slope over a factor of 100 to 0.015."""
     start, alpha = generic_start(model), np.linspace(0, 2, 5)
@@ -185,6 +189,7 @@ def test_diverging_runs_leave_the_others_alone(form):
         assert not np.isfinite(sgd.loss[run, ~alive]).any()
 
 
+@pytest.mark.quick(1)
 def test_rank_deficient_end_keeps_q_semidefinite(form):
     """p > p*: Q tends to rank p*; p = p*: the part off the teacher dies exponentially, down to rounding."""
     N, runs = (200, 8) if form == "samples" else (100, 2)  # blocks take longer for narrow students
@@ -208,6 +213,7 @@ def test_rank_deficient_starts_run(form):
     assert not still.Q.any()
 
 
+@pytest.mark.quick(1)
 def test_start_of_low_rank_has_the_law_of_the_weights(form):
     """Three units in two dimensions and a teacher in one: 9 Kolmogorov-Smirnov tests, none below 1e-4."""
     model = tsode.TeacherStudent(3, 2, 0.1, 0.1, teacher_overlap=np.ones((2, 2)))

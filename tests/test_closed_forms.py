@@ -315,6 +315,7 @@ def test_points_do_not_depend_on_activations_that_are_not_named():
     assert np.abs(again["deviation"].values / table["deviation"].values - 1).max() > 1e-3
 
 
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize("command", ["study", "hessian", "scan"])
 def test_commands_take_activations(command, tmp_path, capsys):
     quick = ["--p", "2", "--p-star", "1", "--activation", "erf", "--teacher-activation", "quadratic"]

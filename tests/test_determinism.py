@@ -132,12 +132,14 @@ def test_runs_of_near_seeds_are_uncorrelated(engine):
     assert_uncorrelated(np.concatenate([steps(engine, seed, runs=8) for seed in range(4)]))
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("engine", ["chain", "weights"])
 def test_near_points_of_a_scan_are_uncorrelated(engine):
     grid = {"learning_rate": 1e-3 * (1 + 1e-9 * np.arange(32)), "engine": [engine]}
     assert_uncorrelated(tsode.scan(first_steps, grid, n_jobs=1)["steps"].values.reshape(-1, SAMPLES))
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("engine", ["chain", "weights"])
 def test_parts_of_a_study_are_uncorrelated(engine):
     """The runs from the one start and those from random weights, for two seeds; every sample is a record."""

@@ -61,6 +61,7 @@ LAWS = {
 }  # fmt: skip
 
 
+@pytest.mark.quick(2)
 @all_of({name: tsode.TeacherStudent(**parameters) for name, parameters in LAWS.items()})
 def test_it_has_the_law_of_the_chain(model):
     """6 Kolmogorov-Smirnov tests above 1e-4 and some hundred moments within 4.6 errors a case."""
@@ -79,6 +80,7 @@ def test_it_has_the_law_of_the_chain_where_averages_are_by_quadrature(activation
     test_it_has_the_law_of_the_chain(tsode.TeacherStudent(2, 1, 0.5, 0.1, activation=activation))
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("N", [10**9, pytest.param(HUGE, marks=pytest.mark.slow)])
 @all_of(ESCAPING)
 def test_escape_times_are_on_their_law(model, N):
@@ -130,6 +132,7 @@ def test_a_jump_of_the_learning_rate_costs_no_order():
     np.testing.assert_allclose(sgd.Q[0], ode.Q, rtol=0, atol=3e-6)
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("noise", [0.0, 0.5])
 @pytest.mark.parametrize("constraint", ["free", "spherical"])
 def test_what_is_beside_the_teacher_stays_semidefinite(constraint, noise):

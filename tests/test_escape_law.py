@@ -28,6 +28,7 @@ LAWS = {
 }
 
 
+@pytest.mark.quick(2)
 @pytest.mark.parametrize("arguments", LAWS.values(), ids=LAWS)
 def test_law_is_a_distribution(arguments):
     law = tsode.escape_law(*arguments)
@@ -208,6 +209,7 @@ def test_law_from_the_plateau(model):
     assert law.mean() == pytest.approx(tsode.escape_law(model, N, threshold, "plateau", 3.0).mean(), rel=1e-14)
 
 
+@pytest.mark.quick(3)
 @pytest.mark.parametrize("scale", [0.5, 1.0])
 @pytest.mark.parametrize("name", ["noisy", "one and one", "spherical", "escape almost ends"])
 def test_law_from_random_weights(name, scale):

@@ -149,7 +149,8 @@ QUICK = {
 }
 
 
-@pytest.mark.parametrize("name", [pytest.param(name, marks=[pytest.mark.slow] * (name != "scan")) for name in COMMANDS])
+@pytest.mark.slow
+@pytest.mark.parametrize("name", COMMANDS)
 def test_command_survives_accident_after_accident(name, ask, undisturbed, tmp_path):
     assert disturb(ask, name, QUICK[name], tmp_path / "out", undisturbed) == len(QUICK[name])
 

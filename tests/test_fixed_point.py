@@ -51,6 +51,7 @@ def physical(model, J):
     return np.linalg.eigvals(np.linalg.pinv(E) @ J @ E)
 
 
+@pytest.mark.quick(20)
 @all_of(MODELS)
 @pytest.mark.parametrize("factor", [0.1, 0.5, 0.9, None])
 def test_plateau_of_the_square_is_the_closed_one(model, factor):
@@ -153,6 +154,7 @@ def test_unequal_students_of_the_square_on_the_sphere():
     np.testing.assert_allclose(np.diag(found.overlaps.Q), 1.0, rtol=0, atol=1e-14)
 
 
+@pytest.mark.quick(2)
 @pytest.mark.parametrize("name", ["noisy", "underparameterised", "any teacher", "negative outputs"])
 def test_followed_to_the_largest_learning_rate(name):
     model = at(MODELS[name], 0.3, "max_learning_rate")

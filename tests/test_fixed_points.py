@@ -149,6 +149,7 @@ def test_without_output_there_is_nothing_and_a_reason():
         assert "puts out zero" in branch.reasons[name]
 
 
+@pytest.mark.quick(7)
 @pytest.mark.parametrize(("a", "b"), [(200.0, 0.01)])
 @all_of({**EQUAL, **FOLLOWED})
 def test_units_of_the_outputs(model, a, b):
@@ -249,6 +250,7 @@ def test_followed_branch_goes_on_where_a_row_dies(name):
     assert dead[-1] == 1
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("readout", [[0.21, -0.57], [0.5, 0.5]])
 def test_teacher_without_trace_but_for_rounding(readout):
     """Its T_1 may be a rounding error of either sign: the branch is that of T_1 = 0."""

@@ -177,6 +177,7 @@ def test_taylor_remainder_of_the_population_has_slope_three(constraint):
     assert np.median(orders) == pytest.approx(3.0, abs=0.1)
 
 
+@pytest.mark.quick(3)
 @pytest.mark.parametrize("constraint", CONSTRAINTS)
 @pytest.mark.parametrize("sides", SIDES)
 def test_spectrum_against_the_operator(sides, constraint):

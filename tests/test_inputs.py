@@ -44,6 +44,7 @@ def smallest_p_value(a, b):
     return min(stats.ks_2samp(x, y).pvalue for x, y in zip(a.T, b.T))
 
 
+@pytest.mark.quick(2)
 @pytest.mark.parametrize("name", CASES)
 def test_both_engines_have_the_law_of_plain_sgd(name):
     """Every overlap of blocks of 1, 2, 4, 5 and more coordinates: 40 Kolmogorov-Smirnov tests, none below 1e-4."""
@@ -120,6 +121,7 @@ def test_deviation_from_the_ode_falls_as_one_over_root_N():
     assert np.polyfit(np.log(dimensions), np.log(sizes), 1)[0] == pytest.approx(-0.5, abs=0.1)
 
 
+@pytest.mark.quick(2)
 @pytest.mark.parametrize(
     "changes",
     [
@@ -243,6 +245,7 @@ def test_models_keep_their_inputs(tmp_path):
     assert ode.to_xarray()["M_blocks"].dims == ("alpha", "block", "student", "teacher")
 
 
+@pytest.mark.quick(2)
 @pytest.mark.parametrize(
     "changes",
     [

@@ -27,6 +27,7 @@ def test_only_kernels_older_than_a_source_go(tmp_path):
     assert left == {"a.py", "room/b.py", "room/__pycache__/b.1.nbc"}
 
 
+@pytest.mark.slow
 def test_kernel_follows_a_change_of_what_it_calls(tmp_path):
     """A kernel in one module that calls one in another, run, changed and run again with the cache of the first run."""
     package = tmp_path / "pair"

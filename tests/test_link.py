@@ -59,6 +59,7 @@ def test_the_product_is_a_difference_of_squares():
     assert plateaus[0].escape_rate > 0
 
 
+@pytest.mark.quick(1)
 @every_model
 def test_chain_has_the_law_of_the_weights(model):
     """6 Kolmogorov-Smirnov tests a model, none below 1e-4."""
@@ -72,6 +73,7 @@ def test_chain_has_the_law_of_the_weights(model):
     assert min(stats.ks_2samp(f(a)[:, i], f(b)[:, i]).pvalue for f in functions for i in (1, 2)) > 1e-4
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("name", ["product", "parity", pytest.param("class", marks=pytest.mark.slow)])
 def test_deviation_from_the_ode_falls_as_one_over_root_N(name):
     """N from 1e3 to 6.4e4 at 40 runs: an rms is known to 10 %, the slope to 0.03."""
@@ -84,6 +86,7 @@ def test_deviation_from_the_ode_falls_as_one_over_root_N(name):
     assert np.polyfit(np.log(dimensions), np.log(sizes), 1)[0] == pytest.approx(-0.5, abs=0.1)
 
 
+@pytest.mark.quick(2)
 @every_model
 def test_loss_and_step_are_those_of_fresh_samples(model):
     """10^6 samples, 5 standard errors; one step of plain SGD is that of the engine with weights."""

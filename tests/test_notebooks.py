@@ -12,7 +12,7 @@ import pytest
 
 FOLDER = Path(__file__).parents[1] / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
-QUICK = ("01", "05")  # the others take most of a minute
+QUICK = "01"  # the others take most of a minute
 RUN_HERE = [pytest.param(path, marks=[pytest.mark.slow] * (not path.name.startswith(QUICK))) for path in NOTEBOOKS]
 # What each draws, so that a notebook that stops early or draws nothing is found out
 PICTURES = {

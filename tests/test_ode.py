@@ -16,6 +16,7 @@ TIMES = np.linspace(0.0, 4.0, 5)
 # --- against plain integrators, closed forms and symmetries
 
 
+@pytest.mark.quick(3)
 @pytest.mark.parametrize("gradient_flow", [False, True])
 def test_integrate_agrees_with_a_plain_integrator(model, start, gradient_flow):
     """Runge-Kutta of order 4 with h = 0.005 has an error of order h^4 = 6e-10."""

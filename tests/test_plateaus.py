@@ -96,6 +96,7 @@ def test_the_ode_settles_there(model):
     assert end.loss[-1] == pytest.approx(saddle.loss, abs=1e-9)
 
 
+@pytest.mark.quick(2)
 @pytest.mark.parametrize("seed", range(6))
 def test_random_models(seed):
     rng = np.random.default_rng(seed)

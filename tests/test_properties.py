@@ -47,6 +47,7 @@ def test_overlaps_of_the_ode_stay_semidefinite(gradient_flow, pair, alpha):
     assert lowest_eigenvalue(ode) > -1e-7  # the solver's tolerance is 1e-8
 
 
+@pytest.mark.quick(1)
 @ENGINES
 @given(pair=pairs(), alpha=grids(3.0), beyond=st.integers(0, 30), seed=st.integers(0, 2**32))
 def test_overlaps_of_the_engines_stay_semidefinite(engine, pair, alpha, beyond, seed):
@@ -205,6 +206,7 @@ def test_engines_agree_in_mean(pair, N):
     assert np.all(np.abs(chain - weights) < BOUND * np.hypot(error, other))
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize(("engine", "N"), [("chain", 4000), ("weights", 400)])
 @STATISTICAL
 @given(pair=pairs(**SLOW))

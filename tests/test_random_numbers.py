@@ -35,6 +35,7 @@ def numbers(law, n, seed=0):
     return out
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize(
     ("law", "cdf"), [("gaussian", "norm"), ("uniform", stats.uniform(-np.sqrt(3), 2 * np.sqrt(3)).cdf)]
 )

@@ -120,6 +120,7 @@ CASES = {
 }
 
 
+@pytest.mark.quick(3)
 @pytest.mark.parametrize("name", CASES)
 @pytest.mark.parametrize("engine", ["chain", pytest.param("weights", marks=pytest.mark.slow)])
 def test_engines_have_the_law_of_plain_sgd(engine, name):
@@ -380,6 +381,7 @@ def test_tolerance_is_loosened_where_averages_jump():
     assert "rtol=1e-08" in tsode.integrate(model_of("hinge", 1, 1), start, [0.0, 0.1]).engine
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_commands_take_rules(tmp_path, capsys):
     quick = [
         "--p",

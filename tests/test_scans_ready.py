@@ -151,6 +151,7 @@ def test_law_of_the_escape_is_that_from_random_weights():
     assert len(np.unique(table["law_mean"])) == 8
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize(("scan", "name"), [("escape", "escape_time"), ("deviation", "deviation")])
 def test_points_and_seeds_have_streams_of_their_own(scan, name):
     """3 points that differ in the 9th digit, 2 seeds: no rank correlation above 5 standard errors among 96 runs."""

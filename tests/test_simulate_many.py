@@ -25,6 +25,7 @@ def starts_of(models):
     return [generic_start(model, seed) if seed % 3 else None for seed, model in enumerate(models)]
 
 
+@pytest.mark.quick(2)
 @pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("options", [{}, {"until": 0.3}, {"engine": "weights", "keep_weights": True}], ids=str)
 def test_each_is_what_a_call_of_its_own_returns(threads, options):

@@ -42,6 +42,7 @@ def test_loss_on_rows_is_that_on_the_next_ones(changes):
     )
 
 
+@pytest.mark.quick(3)
 @pytest.mark.parametrize(
     "rule",
     [

@@ -190,6 +190,7 @@ def interrupting():
     signal.signal(signal.SIGINT, before)
 
 
+@pytest.mark.quick(2)
 @pytest.mark.parametrize("name", ["chain", "blocks", "weights"])
 def test_interrupted_runs_go_on_from_the_trajectory_and_from_the_file(name, interrupting, threads, tmp_path):
     """With one thread the second run of the weights has not begun: only the file's call knows its start."""

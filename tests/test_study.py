@@ -7,6 +7,7 @@ import sys
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
+from models import all_of
 
 import tsode
 from tsode import cli
@@ -137,20 +138,26 @@ def test_save_and_load(result, tmp_path, monkeypatch):
     assert json.loads(paths[2].read_text())["results"] == result.summary()["results"]
 
 
-def test_unusual_models_are_studied_too(tmp_path):
-    """Stuck, diverging, spherical, fewer units than the teacher; the first two are drawn, too."""
-    for model in (
-        tsode.TeacherStudent(2, 2, 1.2),
-        tsode.TeacherStudent(2, 1, 8.0),
-        tsode.TeacherStudent(3, 1, 0.3, constraint="spherical"),
-        tsode.TeacherStudent(1, 2, 0.1),
-        tsode.TeacherStudent(2, 4, 0.2),
-    ):
-        result = tsode.study(model, N=50, runs=2, alpha_max=None if model.p_star == 1 else 10.0)
-        assert "theory" in repr(result)
-        assert ("diverged at alpha" in repr(result)) == (result.ode.status == "diverged")
-        json.dumps(result.summary(), allow_nan=False)
-        assert result.save(tmp_path) if model.learning_rate > 1 else result.plot()
+@pytest.mark.quick(2)
+@all_of(
+    {
+        "stuck": tsode.TeacherStudent(2, 2, 1.2),
+        "spherical": tsode.TeacherStudent(3, 1, 0.3, constraint="spherical"),
+        "one unit": tsode.TeacherStudent(1, 2, 0.1),
+        "fewer units than the teacher": tsode.TeacherStudent(2, 4, 0.2),
+        "diverging": tsode.TeacherStudent(2, 1, 8.0),
+    }
+)
+def test_unusual_models_are_studied_too(model, tmp_path):
+    result = tsode.study(model, N=50, runs=2, alpha_max=None if model.p_star == 1 else 10.0)
+    assert "theory" in repr(result)
+    assert ("diverged at alpha" in repr(result)) == (result.ode.status == "diverged")
+    json.dumps(result.summary(), allow_nan=False)
+    assert result.save(tmp_path) if model.learning_rate > 1 else result.plot()
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_hessian_command_takes_fewer_units_than_the_teacher(tmp_path):
     assert cli.main(["hessian", "--p", "2", "--p-star", "4", "--out", str(tmp_path)]) == 0
 
 

@@ -56,6 +56,7 @@ def p_values(a, b):
     return [stats.ks_2samp(f(a)[:, i], f(b)[:, i]).pvalue for f in functions for i in range(1, a.alpha.size)]
 
 
+@pytest.mark.quick(2)
 @every_case
 @pytest.mark.parametrize("N", [8, pytest.param(40, marks=pytest.mark.slow)])
 def test_chain_has_the_law_of_the_weights(model, N):
@@ -80,6 +81,7 @@ def test_blocks_train_a_readout_too(monkeypatch):
     assert min(p_values(a, b)) > 1e-4
 
 
+@pytest.mark.quick(3)
 @every_case
 def test_deviation_from_the_ode_falls_as_one_over_root_N(model):
     """N from 1e3 to 1.6e4 at 40 runs: an rms is known to 5 %, the slope to 0.03."""

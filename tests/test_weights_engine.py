@@ -30,6 +30,7 @@ def test_blocks_do_what_sgd_does_sample_by_sample(model, N):
         np.testing.assert_allclose(found.Q[0, i], wanted.Q, rtol=1e-10, atol=1e-12)
 
 
+@pytest.mark.quick(2)
 @pytest.mark.parametrize(
     ("name", "inputs"), [*((name, "gaussian") for name in MODELS), ("general", "rademacher"), ("general", "uniform")]
 )

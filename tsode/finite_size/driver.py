@@ -7,6 +7,7 @@ from numpy.typing import ArrayLike
 
 from .. import _checks
 from .._divergence import divergence_limit
+from .._linear_algebra import joint_matrix
 from ..closed_forms import NoClosedForm
 from ..model import TeacherStudent, check_constant, check_isotropic, check_model
 from ..ode import integrate
@@ -16,7 +17,7 @@ from ..trajectory import Trajectory
 from .layout import entries_of, positions_of, random_covariance
 from .rates import Rates
 from .result import Fluctuations
-from .sampled import solve_sampled
+from .sampled import quadrature, solve_sampled
 
 __all__ = ["check_fluctuating", "fluctuations", "quick_fluctuations"]
 
@@ -91,6 +92,8 @@ def fluctuations(
         check_start(model, start)
         C = np.zeros_like(random_covariance(model, scale))
     _checks.memory("`alpha` and the model", len(alpha) * C.size)
+    if model.rule.averages(model).step is None:
+        quadrature(model, joint_matrix(start.M, start.Q, model.teacher_overlap))  # raises before an hour's work
     return _along(integrate(model, start, alpha, rtol=rtol, atol=atol), C, rtol, atol)
 
 

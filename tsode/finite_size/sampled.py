@@ -17,11 +17,11 @@ from ..closed_forms import NoClosedForm
 from ..model import TeacherStudent
 from ..ode.rhs import right_hand_side
 from ..overlaps import Overlaps
-from ..rules.points import points
+from ..rules.points import Points, points
 from .layout import entries_of, matrices_of, pairs_of
 from .rates import BEND, COHERENT, DRIFT, LINEAR, change, constrain, shares_of
 
-__all__ = ["Sampled", "solve_sampled"]
+__all__ = ["Sampled", "quadrature", "solve_sampled"]
 
 FINE, ACCURACY = 1e-8, 1e-5  # relative errors of the drift, as far as it can, and of B
 FIRST, SECOND, SCALING = 5e-3, 5e-2, 1e-3  # steps of the differences that stand for J, H and the derivative of K
@@ -44,8 +44,6 @@ class Sampled:
         self.bare = model.replace(constraint="free", **rate)
         self.pairs = pairs_of(model).astype(int)
         self.rates, self.shares = right_hand_side(self.bare, rtol=FINE), shares_of(self.pairs, model.p)
-        self.kinks = [np.array(model.activation.kinks)] * model.p
-        self.kinks += [np.array(model.teacher_activation.kinks)] * model.p_star
 
     def drift(self, o: np.ndarray) -> np.ndarray:
         """Return f of a free student, shape (n,)."""
@@ -94,13 +92,7 @@ class Sampled:
 
     def _points(self, omega):
         """Return points, label noise there, or none, and weights."""
-        found = points(omega, self.kinks, rtol=ACCURACY)
-        if found.moved:
-            raise NoClosedForm(
-                "`model` must have fewer units, or the square as activation, for fluctuations; take the spread of runs "
-                f"of tsode.simulate, whose chain is exact for any: quadrature over {len(omega)} preactivations of "
-                f"{self.model.activation!r} and {self.model.teacher_activation!r} is too dear"
-            )
+        found = quadrature(self.model, omega)
         if not self.model.noise_variance:
             return found.z, np.empty((0, len(found.weights))), found.weights
         noise = np.repeat(NORMALS, len(found.weights))[None]
@@ -110,6 +102,19 @@ class Sampled:
         """Return C at points, shape (p, m)."""
         p = self.model.p
         return self.bare.rule.outcomes(self.bare, z[:p], z[p:], noise, np.empty(0))[0][1]
+
+
+def quadrature(model: TeacherStudent, omega: np.ndarray) -> Points:
+    """Return points and weights of the quadrature over preactivations of a covariance; raise where it would sample."""
+    kinks = [np.array(each.kinks) for each in [model.activation] * model.p + [model.teacher_activation] * model.p_star]
+    found = points(omega, kinks, rtol=ACCURACY)
+    if found.moved:
+        raise NoClosedForm(
+            "`model` must have fewer units, or the square as activation, for fluctuations; take the spread of runs "
+            f"of tsode.simulate, whose chain is exact for any: quadrature over {len(omega)} preactivations of "
+            f"{model.activation!r} and {model.teacher_activation!r} is too dear"
+        )
+    return found
 
 
 def solve_sampled(
