@@ -9,7 +9,7 @@ import tsode
 
 # The same inputs in every run, whatever the machine is busy with; `pytest --hypothesis-profile=many` tries more.
 SAME = {"derandomize": True, "deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
-settings.register_profile("quick", max_examples=30, **SAME)
+settings.register_profile("quick", max_examples=15, **SAME)
 settings.register_profile("many", max_examples=500, **SAME)
 settings.load_profile("quick")
 

@@ -114,7 +114,7 @@ def test_deviation_from_the_ode_falls_as_one_over_root_N(case):
     assert np.polyfit(np.log(dimensions), np.log(sizes), 1)[0] == pytest.approx(-0.5, abs=0.1)
 
 
-@pytest.mark.quick(2)
+@pytest.mark.quick(1)
 @every_case
 def test_averages_move_nothing_and_have_limits(model):
     """The weights have the ODE of a model without; a slow average is the start, a fast one the weights."""

@@ -51,7 +51,7 @@ def runs_of_weights(model, N, runs):
     return tsode.simulate(model, None, [0.0, 1.0, 3.0, 8.0], N=N, runs=runs, seed=1, engine="weights")
 
 
-@pytest.mark.quick(3)
+@pytest.mark.quick(2)
 @pytest.mark.parametrize("constraint", ["free", "spherical"])
 @pytest.mark.parametrize("N", [5, pytest.param(6, marks=pytest.mark.slow), 100])
 def test_chain_has_the_law_of_the_weights(N, constraint, form):
@@ -106,7 +106,7 @@ def same_law_of_overlaps(name, N, runs):
     return [stats.ks_2samp(f(a)[:, i], f(b)[:, i]).pvalue for f in functions for i in (1, 2, 3)]
 
 
-@pytest.mark.quick(2)
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("name", ["erf", "erf from quadratic"])
 def test_other_activations_have_the_law_of_the_weights(name, form):
     """9 Kolmogorov-Smirnov tests a case, none below 1e-4."""

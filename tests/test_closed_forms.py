@@ -167,7 +167,11 @@ def of_the_square(function):
     return np.asarray(OPEN[function](SQUARE))
 
 
-@pytest.mark.parametrize("function", OPEN, ids=lambda function: function.__name__)
+@pytest.mark.parametrize(
+    "function",  # the gradient compiles a kernel for each activation
+    [pytest.param(each, marks=[pytest.mark.slow] * (each is tsode.gradient)) for each in OPEN],
+    ids=lambda function: function.__name__,
+)
 @pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)
 def test_what_needs_none_is_the_models_own(function, model):
     """For the square under another name its numbers, for the others none of them."""

@@ -40,6 +40,7 @@ print(json.dumps([hits, misses]))
 """
 
 
+@pytest.mark.slow
 def test_a_fresh_process_compiles_nothing():
     """Shipped activations, alone and one for each side, whatever order Python's hashes have; the first may compile."""
     found = []

@@ -217,6 +217,7 @@ def test_features_take_the_plateau_away_and_pick_the_solution():
     assert other < 1e-3  # the start's own part is of order 1/sqrt(N)
 
 
+@pytest.mark.slow
 def test_a_trained_projector_cures_the_conflict_of_features_and_labels():
     truth, ends = TWO.replace(student_readout=[1.0, 1.0], learning_rate=0.1), {}
     for projector in distillation.PROJECTORS:

@@ -36,6 +36,7 @@ def escapes(model, N, threshold, scale, runs):
     return law, measure(rescaled(model, scale), law, threshold / scale**2, N=N, runs=runs)
 
 
+@pytest.mark.slow
 def test_escape_that_begins_during_the_transient_quickly():
     """Mean within 4 standard errors, Kolmogorov-Smirnov p-value above 1e-3; the law of the plateau is 15 % off."""
     law, times = escapes(tsode.TeacherStudent(3, 2, 0.3, 0.1), 2000, 0.01, 0.05, runs=256)

@@ -183,6 +183,7 @@ def trajectories(tmp_path_factory):
     return [run.save(folder / f"{seed}.npz") for seed, run in enumerate(runs)]
 
 
+@pytest.mark.slow
 def test_save_leaves_the_old_file_or_the_new_one(ask, trajectories, tmp_path):
     old, new = trajectories
     size = new.stat().st_size
@@ -219,6 +220,7 @@ def test_save_leaves_the_old_file_or_the_new_one(ask, trajectories, tmp_path):
     assert news >= 1
 
 
+@pytest.mark.slow
 def test_leftovers_of_killed_runs_go_when_nobody_can_be_writing_them(ask, undisturbed, tmp_path):
     folder = tmp_path / "out"
     arguments = [*COMMANDS["scan"], str(folder)]

@@ -154,7 +154,7 @@ def test_unequal_students_of_the_square_on_the_sphere():
     np.testing.assert_allclose(np.diag(found.overlaps.Q), 1.0, rtol=0, atol=1e-14)
 
 
-@pytest.mark.quick(2)
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("name", ["noisy", "underparameterised", "any teacher", "negative outputs"])
 def test_followed_to_the_largest_learning_rate(name):
     model = at(MODELS[name], 0.3, "max_learning_rate")
@@ -182,6 +182,7 @@ def test_followed_to_where_stability_changes():
     assert f"{align.learning_rate:.6g}" in repr(found)
 
 
+@pytest.mark.slow
 def test_plateau_of_committee_machines_goes_to_infinity():
     found = tsode.fixed_point(committee(2, 1.0), alike(2)).follow()
     assert found.ends == ("", "far away")

@@ -44,7 +44,7 @@ def smallest_p_value(a, b):
     return min(stats.ks_2samp(x, y).pvalue for x, y in zip(a.T, b.T))
 
 
-@pytest.mark.quick(2)
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("name", CASES)
 def test_both_engines_have_the_law_of_plain_sgd(name):
     """Every overlap of blocks of 1, 2, 4, 5 and more coordinates: 40 Kolmogorov-Smirnov tests, none below 1e-4."""
@@ -76,7 +76,9 @@ WHITE = {
 
 
 @pytest.mark.parametrize("gradient_flow", [False, True])
-@pytest.mark.parametrize("name", WHITE)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] * (name in ("erf", "trained"))) for name in WHITE]
+)
 def test_white_blocks_have_the_ode_of_isotropic_inputs(name, gradient_flow):
     model = tsode.TeacherStudent(**{**GENERAL, **WHITE[name]})
     white = model.replace(inputs=tsode.Inputs([1, 1, 1], [1, 2, 3]))

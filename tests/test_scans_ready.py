@@ -218,6 +218,7 @@ def test_deviation_is_the_root_mean_square_of_all_elements_and_times(p, p_star, 
     assert stats.ks_2samp(wanted, table["deviation"]).pvalue > 1e-5  # run by run
 
 
+@pytest.mark.slow
 def test_all_dimensions_have_one_start_and_each_seed_its_own():
     """Early on the deviation is sqrt(1 / N) times a number of the start: chi^2 at 1e-4 says equal or not."""
     grid = {"p": 1, "p_star": 1, "learning_rate": 0.1, "dimension": [1000, 1500, 2000, 3000]}

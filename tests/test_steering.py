@@ -288,7 +288,7 @@ def test_file_is_written_in_between(tmp_path, monkeypatch):
 # Weights and observables ----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["weights", "single precision"])
+@pytest.mark.parametrize("name", ["weights", pytest.param("single precision", marks=pytest.mark.slow)])
 def test_final_weights_have_the_last_overlaps(name):
     model, alpha, options = WAYS[name]
     sgd = tsode.simulate(model, None, alpha[:4], **options)

@@ -138,7 +138,7 @@ def test_save_and_load(result, tmp_path, monkeypatch):
     assert json.loads(paths[2].read_text())["results"] == result.summary()["results"]
 
 
-@pytest.mark.quick(2)
+@pytest.mark.quick(1)
 @all_of(
     {
         "stuck": tsode.TeacherStudent(2, 2, 1.2),
@@ -217,6 +217,7 @@ def test_hessians_are_in_the_summary(result):
     assert isinstance(tsode.study(uneven, N=30, runs=2, alpha_max=1.0).summary()["hessian"], str)
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_hessian_command(tmp_path, capsys):
     arguments = ["hessian", "--p", "3", "--p-star", "1", "--out", str(tmp_path)]
     assert cli.main([*arguments, "--ratios", "4", "16", "--sample-dimension", "20"]) == 0
