@@ -24,7 +24,7 @@ from marks import marked_modules, met
 from mutants import ROOT, Finder, first_lines, is_of_kernels
 
 OPTIONS = ("-q", "-p", "no:cacheprovider", "-p", "no:faulthandler", "--continue-on-collection-errors")
-ADDOPTS = ("-o", "addopts=--doctest-modules -m 'not slow'")
+ADDOPTS = ("-o", "addopts=--doctest-modules -m 'not slow or quick'")  # the second: cases of which some are quick
 LONGEST = 4.0  # seconds of processor time: a test that takes longer takes no part; its set-up may take three times that
 QUICK = 0.03  # seconds: no test costs less
 PATTERN = re.DOTALL | re.MULTILINE
@@ -96,18 +96,28 @@ def served(path):
     """Return {statement: statements of which one is run wherever it counts} of a module.
 
     Most count where they are run. The head of a function is run at import, and counts in the function; all else that is
-    run at import, such as a constant, counts in every function.
+    run at import, such as a constant, or a function that makes one, counts in every function.
     """
     first = first_lines_of(path)
-    inside, heads, at_import = set(), {}, collections.deque([ast.parse(text(path))])
+    bodies, heads, called, at_import = {}, {}, set(), collections.deque([ast.parse(text(path))])
     while at_import:
         for child in getattr(at_import.popleft(), "body", []):
             if isinstance(child, ast.FunctionDef):
-                heads[child.lineno] = {first[line] for line in range(child.body[0].lineno, child.end_lineno + 1)}
-                inside |= heads[child.lineno]
+                lines = {first[line] for line in range(child.body[0].lineno, child.end_lineno + 1)}
+                bodies[child.name] = heads[child.lineno] = lines
             else:
                 at_import.append(child)
-    return {line: heads.get(line) or ({line} if line in inside else inside) for line in set(first.values())}
+                called |= {node.func.id for node in calls_of(child) if isinstance(node.func, ast.Name)}
+    inside = set().union(*heads.values())
+    alone = inside.difference(*(bodies[name] for name in called & bodies.keys()))
+    return {line: heads.get(line) or ({line} if line in alone else inside) for line in set(first.values())}
+
+
+def calls_of(statement):
+    """Return the calls in a statement that is run at import, without those of what it defines."""
+    if isinstance(statement, ast.ClassDef):
+        return []
+    return [node for node in ast.walk(statement) if isinstance(node, ast.Call)]
 
 
 class Compiling(numba.core.event.Listener):
