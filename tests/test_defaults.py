@@ -11,7 +11,7 @@ from tsode import cli, distillation, hessian, manifold, scans
 ODE = {"method": "DOP853", "rtol": 1e-8, "atol": 1e-10, "gradient_flow": False}
 SGD = {
     "runs": 1, "seed": 0, "engine": "chain", "inputs": "gaussian", "precision": "double", "until": None,
-    "observables": None, "keep_weights": False, "step": None,
+    "observables": None, "keep_weights": False, "step": None, "progress": False,
 }  # fmt: skip
 DEFAULTS = {
     tsode.Overlaps.random: {"scale": 1.0},

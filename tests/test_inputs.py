@@ -65,6 +65,18 @@ def test_both_engines_have_the_law_of_plain_sgd(name):
         assert smallest_p_value(flat(sgd, 1), np.array(plain)) > 1e-4
 
 
+def test_length_of_an_input_is_that_of_all_its_blocks():
+    """Steps over |x|^2 in 4 + 4 coordinates: 12 Kolmogorov-Smirnov tests, none below 1e-4."""
+    rule, inputs = rules.Normalised(rules.Gradient()), tsode.Inputs([2.0, 0.5], [1, 1])
+    model = tsode.TeacherStudent(2, 1, 1.0, 0.1, rule=rule, inputs=inputs, activation="erf")
+    a, b = (
+        tsode.simulate(model, None, [0.0, 1.0, 3.0], N=8, runs=300, seed=seed, engine=engine)
+        for seed, engine in enumerate(("chain", "weights"))
+    )
+    assert set(a.status) | set(b.status) == {"completed"}
+    assert min(smallest_p_value(flat(a, i), flat(b, i)) for i in (1, 2)) > 1e-4
+
+
 WHITE = {
     "general": {},
     "sphere": {"constraint": "spherical"},

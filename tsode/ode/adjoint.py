@@ -64,7 +64,7 @@ def forward(
                 history[count, i] = work[Y * n + i, 0]
             more = advance(
                 rates, arrays, numbers, tables, flat, work, steps, control, alpha[: piece + 2], out, norms, rtol,
-                atol, 1,
+                atol, np.int64(1),  # a plain 1 is a type of its own, for which all of it is compiled once more
             )  # fmt: skip
             if control[TIME, 0] > time:
                 history[count, n] = control[TIME, 0] - time
