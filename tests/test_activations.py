@@ -46,7 +46,7 @@ def test_loss_is_that_of_fresh_samples(student, teacher):
     assert abs(losses.mean() - model.excess_loss(start.M, start.Q)) < 4.5 * losses.std() / np.sqrt(len(losses))
 
 
-@pytest.mark.quick(3)
+@pytest.mark.quick(2)
 @pairs
 @pytest.mark.parametrize("constraint", ["free", pytest.param("spherical", marks=pytest.mark.slow)])
 def test_engines_agree_in_law(student, teacher, constraint):
@@ -62,7 +62,7 @@ def test_engines_agree_in_law(student, teacher, constraint):
                 assert ks_2samp(one[:, -1, k, l], other[:, -1, k, l]).pvalue > 1e-4
 
 
-@pytest.mark.quick(1)
+@pytest.mark.slow
 @pairs
 def test_sgd_approaches_its_ode_as_one_over_root_N(student, teacher):
     """Slope -0.5 +- 0.1 of the root mean square deviation over N = 250 ... 16 000, 32 runs each: an error of 0.02."""

@@ -98,7 +98,7 @@ def test_chain_has_the_law_of_sgd_sample_by_sample():
     assert min(stats.ks_2samp(a, b).pvalue for a, b in zip(np.transpose(ends), wanted)) > 1e-4
 
 
-@pytest.mark.quick(1)
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "case", [pytest.param(name, marks=[pytest.mark.slow] * (i % 3 == 0)) for i, name in enumerate(CASES)]
 )

@@ -139,6 +139,7 @@ STUDENT = {
     hessian.empirical_gradient, hessian.empirical_operator, hessian.empirical_spectrum, manifold.canonical,
     manifold.equivalent, manifold.layer_balance, manifold.nullity, manifold.symmetry_distance,
 }  # fmt: skip
+DERIVATIVES = {tsode.gradient, tsode.optimal_schedule}  # they compile a kernel for each activation
 NEITHER = {hessian.Comparison, hessian.Separation, tsode.explore}  # hold or show what others have computed
 
 
@@ -168,8 +169,11 @@ def of_the_square(function):
 
 
 @pytest.mark.parametrize(
-    "function",  # the gradient compiles a kernel for each activation
-    [pytest.param(each, marks=[pytest.mark.slow] * (each is tsode.gradient)) for each in OPEN],
+    "function",  # derivatives compile a kernel for each activation
+    [
+        pytest.param(each, marks=[pytest.mark.slow] * (each in (tsode.gradient, tsode.optimal_schedule)))
+        for each in OPEN
+    ],
     ids=lambda function: function.__name__,
 )
 @pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)

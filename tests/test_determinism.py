@@ -132,7 +132,7 @@ def test_runs_of_near_seeds_are_uncorrelated(engine):
     assert_uncorrelated(np.concatenate([steps(engine, seed, runs=8) for seed in range(4)]))
 
 
-@pytest.mark.quick(1)
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", ["chain", "weights"])
 def test_near_points_of_a_scan_are_uncorrelated(engine):
     grid = {"learning_rate": 1e-3 * (1 + 1e-9 * np.arange(32)), "engine": [engine]}

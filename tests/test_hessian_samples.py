@@ -107,6 +107,7 @@ def test_distances_fall_as_the_root_of_samples():
 # ---- separation
 
 
+@pytest.mark.slow
 def test_outliers_separate_from_the_bulk():
     result = hessian.separation(tsode.TeacherStudent(4, 2, 0.1), N=100, seed=1)
     assert result.index == 8

@@ -135,7 +135,7 @@ def test_deviation_from_the_ode_falls_as_one_over_root_N():
     assert np.polyfit(np.log(dimensions), np.log(sizes), 1)[0] == pytest.approx(-0.5, abs=0.1)
 
 
-@pytest.mark.quick(2)
+@pytest.mark.quick(1)
 @pytest.mark.parametrize(
     "changes",
     [
@@ -259,7 +259,7 @@ def test_models_keep_their_inputs(tmp_path):
     assert ode.to_xarray()["M_blocks"].dims == ("alpha", "block", "student", "teacher")
 
 
-@pytest.mark.quick(2)
+@pytest.mark.quick(1)
 @pytest.mark.parametrize(
     "changes",
     [

@@ -73,7 +73,7 @@ def test_chain_has_the_law_of_the_weights(model):
     assert min(stats.ks_2samp(f(a)[:, i], f(b)[:, i]).pvalue for f in functions for i in (1, 2)) > 1e-4
 
 
-@pytest.mark.quick(1)
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["product", "parity", pytest.param("class", marks=pytest.mark.slow)])
 def test_deviation_from_the_ode_falls_as_one_over_root_N(name):
     """N from 1e3 to 6.4e4 at 40 runs: an rms is known to 10 %, the slope to 0.03."""

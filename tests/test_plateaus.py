@@ -146,7 +146,7 @@ def test_the_ode_leaves_below_the_escape_learning_rate_only(model):
     assert growth(at(noisy, 1.01, "escape_learning_rate"), 50.0) < 0
 
 
-@pytest.mark.quick(7)
+@pytest.mark.slow
 @all_of({name: model for name, model in LEAVING.items() if name != "spherical, unequal"})  # there Q = I ends earlier
 def test_the_ode_leaves_fastest_at_the_fastest_learning_rate(model):
     best = growth(at(model, 1.0, "fastest_learning_rate"), 20.0)

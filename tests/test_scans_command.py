@@ -48,6 +48,7 @@ def test_other_commands_write_their_files(kind, tmp_path, capsys):
     assert "p_star = 1" in capsys.readouterr().out.splitlines()[0]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("undrawn")
 def test_toml_file_stands_for_flags_and_flags_override_it(tmp_path, capsys):
     config = tmp_path / "scan.toml"

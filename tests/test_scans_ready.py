@@ -136,6 +136,7 @@ def test_fate_of_a_point_does_not_depend_on_the_others():
             np.testing.assert_array_equal(there[name], getattr(saddle, name))
 
 
+@pytest.mark.slow
 def test_law_of_the_escape_is_that_from_random_weights():
     """Of each point's own model, dimension and threshold; from the plateau the mean is another."""
     grid = {"p": [1, 2], "p_star": 1, "learning_rate": 0.1, "noise_variance": [0.0, 0.2], "dimension": [200, 400]}

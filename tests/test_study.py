@@ -115,6 +115,7 @@ def test_default_times_wait_for_the_last_escape():
     assert last > 2 * tsode.escape_time(result.ode, threshold)
 
 
+@pytest.mark.slow
 def test_save_and_load(result, tmp_path, monkeypatch):
     figures, real = [], Figure.savefig
     monkeypatch.setattr(
@@ -281,6 +282,7 @@ def test_a_file_takes_the_place_of_defaults_and_flags_of_the_file(tmp_path, undr
     assert (found["model"], found["N"]) == (wanted.to_dict(), 50)
 
 
+@pytest.mark.slow
 def test_help_and_module_form(tmp_path, capsys):
     with pytest.raises(SystemExit, match=r"^0$"):
         cli.main(["study", "--help"])

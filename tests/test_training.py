@@ -81,7 +81,7 @@ def test_blocks_train_a_readout_too(monkeypatch):
     assert min(p_values(a, b)) > 1e-4
 
 
-@pytest.mark.quick(2)
+@pytest.mark.quick(1)
 @every_case
 def test_deviation_from_the_ode_falls_as_one_over_root_N(model):
     """N from 1e3 to 1.6e4 at 40 runs: an rms is known to 5 %, the slope to 0.03."""
