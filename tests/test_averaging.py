@@ -99,9 +99,7 @@ def test_chain_has_the_law_of_sgd_sample_by_sample():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "case", [pytest.param(name, marks=[pytest.mark.slow] * (i % 3 == 0)) for i, name in enumerate(CASES)]
-)
+@pytest.mark.parametrize("case", CASES)
 def test_deviation_from_the_ode_falls_as_one_over_root_N(case):
     """N from 1e3 to 3e4 at 40 runs: an rms is known to 10 %, the slope to 0.04."""
     model, alpha = MODELS[case], np.array([0.0, 1.5, 3.0])

@@ -51,7 +51,7 @@ def physical(model, J):
     return np.linalg.eigvals(np.linalg.pinv(E) @ J @ E)
 
 
-@pytest.mark.quick(20)
+@pytest.mark.quick(10)
 @all_of(MODELS)
 @pytest.mark.parametrize("factor", [0.1, 0.5, 0.9, None])
 def test_plateau_of_the_square_is_the_closed_one(model, factor):

@@ -139,6 +139,7 @@ def test_inputs_are_not_copied():
     assert not np.allclose(H @ np.ones(40), before)  # the operator sees the caller's array
 
 
+@pytest.mark.slow
 def test_other_layouts_and_integers_are_taken():
     model, W, _, X, y = at_the_plateau(2, 1, 20, 50)
     expected = hessian.empirical_operator(model, W, X, y) @ np.ones(40)

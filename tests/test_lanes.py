@@ -166,9 +166,8 @@ def overlaps_of_runs(steps=60):
     return found
 
 
-@pytest.mark.parametrize(
-    "setting", [pytest.param({"NUMBA_CPU_NAME": "generic"}, marks=pytest.mark.slow), {"NUMBA_DISABLE_JIT": "1"}]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("setting", [{"NUMBA_CPU_NAME": "generic"}, {"NUMBA_DISABLE_JIT": "1"}])
 def test_machines_without_wide_vectors_agree(setting):
     """In the oldest instructions of the architecture, without fused products, and in plain Python: to rounding."""
     found = subprocess.run(

@@ -74,7 +74,7 @@ def test_chain_has_the_law_of_the_weights(model):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["product", "parity", pytest.param("class", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("name", ["product", "parity", "class"])
 def test_deviation_from_the_ode_falls_as_one_over_root_N(name):
     """N from 1e3 to 6.4e4 at 40 runs: an rms is known to 10 %, the slope to 0.03."""
     model, alpha, dimensions, sizes = MODELS[name], [0.0, 1.5, 3.0], [10**3, 8 * 10**3, 64 * 10**3], []

@@ -20,6 +20,7 @@ pytest.importorskip("h5netcdf")
 QUICK = ["--p-star", "1", "--jobs", "1"]
 
 
+@pytest.mark.slow
 def test_command_escape_writes_prints_and_resumes(tmp_path, capsys):
     arguments = ["scan", "escape", "--p", "1", "2", "--learning-rate", "0.1:0.2:3", "-N", "1e2", "--runs", "2", *QUICK]
     assert cli.main([*arguments, "--path", str(tmp_path)]) == 0

@@ -82,6 +82,7 @@ def serial(tmp_path_factory):
     return table, folder / "store"
 
 
+@pytest.mark.slow
 def test_killed_scan_resumes_without_repeating_or_losing(serial, tmp_path):
     store = tmp_path / "store"
     process, log = run(tmp_path, wait=False, hold=8, n_jobs=2, path=str(store))

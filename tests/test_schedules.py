@@ -114,7 +114,15 @@ SPECTRUM = {**TRAINED, "inputs": tsode.Inputs([2.0, 0.5], [1, 2])}
 
 @pytest.mark.parametrize("method", ["DOP853", "LSODA"])
 @pytest.mark.parametrize(
-    "changes", [{}, {"constraint": "spherical"}, TRAINED, {"activation": "erf"}, SPECTRUM, AVERAGED]
+    "changes",
+    [
+        {},
+        {"constraint": "spherical"},
+        TRAINED,
+        {"activation": "erf"},
+        pytest.param(SPECTRUM, marks=pytest.mark.slow),
+        AVERAGED,
+    ],
 )
 def test_a_table_is_one_run_after_the_other(changes, method):
     model = with_rate(STEPS, **changes)

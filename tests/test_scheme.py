@@ -66,6 +66,7 @@ class TestPair:
         np.testing.assert_allclose(found.scalars, wanted.scalars, rtol=0, atol=1e-12)
         assert ("not compiled" in found.engine) == python
 
+    @pytest.mark.slow
     def test_ode_in_blocks(self):
         scheme, pair = SQUARES.replace(inputs=HALVES), PAIR.replace(inputs=HALVES)
         start = scheme.random(60, rng=1, P=PAIR.teacher_overlap)
