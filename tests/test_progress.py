@@ -1,6 +1,8 @@
 """What progress bars say."""
 
 import io
+import sys
+from types import SimpleNamespace
 
 import numba
 
@@ -38,3 +40,11 @@ def test_a_bar_says_that_it_compiles_and_then_what_it_said_before():
 def test_a_bar_that_nobody_sees_is_left_alone():
     with progress_bar(False) as bar, saying_what_compiles(bar) as listener:
         assert listener is None
+
+
+def test_a_notebook_has_a_bar_although_it_is_no_terminal(monkeypatch):
+    assert progress_bar(True, total=1, file=io.StringIO()).disable
+    kernel = SimpleNamespace(config={"IPKernelApp": {}})
+    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: kernel))
+    with progress_bar(True, total=1, file=io.StringIO()) as bar:
+        assert not bar.disable

@@ -175,6 +175,15 @@ def test_loss_is_that_of_fresh_samples(name):
         assert abs(losses.mean() - found) < 4.5 * losses.std() / np.sqrt(len(losses)) + 1e-3 * found
 
 
+@pytest.mark.parametrize(("rule", "margin"), [("hinge", 1.0), ("perceptron", 0.0)])
+@pytest.mark.parametrize("side", [1.0, -1.0])
+def test_losses_of_a_unit_in_parallel_to_the_teachers(rule, margin, side):
+    """The error function makes of a normal number one that is uniform from -1 to 1, on which the class has its sign."""
+    model = tsode.TeacherStudent(1, 1, 0.5, rule=rule, activation="erf")
+    wanted = margin - side / 2 if margin else (1 - side) / 4
+    assert model.excess_loss([[side]], [[1.0]]) == pytest.approx(wanted, abs=1e-10)
+
+
 @pytest.mark.parametrize("name", ["soft", "bernoulli", "huber"])
 def test_teacher_has_no_excess_loss_and_the_floor(name):
     """The floor of the logistic loss is the entropy of the class, that of Huber's the loss of the noise."""

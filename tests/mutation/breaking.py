@@ -135,7 +135,7 @@ def wait(child, deadline):
         pid, status = os.waitpid(child, os.WNOHANG)
         if pid:
             code = os.waitstatus_to_exitcode(status)
-            if code in (4, 5):
+            if code == 5:
                 return "not run"
             endless = code in (-signal.SIGPROF, -signal.SIGKILL)
             return "survived" if code == 0 else "killed, without end" if endless else "killed"

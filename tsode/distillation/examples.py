@@ -180,8 +180,7 @@ def _logits(N, runs, seed):
         ends[at] = np.concatenate([run.M[-1], run.Q[-1]], axis=1)
     sizes = np.array([np.abs(ends[at] - ends[np.inf]).max() for at in T])
     slopes = np.diff(np.log2(sizes))
-    limit = slopes[-1] + (slopes[-1] - slopes[-2]) / 3  # what is left falls as 1/T^2, too
-    rows = [("exponent of the difference in T", -2.0, limit, abs(limit - slopes[-1]))]
+    rows = [("exponent of the difference in T", -2.0, slopes[-1], abs(slopes[-1] - slopes[-2]))]
     curves = {"T⁻²": (T, sizes[-1] * (T[-1] / T) ** 2)}
     points = {"ODE": (T, sizes, 0 * sizes)}
     return Example("logits", "Overlaps at temperature T beside those of matched logits", "temperature T",
