@@ -14,14 +14,20 @@ settings.register_profile("many", max_examples=500, **SAME)
 settings.load_profile("quick")
 
 
+FIRST = (
+    "test_bad_inputs.py", "test_escape_law", "test_fixed_points", "test_hessian_p", "test_hessian_s", "test_kinked",
+    "test_manifold", "test_plateaus", "test_symmetry_classes",
+)  # fmt: skip
+
+
 @pytest.hookimpl(tryfirst=True)  # before slow tests are left out
 def pytest_collection_modifyitems(items):
     """Of the cases of a test leave as many quick as its mark `quick` says, and mark the others slow.
 
-    The last one, which is the most general, stays, and others spread evenly. What needs most kernels comes first: other
-    processes then find them in the cache.
+    The last one, which is the most general, stays, and others spread evenly. What needs most kernels comes first, and
+    beside it in another process what needs least: later tests find them in the cache.
     """
-    items.sort(key=lambda item: item.path.name != "test_bad_inputs.py")
+    items.sort(key=lambda item: not item.path.name.startswith(FIRST))
     families = defaultdict(list)
     for item in items:
         if item.get_closest_marker("quick") and not item.get_closest_marker("slow"):

@@ -106,7 +106,7 @@ def same_law_of_overlaps(name, N, runs):
     return [stats.ks_2samp(f(a)[:, i], f(b)[:, i]).pvalue for f in functions for i in (1, 2, 3)]
 
 
-@pytest.mark.quick(1)
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["erf", "erf from quadratic"])
 def test_other_activations_have_the_law_of_the_weights(name, form):
     """9 Kolmogorov-Smirnov tests a case, none below 1e-4."""
@@ -213,7 +213,7 @@ def test_rank_deficient_starts_run(form):
     assert not still.Q.any()
 
 
-@pytest.mark.quick(1)
+@pytest.mark.slow
 def test_start_of_low_rank_has_the_law_of_the_weights(form):
     """Three units in two dimensions and a teacher in one: 9 Kolmogorov-Smirnov tests, none below 1e-4."""
     model = tsode.TeacherStudent(3, 2, 0.1, 0.1, teacher_overlap=np.ones((2, 2)))

@@ -69,6 +69,7 @@ def called(pointer, lam, mu, noise, *others):
     call_step(pointer, lam, mu, noise, 2, noise.shape[0] - 2, *others)
 
 
+@pytest.mark.quick(6)
 @pytest.mark.parametrize(("noise_variance", "rate"), [(0.0, 0.0), (0.3, 0.7)])
 @pytest.mark.parametrize(("student", "teacher"), [*zip(SHIPPED, SHIPPED), ("erf", "quadratic"), ("relu", "tanh")])
 def test_steps_of_gradient_descent(student, teacher, noise_variance, rate):

@@ -157,6 +157,7 @@ def rates():
     return found
 
 
+@pytest.mark.slow
 def test_compiled_averages_are_the_plain_ones():
     """The same sums without compiler, in plain Python."""
     run = subprocess.run(

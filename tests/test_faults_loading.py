@@ -139,13 +139,13 @@ def test_flipped_bits_are_refused_or_without_effect(kind, whole):
     content = whole[kind]
     right = refused(kind, content)
     found = 0
-    for place, bit in zip(rng.choice(len(content), 250, replace=False), rng.integers(8, size=250)):
+    for place, bit in zip(rng.choice(len(content), 100, replace=False), rng.integers(8, size=100)):
         flipped = bytearray(content)
         flipped[place] ^= 1 << bit
         outcome = refused(kind, bytes(flipped))
         assert outcome is True or outcome == right, place  # dates and the like of the archive have no meaning
         found += outcome is True
-    assert found > 150
+    assert found > 60
 
 
 def changed(**changes):

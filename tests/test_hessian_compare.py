@@ -237,6 +237,7 @@ def test_table_of_a_path_from_first_to_last_point():
     }
 
 
+@pytest.mark.slow
 def test_wide_students():
     p, p_star, N = 256, 2, 10**6
     both = hessian.compare(tsode.TeacherStudent(p, p_star, 0.1), N)

@@ -115,6 +115,7 @@ def test_random_models(seed):
     assert np.linalg.eigvals(J[n:, n:]).real.max() < 1e-9 * scale
 
 
+@pytest.mark.quick(5)
 @all_of(FREE)
 def test_norms_settle_below_the_largest_learning_rate_and_diverge_above(model):
     below, above = at(model, 0.99, "max_learning_rate"), at(model, 1.01, "max_learning_rate")

@@ -390,6 +390,7 @@ def test_tolerance_is_loosened_where_averages_jump():
     assert "rtol=1e-08" in tsode.integrate(model_of("hinge", 1, 1), start, [0.0, 0.1]).engine
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("undrawn")
 def test_commands_take_rules(tmp_path, capsys):
     quick = [

@@ -152,7 +152,7 @@ def test_law_of_the_escape_is_that_from_random_weights():
     assert len(np.unique(table["law_mean"])) == 8
 
 
-@pytest.mark.quick(1)
+@pytest.mark.slow
 @pytest.mark.parametrize(("scan", "name"), [("escape", "escape_time"), ("deviation", "deviation")])
 def test_points_and_seeds_have_streams_of_their_own(scan, name):
     """3 points that differ in the 9th digit, 2 seeds: no rank correlation above 5 standard errors among 96 runs."""
@@ -202,6 +202,7 @@ def test_runs_that_never_escape_are_no_part_of_the_mean():
     assert table["std_error"].item() == pytest.approx(stats.sem(found))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("p", "p_star", "constraint"), [(1, 3, "free"), (3, 1, "spherical")])
 def test_deviation_is_the_root_mean_square_of_all_elements_and_times(p, p_star, constraint):
     """Against runs of SGD from the same start with other seeds: two means of 200 within 4.5 standard errors."""

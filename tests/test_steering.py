@@ -83,6 +83,7 @@ def reloaded(trajectory, folder):
 # Until ----------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.quick(14)
 @all_ways
 @pytest.mark.parametrize("kind", ["number", "function"])
 def test_each_run_stops_at_the_first_record_at_which_its_condition_holds(way, kind):
@@ -135,6 +136,7 @@ def test_solutions_of_the_ode_stop_there_too(method, learning_rate):
 # Going on -------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.quick(14)
 @all_ways
 def test_continued_runs_are_those_that_never_stopped(way, threads, tmp_path):
     model, alpha, options = way
@@ -144,6 +146,7 @@ def test_continued_runs_are_those_that_never_stopped(way, threads, tmp_path):
     assert_same(tsode.simulate(model, first, alpha), whole)
 
 
+@pytest.mark.quick(14)
 @all_ways
 def test_runs_that_met_a_condition_go_on_where_each_had_stopped(way, threads):
     model, alpha, options = way
@@ -182,6 +185,7 @@ def interrupting():
         def observable(M, Q):
             if next(asked) == last:
                 signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+                time.sleep(0.5)  # the other thread may have to wait for a processor
             return np.zeros(len(M))
 
         return {"zero": observable}

@@ -139,7 +139,7 @@ def test_save_and_load(result, tmp_path, monkeypatch):
     assert json.loads(paths[2].read_text())["results"] == result.summary()["results"]
 
 
-@pytest.mark.quick(1)
+@pytest.mark.slow
 @all_of(
     {
         "stuck": tsode.TeacherStudent(2, 2, 1.2),
