@@ -159,8 +159,9 @@ def test_the_same_on_any_number_of_threads(monkeypatch):
     np.testing.assert_array_equal(found[2], found[0])
 
 
-def test_an_interrupt_stops_what_is_under_way(monkeypatch):
-    """One of two threads meets it while the other would go on for ever; what waits is not begun."""
+@pytest.mark.parametrize("which", [0, 1])
+def test_an_interrupt_stops_what_is_under_way(which, monkeypatch):
+    """The first or second of two threads meets it while the other would go on for ever; what waits is not begun."""
     advance, main, under_way, begun = dop853.advance, threading.get_ident(), threading.Event(), []
 
     def endless(*given):
@@ -168,7 +169,7 @@ def test_an_interrupt_stops_what_is_under_way(monkeypatch):
             return advance(*given)
         if threading.get_ident() not in begun:
             begun.append(threading.get_ident())
-        if threading.get_ident() == begun[0]:
+        if begun.index(threading.get_ident()) == which:
             under_way.wait(60)
             raise KeyboardInterrupt
         under_way.set()

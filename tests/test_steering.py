@@ -213,6 +213,26 @@ def test_interrupted_runs_go_on_from_the_trajectory_and_from_the_file(name, inte
     assert_same(tsode.Trajectory.load(tmp_path / "run.npz"), whole)
 
 
+@pytest.mark.skipif(numba.config.NUMBA_NUM_THREADS < 2, reason="needs two threads")
+@pytest.mark.parametrize("path", [None, "run"])
+def test_an_error_in_one_thread_stops_the_other(path, tmp_path):
+    main, threads, asked = threading.get_ident(), [], []
+
+    def observable(M, Q):
+        here = threading.get_ident()
+        if here != main:
+            asked.append(here)
+            threads.extend({here}.difference(threads))
+            if threads.index(here) == 1:
+                raise RuntimeError("of the second run")
+        return np.zeros(len(M))
+
+    options = {"N": 277, "runs": 2, "engine": "weights", "path": path and tmp_path / path}
+    with pytest.raises(RuntimeError, match="of the second run"):
+        tsode.simulate(MODEL, None, np.linspace(0, 20_000, 20_001), **options, observables={"zero": observable})
+    assert len(asked) < 20_000
+
+
 LONG = {"chain": 10_000, "blocks": 5000, "weights": 600}  # times as long
 KILLED = """
 import sys

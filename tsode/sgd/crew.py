@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from typing import Any
 
 from threadpoolctl import threadpool_limits
@@ -36,10 +36,7 @@ def run_all(
     with bar, saying_what_compiles(bar), threadpool_limits(1, user_api="blas"), pool:
         try:
             futures = [pool.submit(crew.run, records, lists) for records, lists in works]
-            if save:
-                crew.save_meanwhile(futures, save)
-            for future in futures:
-                future.result()
+            crew.wait_for(futures, save)
         except KeyboardInterrupt:
             crew.stop.set()
         except BaseException:
@@ -57,11 +54,11 @@ class _Crew:
         self.lock = threading.Lock()
         self.asked = 0  # how often states have been asked for, to be written to a file
 
-    def save_meanwhile(self, futures, save):
-        """Save what there is until all is done or one failed."""
-        pause, running = EVERY, set(futures)
+    def wait_for(self, futures, save):
+        """Wait until all is done or one failed; save what there is meanwhile."""
+        pause, running = EVERY if save else None, set(futures)
         while running:
-            done, running = wait(running, pause)
+            done, running = wait(running, pause, FIRST_EXCEPTION)
             for future in done:
                 future.result()
             if running:
