@@ -126,6 +126,7 @@ def assert_uncorrelated(series):
     assert abs(np.mean(together**2) - 1) < 3.7 * np.sqrt(2 / len(together))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", ["chain", "weights"])
 def test_runs_of_near_seeds_are_uncorrelated(engine):
     """32 streams: 8 runs of each of 4 seeds, which a generator seeded with seed + run would mix up."""

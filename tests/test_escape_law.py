@@ -28,7 +28,7 @@ LAWS = {
 }
 
 
-@pytest.mark.quick(2)
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("arguments", LAWS.values(), ids=LAWS)
 def test_law_is_a_distribution(arguments):
     law = tsode.escape_law(*arguments)

@@ -81,7 +81,7 @@ def test_table_shows_the_matrices():
 # --- random weights
 
 
-@pytest.mark.quick(2)
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("constraint", ["free", "spherical"])
 @pytest.mark.parametrize("N", [6, 60])
 def test_random_overlaps_have_the_law_of_random_weights(N, constraint):

@@ -151,6 +151,7 @@ def by_hand(scheme, Omega, N, runs, samples, inputs=None):
 class TestPull:
     """Rows in any order, a pull and a scalar: PULLED."""
 
+    @pytest.mark.slow
     def test_engines_have_the_law_of_the_definition(self):
         # N = 12, where a term of order 1/N would show; of 18 tests one fails at this level in 550 seeds
         gram, a = by_hand(PULLED, GRAM, 12, 400, 24)
