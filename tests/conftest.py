@@ -14,20 +14,22 @@ settings.register_profile("many", max_examples=500, **SAME)
 settings.load_profile("quick")
 
 
+# Two processes that need a kernel at the same time both compile it. So what needs most kernels comes first, and beside it
+# what needs least; what needs those that the files beside it in the alphabet would compile comes last.
 FIRST = (
-    "test_bad_inputs.py", "test_escape_law", "test_fixed_points", "test_hessian_p", "test_hessian_s", "test_kinked",
-    "test_manifold", "test_plateaus", "test_symmetry_classes",
+    "test_bad_inputs.py", "test_fixed_points", "test_hessian_p", "test_hessian_s", "test_kinked", "test_manifold",
+    "test_plateaus", "test_symmetry_classes",
 )  # fmt: skip
+LAST = ("test_diffusion_engine", "test_divergence", "test_scheme.py")
 
 
 @pytest.hookimpl(tryfirst=True)  # before slow tests are left out
 def pytest_collection_modifyitems(items):
     """Of the cases of a test leave as many quick as its mark `quick` says, and mark the others slow.
 
-    The last one, which is the most general, stays, and others spread evenly. What needs most kernels comes first, and
-    beside it in another process what needs least: later tests find them in the cache.
+    The last one, which is the most general, stays, and others spread evenly.
     """
-    items.sort(key=lambda item: not item.path.name.startswith(FIRST))
+    items.sort(key=lambda item: item.path.name.startswith(LAST) - item.path.name.startswith(FIRST))
     families = defaultdict(list)
     for item in items:
         if item.get_closest_marker("quick") and not item.get_closest_marker("slow"):
