@@ -14,8 +14,8 @@ settings.register_profile("many", max_examples=500, **SAME)
 settings.load_profile("quick")
 
 
-# Two processes that need a kernel at the same time both compile it. So what needs most kernels comes first, and beside it
-# what needs least; what needs those that the files beside it in the alphabet would compile comes last.
+# Two processes that need a kernel at the same time both compile it. So what needs most kernels comes first, and beside
+# it what needs least; what needs those that its neighbours in the alphabet would compile comes last.
 FIRST = (
     "test_bad_inputs.py", "test_fixed_points", "test_hessian_p", "test_hessian_s", "test_kinked", "test_manifold",
     "test_plateaus", "test_symmetry_classes",
