@@ -350,6 +350,7 @@ def test_rules_are_kept_and_told_apart(tmp_path):
         assert eval(repr(rule), vars(rules)) == rule
     assert tsode.TeacherStudent(1, 1, 0.5, rule="hinge").to_dict()["rule"] == "hinge"
     assert Hinge(0.5) != Hinge() != Perceptron()
+    assert Hinge() != "hinge"
     assert hash(Hinge(0.5)) != hash(Hinge())
     start = tsode.Overlaps([[0.3]], [[1.0]])
     ode = tsode.integrate(tsode.TeacherStudent(1, 1, 0.5, rule=Hinge(0.5)), start, [0.0, 0.5])
