@@ -169,11 +169,8 @@ def of_the_square(function):
 
 
 @pytest.mark.parametrize(
-    "function",  # derivatives compile a kernel for each activation
-    [
-        pytest.param(each, marks=[pytest.mark.slow] * (each in (tsode.gradient, tsode.optimal_schedule)))
-        for each in OPEN
-    ],
+    "function",
+    [pytest.param(each, marks=[pytest.mark.slow] * (each in DERIVATIVES)) for each in OPEN],
     ids=lambda function: function.__name__,
 )
 @pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)

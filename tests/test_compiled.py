@@ -2,7 +2,6 @@
 
 import functools
 import inspect
-import io
 import json
 import os
 import subprocess
@@ -11,6 +10,7 @@ import sys
 import numpy as np
 import pytest
 from numba import njit
+from terminal import Terminal
 
 import tsode
 from tsode import cli, finite_size, hessian, ode, plateaus, sgd
@@ -103,11 +103,6 @@ def test_step_is_compiled_once_a_process():
     assert step_function(one.rule.step(one), True) is step_function(two.rule.step(two), True)
     noisy = two.replace(noise_variance=0.1)
     assert step_function(noisy.rule.step(noisy), True) is not step_function(two.rule.step(two), True)
-
-
-class Terminal(io.StringIO):
-    def isatty(self):
-        return True
 
 
 def test_warm_up_calls_every_engine_in_every_way(monkeypatch, capsys):

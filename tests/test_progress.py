@@ -5,19 +5,13 @@ import sys
 from types import SimpleNamespace
 
 import numba
+from terminal import Terminal
 
 from tsode._progress import progress_bar, saying_what_compiles
 
 
-class Screen(io.StringIO):
-    """A terminal, as far as a bar asks."""
-
-    def isatty(self):
-        return True
-
-
 def test_a_bar_says_that_it_compiles_and_then_what_it_said_before():
-    screen = Screen()
+    screen = Terminal()
 
     @numba.njit
     def inner(x):

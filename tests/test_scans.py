@@ -1,7 +1,6 @@
 """The scan itself: grids, results, errors, batches and threads."""
 
 import functools
-import io
 import subprocess
 import sys
 
@@ -9,6 +8,7 @@ import numba
 import numpy as np
 import pytest
 import threadpoolctl
+from terminal import Terminal
 
 import tsode
 from tsode.scans import batched, failures
@@ -296,11 +296,6 @@ def test_minus_one_stands_for_all_cores_and_minus_two_for_nothing():
 def test_no_progress_bar_in_a_pipe(capsys):
     scan(product, {"x": [1, 2], "y": [1]}, progress=True)
     assert capsys.readouterr() == ("", "")
-
-
-class Terminal(io.StringIO):
-    def isatty(self):
-        return True
 
 
 def test_progress_bar_starts_where_the_folder_ends(tmp_path, monkeypatch):

@@ -7,7 +7,7 @@ is solved by one thread.
 import functools
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from typing import Any
 
 import numba
@@ -105,8 +105,7 @@ def _in_threads(models, starts, alpha, options, chunks):
     with ThreadPoolExecutor(threads) as pool:
         futures = [pool.submit(run, chunk) for chunk in chunks[1:]]
         try:
-            done, _ = wait(futures, return_when=FIRST_EXCEPTION)  # of a later one, too, while an earlier one goes on
-            for future in done:
+            for future in as_completed(futures):  # a later one may fail while an earlier one goes on
                 future.result()
             return first + [future.result() for future in futures]
         except BaseException:
